@@ -376,6 +376,15 @@ def create_app_account(server, user='app', password='app'):
         create_account(server, user, password, APP_PRIVILEGES)
 
 
+def restore_accounts(server):
+        """The accounts agent and app as they were, whatever a test or a fence did to them."""
+        for user in ('agent', 'app'):
+                if server.scalar('SELECT COUNT(*) FROM mysql.user WHERE user = %s', (user,)):
+                        server.script(['SET sql_log_bin=0', f"DROP USER '{user}'@'%'"])
+        create_agent_account(server, 'agent', AGENT_PASSWORD)
+        create_app_account(server, 'app', APP_PASSWORD)
+
+
 def start_pair(source=MySQL56, destination=MariaDB, source_options=None, destination_options=None):
         """Two servers that start side by side, each with the accounts 'agent' and 'app' (passwords in
         AGENT_PASSWORD and APP_PASSWORD)."""
