@@ -9,6 +9,7 @@ import equal
 import schemas
 import servers
 import steps
+from agent import BusError
 from workload import Workload
 
 MEMORY_LIMIT = 256 << 20
@@ -107,7 +108,7 @@ def test_pause_and_resume(link, pair, agent):
                 before = destination.scalar('SELECT COUNT(*) FROM shop.ledger')
                 time.sleep(1.5)
                 assert destination.scalar('SELECT COUNT(*) FROM shop.ledger') == before
-                with pytest.raises(Exception) as refused:
+                with pytest.raises(BusError) as refused:
                         shop.begin('Switch')
                 assert refused.value.short == 'InvalidPhase', refused.value
                 agent.restart()                 # a pause outlasts the agent
@@ -165,7 +166,7 @@ def test_complete_twice(link, pair):
         source, destination = pair
         schemas.create_shop(source, 500)
         shop = link(source, destination)
-        with pytest.raises(Exception) as refused:
+        with pytest.raises(BusError) as refused:
                 shop.begin('Complete')
         assert refused.value.short == 'InvalidPhase'
         steps.start(shop)
