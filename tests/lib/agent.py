@@ -85,9 +85,10 @@ class Bus:
                 config = os.path.join(folder, 'bus.conf')
                 with open(config, 'w', encoding='utf-8') as f:
                         f.write(BUS_CONFIG.format(path=self.path))
-                self.process = subprocess.Popen(
-                        ['dbus-daemon', '--nofork', '--nopidfile', '--nosyslog', f'--config-file={config}'],
-                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, preexec_fn=die_with_parent)
+                with open(os.path.join(folder, 'bus.log'), 'wb') as log:
+                        self.process = subprocess.Popen(
+                                ['dbus-daemon', '--nofork', '--nopidfile', '--nosyslog', f'--config-file={config}'],
+                                stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=die_with_parent)
                 self.address = f'unix:path={self.path}'
                 deadline = time.monotonic() + 10
                 while not os.path.exists(self.path):
