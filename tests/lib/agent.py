@@ -155,8 +155,7 @@ class Proxy:
                         name = Gio.DBusError.get_remote_error(e)
                         if name is None:
                                 raise
-                        Gio.DBusError.strip_remote_error(e)
-                        raise BusError(name, e.message) from None
+                        raise BusError(name, e.message.removeprefix(f'GDBus.Error:{name}: ')) from None
                 values = reply.unpack()
                 return values[0] if len(values) == 1 else values or None
 
@@ -276,7 +275,11 @@ class Agent:
                 self.notify.bind(os.path.join(self.folder, 'notify'))
                 living.add(self)
                 if start:
-                        self.start()
+                        try:
+                                self.start()
+                        except BaseException:
+                                self.close()
+                                raise
 
         @property
         def environment(self):
