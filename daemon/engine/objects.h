@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* What there is on the source, what of it is carried, and making it on the destination. */
+
+#include "engine/spec.h"
+#include "mysql/schema.h"
+
+/* Something that cannot be carried yet: named by the check, one line each. */
+typedef struct UnfitObject {
+        char *type; /* "view", "trigger", "table", "event", "procedure", "function", "account" */
+        char *name; /* `db`.`name` */
+        char *reason, *hint;
+} UnfitObject;
+void unfit_object_free(UnfitObject *object);
+
+typedef struct ObjectList {
+        GPtrArray *tables; /* of TableSchema: base tables that are carried, ordered by database and name */
+        GPtrArray *unfit;  /* of UnfitObject */
+} ObjectList;
+void object_list_free(ObjectList *list);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ObjectList, object_list_free)
+
+/* Reads SOURCE. A table is unfit (with the reason) when it is not InnoDB, has no usable row key, has a column of a kind that cannot
+ * be taken exactly, or a foreign key that cascades; it is then in unfit and not in tables. */
+ObjectList *objects_list(Conn *source, const MigrationSpec *spec, GError **error);
+
+/* Makes databases (with their defaults) and tables on DESTINATION from what SOURCE shows. Tables that are there already are left alone
+ * when they are empty and compatible (a start that was interrupted). FOREIGN KEYs are included (checks are off). */
+bool objects_create(Conn *source, Conn *destination, const ObjectList *list, GError **error);

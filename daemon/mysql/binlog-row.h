@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* Row events: the images of a WRITE, UPDATE or DELETE event, column by column. Pure. */
+
+#include "mysql/binlog-decode.h"
+#include "mysql/schema.h"
+
+typedef enum RowOperation {
+        ROW_OPERATION_INSERT,
+        ROW_OPERATION_UPDATE,
+        ROW_OPERATION_DELETE,
+        _ROW_OPERATION_MAX,
+        _ROW_OPERATION_INVALID = -1,
+} RowOperation;
+
+/* Of the event's type; _INVALID when it is not a row event. Compressed MariaDB ones are row events too. */
+RowOperation binlog_row_operation(unsigned event_type);
+/* The table a row event speaks of, without parsing more. */
+bool binlog_rows_table_id(const BinlogEvent *event, guint64 *ret, GError **error);
+
+/* One image as literals (value.h): literal of column i is text->str + offsets[i] up to offsets[i+1] - 1 (each is
+ * followed by a NUL). A column that is not in the image (MINIMAL) has an empty literal. */
+typedef struct RowImage {
+        GString *text;
+        guint32 *offsets; /* n_columns + 1 */
+        unsigned n_columns;
+        bool complete; /* every column is present */
+} RowImage;
+void row_image_init(RowImage *image, unsigned n_columns);
+void row_image_clear(RowImage *image);
+static inline const char *row_image_literal(const RowImage *image, unsigned column) {
+        return image->text->str + image->offsets[column];
+}
+
+/* A value of our own about a row event being walked. */
+typedef struct BinlogRows {
+        RowOperation operation;
+        unsigned n_columns;
+        guint64 table_id;
+        guint16 flags; /* 1: end of statement; 2: foreign keys off */
+        /* private */
+        const BinlogTableMap *map;
+        const TableSchema *table;
+        const guint8 *present_before, *present_after, *p, *end;
+        guint8 *inflated; /* owned: a decompressed MariaDB body */
+} BinlogRows;
+
+/* TABLE gives names, signs and kinds; its columns must match MAP in number and type (else PS_ERROR_DATA_MISMATCH, which names
+ * both: the table was altered). COMPRESSED MariaDB bodies are inflated, at most 1 GiB. */
+bool binlog_rows_begin(BinlogRows *rows, const BinlogEvent *event, const BinlogTableMap *map, const TableSchema *table,
+                       GError **error);
+/* The next row: BEFORE is filled for UPDATE and DELETE, AFTER for INSERT and UPDATE. *ret_more false: no row was left. */
+bool binlog_rows_next(BinlogRows *rows, RowImage *before, RowImage *after, bool *ret_more, GError **error);
+void binlog_rows_end(BinlogRows *rows);
+/* Whether MAP's column types can hold what TABLE says: PS_ERROR_DATA_MISMATCH names the first difference. */
+bool binlog_table_map_matches(const BinlogTableMap *map, const TableSchema *table, GError **error);

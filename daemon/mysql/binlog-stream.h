@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* A dump connection: the raw events of a server's binary log from a position on. Debian's mariadb_rpl_fetch() cannot read
+ * MySQL 5.6, so the dump command is sent and packets are read directly (engine.md §3.1). */
+
+#include "mysql/binlog-decode.h"
+#include "mysql/conn.h"
+
+typedef struct BinlogStream BinlogStream;
+
+typedef struct BinlogStreamParams {
+        const ConnParams *server;
+        const char *file;    /* start: file name and position (64 bit; above 4 GiB see engine.md §6: starts at 4 and skips) */
+        guint64 position;
+        guint32 server_id;   /* unique among the server's dump connections: a duplicate kills the older one */
+        guint64 heartbeat_usec; /* 0 = 1 s */
+} BinlogStreamParams;
+
+/* MYSQL_ERROR; 1236 (position purged or impossible) is PS_ERROR_BINLOG_UNAVAILABLE. On MariaDB sets
+ * @mariadb_slave_capability=4. Checksums as the server has them; verified. */
+BinlogStream *binlog_stream_open(const BinlogStreamParams *params, GError **error);
+void binlog_stream_free(BinlogStream *stream);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(BinlogStream, binlog_stream_free)
+
+/* The next event; blocks, at most for 3 heartbeats + a bit. The event is valid until the next call. FORMAT_DESCRIPTION and
+ * ROTATE are returned too after they were taken into account. PS_ERROR_BINLOG_UNAVAILABLE: the log was purged or has no such
+ * position. MYSQL_ERROR 2013 when the connection is lost, heartbeats stay away or the server ends the dump: reopen. */
+bool binlog_stream_next(BinlogStream *stream, BinlogEvent *ret, GError **error);
+
+/* Where the event that was returned last ends: file name (valid until the next call) and 64-bit position. For artificial
+ * events: unchanged (a ROTATE moves to the new file). HEARTBEATs carry a position that is at the end of what was sent. */
+const char *binlog_stream_file(const BinlogStream *stream);
+guint64 binlog_stream_position(const BinlogStream *stream);
+const Flavor *binlog_stream_flavor(const BinlogStream *stream);
+/* Any thread: makes binlog_stream_next() fail now. */
+void binlog_stream_abort(BinlogStream *stream);
+
+/* Orders positions of one server: by the number at the end of the file's name, then by offset. */
+int binlog_position_compare(const char *file_a, guint64 position_a, const char *file_b, guint64 position_b);

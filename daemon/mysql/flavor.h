@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* What a server is and what it can do: one place for differences between MySQL 5.6, newer MySQL and MariaDB. */
+
+#include <stdbool.h>
+
+#include <glib.h>
+
+typedef struct Flavor {
+        bool mariadb;
+        unsigned version; /* 50624, 101119, 90704 */
+} Flavor;
+
+/* From the text of VERSION(): "5.6.24-log", "10.11.14-MariaDB-0+deb12u2-log", "5.5.5-10.11…" handshake prefix. */
+Flavor flavor_parse(const char *version_text);
+/* "MySQL 5.6.24" */
+char *flavor_to_string(const Flavor *flavor);
+
+/* "SHOW MASTER STATUS", or "SHOW BINARY LOG STATUS" where the former is gone (MySQL ≥ 8.4). Columns File, Position. */
+const char *flavor_position_statement(const Flavor *flavor);
+/* INSERT … AS new ON DUPLICATE KEY UPDATE c = new.c (MySQL ≥ 8.0.19); VALUES(c) elsewhere. */
+bool flavor_has_row_alias(const Flavor *flavor);
+/* Array binding of a whole batch (COM_STMT_BULK_EXECUTE): MariaDB ≥ 10.2. */
+bool flavor_has_bulk_execute(const Flavor *flavor);
+bool flavor_has_super_read_only(const Flavor *flavor); /* MySQL ≥ 5.7.8 */
+/* SUPER passes read_only on MySQL; on MariaDB ≥ 10.11 READ ONLY ADMIN does. */
+bool flavor_super_bypasses_read_only(const Flavor *flavor);

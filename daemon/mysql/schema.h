@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* Tables as a server describes them, read from information_schema. */
+
+#include <stdbool.h>
+
+#include <glib.h>
+
+#include "mysql/conn.h"
+#include "base/enum-table.h"
+
+/* How values of a column are read and written; see value.h. */
+typedef enum ColumnKind {
+        COLUMN_KIND_INTEGER,   /* TINYINT … BIGINT, sign in is_unsigned */
+        COLUMN_KIND_DECIMAL,
+        COLUMN_KIND_FLOAT,
+        COLUMN_KIND_DOUBLE,
+        COLUMN_KIND_BIT,
+        COLUMN_KIND_YEAR,
+        COLUMN_KIND_DATE,
+        COLUMN_KIND_TIME,
+        COLUMN_KIND_DATETIME,
+        COLUMN_KIND_TIMESTAMP,
+        COLUMN_KIND_ENUM,
+        COLUMN_KIND_SET,
+        COLUMN_KIND_TEXT,   /* CHAR, VARCHAR, *TEXT: bytes in the column's character set */
+        COLUMN_KIND_BINARY, /* BINARY(n): right-padded with 0x00 to length */
+        COLUMN_KIND_BLOB,   /* VARBINARY, *BLOB */
+        COLUMN_KIND_GEOMETRY,
+        COLUMN_KIND_JSON,
+        COLUMN_KIND_UNSUPPORTED,
+        _COLUMN_KIND_MAX,
+        _COLUMN_KIND_INVALID = -1,
+} ColumnKind;
+ENUM_TABLE_DECLARE(column_kind, ColumnKind);
+
+typedef struct Column {
+        char *name;
+        char *type;         /* COLUMN_TYPE: "int(10) unsigned" */
+        ColumnKind kind;
+        bool is_unsigned;
+        bool nullable;
+        bool generated;     /* never written */
+        bool auto_increment;
+        guint32 length;     /* octets of BINARY; bits of BIT; members of ENUM/SET */
+        unsigned precision, scale; /* DECIMAL */
+        unsigned fsp;       /* fractional digits of TIME, DATETIME, TIMESTAMP */
+        unsigned int_bytes; /* 1, 2, 3, 4, 8 for INTEGER */
+        char *charset, *collation; /* of TEXT, ENUM and SET; NULL otherwise */
+} Column;
+
+/* Whether two keys can be compared here exactly as the server orders them. */
+typedef enum KeyOrder {
+        KEY_ORDER_NONE,   /* no primary key and no UNIQUE key of NOT NULL columns only */
+        KEY_ORDER_SERVER, /* a collation decides, only the server can compare */
+        KEY_ORDER_AGENT,  /* integers, DECIMAL, YEAR, temporal, BINARY/VARBINARY, text under a _bin collation of a charset
+                           * whose bytes sort like its code points (latin1, ascii, utf8, utf8mb4, binary) */
+} KeyOrder;
+
+typedef struct Index {
+        char *name;
+        bool unique;
+        GArray *columns;       /* of unsigned: positions in TableSchema.columns */
+        bool prefix;           /* some part is a prefix of its column */
+        bool nullable;         /* some part may be NULL */
+        char *type;            /* BTREE, HASH, FULLTEXT, SPATIAL */
+} Index;
+
+typedef struct TableSchema {
+        char *database, *name;
+        char *engine;
+        GPtrArray *columns; /* of Column, in order of the table */
+        GPtrArray *indexes; /* of Index, PRIMARY first */
+        GArray *key;        /* of unsigned: the columns of the row key (PRIMARY, else the smallest UNIQUE of NOT NULL columns
+                             * without prefix parts); empty: none */
+        bool key_is_primary;
+        KeyOrder key_order;
+        unsigned n_unique_secondary; /* UNIQUE indexes beside the row key: rows can collide on them */
+        guint64 rows_estimate, data_bytes, index_bytes, avg_row_bytes; /* information_schema.tables: estimates */
+        guint64 auto_increment; /* next value; 0: none */
+        bool has_cascade;   /* has a foreign key whose ON DELETE/UPDATE is CASCADE or SET NULL */
+} TableSchema;
+
+void table_schema_free(TableSchema *table);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(TableSchema, table_schema_free)
+
+/* The base tables of one database; reads information_schema in a fixed number of statements, not one per table.
+ * DATABASE NULL: of all databases but the system's (mysql, information_schema, performance_schema, sys) and `polarshift`.
+ * → GPtrArray of TableSchema, ordered by database and name. */
+GPtrArray *schema_load(Conn *conn, const char *database, GError **error);
+/* One table; NULL without error when it is not there. */
+TableSchema *schema_load_table(Conn *conn, const char *database, const char *name, GError **error);
+bool schema_is_system_database(const char *name); /* with `polarshift` */
+
+/* Whether rows of A can go into B: same columns by name, order and kind. PS_ERROR_DATA_MISMATCH names the difference. */
+bool table_schema_compatible(const TableSchema *a, const TableSchema *b, GError **error);
