@@ -337,7 +337,8 @@ class MariaDB(Server):
                 # A shell script with children: a group of its own, so that all of them can be ended.
                 installing = subprocess.Popen(
                         ['mariadb-install-db', '--no-defaults', '--auth-root-authentication-method=normal',
-                         '--skip-test-db', f'--datadir={self.datadir}', '--innodb-log-file-size=8M',
+                         '--skip-test-db', '--force', f'--datadir={self.datadir}',
+                         '--innodb-log-file-size=8M',
                          *(['--user=root'] if os.geteuid() == 0 else [])],
                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
                         start_new_session=True,
