@@ -73,7 +73,7 @@ static const Column *key_column(const TableSchema *table, guint i) {
         return column_at(table, g_array_index(table->key, unsigned, i));
 }
 
-static void append_select_column(GString *sql, const Column *column) {
+void sql_append_select_column(GString *sql, const Column *column) {
         switch (column->kind) {
         case COLUMN_KIND_FLOAT:
                 /* FLOAT's own text has 6 digits. */
@@ -121,7 +121,7 @@ void sql_append_select_list(GString *sql, const TableSchema *table) {
                 if (!first)
                         g_string_append_c(sql, ',');
                 first = false;
-                append_select_column(sql, column);
+                sql_append_select_column(sql, column);
         }
 }
 
@@ -317,7 +317,7 @@ static void append_hashed_column(GString *sql, const Column *column) {
         case COLUMN_KIND_SET:
                 break;
         }
-        append_select_column(sql, column);
+        sql_append_select_column(sql, column);
 }
 
 void sql_append_row_hash(GString *sql, const TableSchema *table) {
