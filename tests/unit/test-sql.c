@@ -60,14 +60,19 @@ static void test_keys(void) {
         g_auto(TableSchemaHere) three = fixture_table(COLUMNS, "id,k`2,s");
         g_auto(TableSchemaHere) odd = fixture_table(COLUMNS, "f,b");
         static const char *const bound[] = {"5", "'x'", "3"};
+        g_auto(TableSchemaHere) set = fixture_table(COLUMNS, "s");
+        static const char *const last[] = {"7"};
         static const char *const odd_bound[] = {"0.100000001", "x'01ff'"};
 
         assert_sql("`id`>5", sql_append_key_bound(sql, one, ">", bound));
         assert_sql("`id`<=5", sql_append_key_bound(sql, one, "<=", bound));
         assert_sql("(`id`>=5 AND (`id`>5 OR (`id`=5 AND `k``2`>'x')))", sql_append_key_bound(sql, two, ">", bound));
         assert_sql("(`id`<=5 AND (`id`<5 OR (`id`=5 AND `k``2`<='x')))", sql_append_key_bound(sql, two, "<=", bound));
-        assert_sql("(`id`>=5 AND (`id`>5 OR (`id`=5 AND (`k``2`>'x' OR (`k``2`='x' AND `s`>=3)))))",
+        assert_sql("(`id`>=5 AND (`id`>5 OR (`id`=5 AND (`k``2`>'x' OR (`k``2`='x' AND `s` IN (3,4,5,6,7))))))",
                    sql_append_key_bound(sql, three, ">=", bound));
+        assert_sql("`s` IN (0,1,2)", sql_append_key_bound(sql, set, "<", bound + 2));
+        assert_sql("FALSE", sql_append_key_bound(sql, set, ">", last));
+        assert_sql("`s`=7", sql_append_key_equal(sql, set, last));
         assert_sql("`id`=5 AND `k``2`='x'", sql_append_key_equal(sql, two, bound));
         assert_sql("`f`=0.10000000149011612 AND `b`=511", sql_append_key_equal(sql, odd, odd_bound));
 }
