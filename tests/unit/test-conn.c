@@ -600,7 +600,7 @@ static void stream_from(gconstpointer uri, const char *checksum, bool with_big_r
         g_autoptr(GString) seen = g_string_new("");
         unsigned heartbeats = 0;
         collect(stream, table, end_file, end, seen, &heartbeats);
-        g_assert_cmpuint(binlog_stream_position(stream), ==, end);
+        g_assert_cmpuint(binlog_stream_position(stream), >=, end); /* MariaDB adds checkpoints by itself */
         g_assert_cmpstr(binlog_stream_file(stream), ==, end_file);
         char *big = strstr(seen->str, "I 8");
         if (with_big_row) {
