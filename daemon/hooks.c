@@ -30,7 +30,7 @@ struct Hooks {
 
 typedef struct Run {
         Hooks *hooks;
-        const char *path, *name;
+        const char *path, *name, *point;
         pid_t pid;
         int pidfd, in, out;
         const char *input;
@@ -67,13 +67,12 @@ static int compare(gconstpointer a, gconstpointer b) {
 }
 
 /* name → path, later folders first in rank */
-static GHashTable *list_hooks(Hooks *hooks, const char *point) {
+static GHashTable *list_hooks(Hooks *hooks) {
         GHashTable *found = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
         for (guint i = 0; hooks->folders[i]; i++) {
-                g_autofree char *folder = g_build_filename(hooks->folders[i], point, NULL);
-                g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+                g_autoptr(GDir) dir = g_dir_open(hooks->folders[i], 0, NULL);
                 for (const char *name = dir ? g_dir_read_name(dir) : NULL; name; name = g_dir_read_name(dir)) {
-                        g_autofree char *path = g_build_filename(folder, name, NULL);
+                        g_autofree char *path = g_build_filename(hooks->folders[i], name, NULL);
                         if (name[0] != '.' && g_file_test(path, G_FILE_TEST_IS_REGULAR) &&
                             g_file_test(path, G_FILE_TEST_IS_EXECUTABLE))
                                 g_hash_table_replace(found, g_strdup(name), g_steal_pointer(&path));
@@ -87,7 +86,7 @@ static bool spawn(Run *run, GError **error) {
         posix_spawn_file_actions_t actions;
         posix_spawnattr_t attributes;
         sigset_t none;
-        char *argv[] = { (char *) run->path, NULL };
+        char *argv[] = { (char *) run->path, (char *) run->point, NULL };
 
         int r = pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0 ? errno : 0;
         posix_spawn_file_actions_init(&actions);
@@ -190,8 +189,8 @@ static const char *attend(Run *run) {
         }
 }
 
-static bool run_one(Hooks *hooks, const char *name, const char *path, const char *json, GError **error) {
-        Run run = { .hooks = hooks, .path = path, .name = name, .pidfd = -1, .in = -1, .out = -1, .input = json,
+static bool run_one(Hooks *hooks, const char *name, const char *path, const char *point, const char *json, GError **error) {
+        Run run = { .hooks = hooks, .path = path, .name = name, .point = point, .pidfd = -1, .in = -1, .out = -1, .input = json,
                     .input_left = strlen(json) };
         if (!spawn(&run, error)) {
                 if (run.in >= 0)
@@ -228,10 +227,10 @@ static bool run_one(Hooks *hooks, const char *name, const char *path, const char
 }
 
 bool hooks_run(Hooks *hooks, const char *point, const char *json, GError **error) {
-        g_autoptr(GHashTable) found = list_hooks(hooks, point);
+        g_autoptr(GHashTable) found = list_hooks(hooks);
         g_autoptr(GList) names = g_list_sort(g_hash_table_get_keys(found), compare);
         for (GList *l = names; l; l = l->next)
-                if (!run_one(hooks, l->data, g_hash_table_lookup(found, l->data), json, error))
+                if (!run_one(hooks, l->data, g_hash_table_lookup(found, l->data), point, json, error))
                         return false;
         return true;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
-/* The administrator's executables that run at points of an operation. A folder of `hooks.d` holds, per point, a folder of that name
- * (`hooks.d/pre-switch/10-proxy`); all folders' executables run in the order of their names, one of /etc hides one of the same name in
- * /usr/lib. Each gets a JSON document on standard input and 30 s. Runs on an engine thread. */
+/* The administrator's executables that run at points of an operation. All of the folders' executables run at every point, in the order of
+ * their names (one of a later folder hides one of the same name): the first argument is the point ("pre-switch"), a JSON document comes on
+ * standard input, and one that has no business there ends with 0. 30 s each. Runs on an engine thread. */
 
 #include <stdbool.h>
 

@@ -60,6 +60,10 @@ void log_write(Log *log, int priority, const char *message_id, const char *const
         va_end(args);
 
         if (!log->journal) {
+                /* one record is one line, whatever a caller put into a name */
+                for (char *c = message; *c; c++)
+                        if (g_ascii_iscntrl(*c))
+                                *c = ' ';
                 fprintf(stderr, "polarshiftd: %s: %s\n", log_level_to_string(priority), message);
                 return;
         }

@@ -14,7 +14,7 @@ typedef struct Settings {
         int log_level;
         guint max_migrations;
         guint64 authorization_timeout; /* s that a caller waits for polkit's answer */
-        char **hooks;                  /* folders that hold POINT/ or POINT.d/ …: see hooks.h */
+        char **hooks;                  /* folders of executables: see hooks.h */
         GPtrArray *defaults;           /* key, text, key, text … of [Migration] */
 } Settings;
 
