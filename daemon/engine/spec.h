@@ -66,6 +66,7 @@ typedef struct SpecValue {
 } SpecValue;
 
 bool spec_name_valid(const char *name); /* [a-z][a-z0-9_-]{0,47} */
+bool spec_credential_name_valid(const char *name); /* the same, with at most one '.' between two such parts */
 MigrationSpec *spec_new(const char *name); /* with the defaults */
 /* PS_ERROR_INVALID_OPTION for an unknown key, a wrong type, a value out of range; PS_ERROR_NOT_SUPPORTED for `cluster`, `create-cluster`
  * and what is not there yet. */

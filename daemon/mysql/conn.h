@@ -69,6 +69,10 @@ bool conn_execf(Conn *conn, GError **error, const char *format, ...) G_GNUC_PRIN
 bool conn_exec_multi(Conn *conn, const char *sql, gssize length, ConnResult *ret, gsize n_ret, gsize *ret_count,
                      GError **error);
 
+/* LOAD DATA LOCAL INFILE '' …: DATA is what the server reads instead of a file. Needs CONN_LOCAL_INFILE. LOCAL implies IGNORE: look at
+ * warnings, and at duplicates, which is the number of rows that were skipped. */
+bool conn_load_data(Conn *conn, const char *sql, const char *data, gsize length, ConnResult *ret, GError **error);
+
 /* One statement with rows, all of them buffered in memory: for small results. */
 typedef struct ConnRows ConnRows;
 ConnRows *conn_query(Conn *conn, const char *sql, GError **error);

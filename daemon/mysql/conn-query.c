@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Statements and their rows; see conn.h. */
+
+#include "mysql/conn-query.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "mysql/conn-private.h"
+
+/* ---- statements */
+
+/* "Records: 3  Duplicates: 1  Warnings: 0"; LOAD DATA says Skipped for what an INSERT calls Duplicates. */
+static guint64 info_number(const char *info, const char *key) {
+        const char *p = info ? strstr(info, key) : NULL;
+        return p ? g_ascii_strtoull(p + strlen(key), NULL, 10) : 0;
+}
+
+static void fill_result(MYSQL *mysql, ConnResult *ret) {
+        const char *info = mysql_info(mysql);
+        guint64 affected = mysql_affected_rows(mysql);
+        *ret = (ConnResult) {
+                .affected = affected == MYSQL_COUNT_ERROR ? 0 : affected,
+                .insert_id = mysql_insert_id(mysql),
+                .warnings = mysql_warning_count(mysql),
+                .records = info_number(info, "Records: "),
+                .duplicates = info_number(info, "Duplicates: ") + info_number(info, "Skipped: "),
+        };
+}
+
+/* Rows that nobody asked for (FLUSH and ANALYZE answer with some). */
+static bool discard_rows(MYSQL *mysql) {
+        if (mysql_field_count(mysql) == 0)
+                return true;
+        MYSQL_RES *res = mysql_use_result(mysql);
+        if (res)
+                mysql_free_result(res);
+        return mysql_errno(mysql) == 0;
+}
+
+/* Sends, and takes the answer's first part. */
+static bool send_statement(Conn *conn, const char *sql, gssize length, GError **error) {
+        if (conn_is_aborted(conn))
+                return conn_fail(conn, error);
+        gsize n = length < 0 ? strlen(sql) : (gsize) length;
+        if (mysql_real_query(conn_handle(conn), sql, n) != 0)
+                return conn_fail(conn, error);
+        return true;
+}
+
+bool conn_exec_multi(Conn *conn, const char *sql, gssize length, ConnResult *ret, gsize n_ret, gsize *ret_count,
+                     GError **error) {
+        MYSQL *mysql = conn_handle(conn);
+        gsize count = 0;
+        bool ok = send_statement(conn, sql, length, error);
+        while (ok) {
+                ConnResult result;
+                fill_result(mysql, &result);
+                if (!discard_rows(mysql)) {
+                        ok = conn_fail(conn, error);
+                        break;
+                }
+                if (ret && count < n_ret)
+                        ret[count] = result;
+                count++;
+                int more = mysql_next_result(mysql);
+                if (more > 0)
+                        ok = conn_fail(conn, error);
+                if (more != 0)
+                        break;
+        }
+        /* Of use above all when it failed: the number is that of the statement at fault. */
+        if (ret_count)
+                *ret_count = count;
+        return ok;
+}
+
+bool conn_exec(Conn *conn, const char *sql, gssize length, ConnResult *ret, GError **error) {
+        return conn_exec_multi(conn, sql, length, ret, 1, NULL, error);
+}
+
+bool conn_execf(Conn *conn, GError **error, const char *format, ...) {
+        va_list args;
+        va_start(args, format);
+        g_autofree char *sql = g_strdup_vprintf(format, args);
+        va_end(args);
+        return conn_exec(conn, sql, -1, NULL, error);
+}
+
+/* ---- LOAD DATA LOCAL from memory */
+
+static int upload_begin(void **handle, const char *name, void *data) {
+        ConnUpload *upload = data;
+        *handle = upload;
+        return upload->active ? 0 : 1;
+}
+
+static int upload_read(void *handle, char *buffer, unsigned size) {
+        ConnUpload *upload = handle;
+        gsize n = MIN(upload->length - upload->offset, (gsize) size);
+        memcpy(buffer, upload->data + upload->offset, n);
+        upload->offset += n;
+        return (int) n;
+}
+
+static void upload_end(void *handle) {
+}
+
+static int upload_error(void *handle, char *text, unsigned size) {
+        g_strlcpy(text, "The server asked for a file that it was not offered", size);
+        return 2;
+}
+
+void conn_upload_prepare(Conn *conn) {
+        mysql_set_local_infile_handler(conn_handle(conn), upload_begin, upload_read, upload_end, upload_error,
+                                       conn_upload(conn));
+}
+
+bool conn_load_data(Conn *conn, const char *sql, const char *data, gsize length, ConnResult *ret, GError **error) {
+        ConnUpload *upload = conn_upload(conn);
+        *upload = (ConnUpload) { .active = true, .data = data, .length = length };
+        bool ok = conn_exec(conn, sql, -1, ret, error);
+        *upload = (ConnUpload) { .active = false };
+        return ok;
+}
+
+/* ---- rows */
+
+struct ConnRows {
+        Conn *conn;
+        MYSQL_RES *res;
+        bool buffered;
+};
+
+static ConnRows *start_rows(Conn *conn, const char *sql, gssize length, bool buffered, GError **error) {
+        MYSQL *mysql = conn_handle(conn);
+        if (!send_statement(conn, sql, length, error))
+                return NULL;
+        MYSQL_RES *res = buffered ? mysql_store_result(mysql) : mysql_use_result(mysql);
+        if (!res) {
+                if (mysql_errno(mysql) != 0)
+                        conn_fail(conn, error);
+                else
+                        g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "%s: A statement that should answer with rows did not",
+                                    conn_label(conn));
+                return NULL;
+        }
+        ConnRows *rows = g_new0(ConnRows, 1);
+        *rows = (ConnRows) { .conn = conn, .res = res, .buffered = buffered };
+        return rows;
+}
+
+ConnRows *conn_query(Conn *conn, const char *sql, GError **error) {
+        return start_rows(conn, sql, -1, true, error);
+}
+
+ConnRows *conn_queryf(Conn *conn, GError **error, const char *format, ...) {
+        va_list args;
+        va_start(args, format);
+        g_autofree char *sql = g_strdup_vprintf(format, args);
+        va_end(args);
+        return conn_query(conn, sql, error);
+}
+
+ConnRows *conn_stream(Conn *conn, const char *sql, gssize length, GError **error) {
+        return start_rows(conn, sql, length, false, error);
+}
+
+bool conn_rows_next(ConnRows *rows, char ***ret_row, const unsigned long **ret_lengths, GError **error) {
+        if (!rows->buffered && conn_is_aborted(rows->conn))
+                return conn_fail(rows->conn, error);
+        MYSQL_ROW row = mysql_fetch_row(rows->res);
+        if (!row && !rows->buffered && mysql_errno(conn_handle(rows->conn)) != 0)
+                return conn_fail(rows->conn, error);
+        *ret_row = row;
+        if (ret_lengths)
+                *ret_lengths = row ? mysql_fetch_lengths(rows->res) : NULL;
+        return true;
+}
+
+guint64 conn_rows_count(const ConnRows *rows) {
+        return mysql_num_rows(rows->res);
+}
+
+unsigned conn_rows_columns(const ConnRows *rows) {
+        return mysql_num_fields(rows->res);
+}
+
+const char *conn_rows_column_name(const ConnRows *rows, unsigned column) {
+        return column < mysql_num_fields(rows->res) ? mysql_fetch_field_direct(rows->res, column)->name : NULL;
+}
+
+void conn_rows_free(ConnRows *rows) {
+        if (!rows)
+                return;
+        /* Reads what is left of an unbuffered result; after conn_abort() that is what the kernel holds already. */
+        mysql_free_result(rows->res);
+        MYSQL *mysql = conn_handle(rows->conn);
+        while (!conn_is_aborted(rows->conn) && mysql_more_results(mysql) && mysql_next_result(mysql) == 0 &&
+               discard_rows(mysql))
+                ;
+        g_free(rows);
+}
+
+char *conn_query_string(Conn *conn, const char *sql, GError **error) {
+        g_autoptr(ConnRows) rows = conn_query(conn, sql, error);
+        char **row = NULL;
+        if (!rows || !conn_rows_next(rows, &row, NULL, error) || !row)
+                return NULL;
+        return g_strdup(row[0]);
+}
+
+bool conn_query_uint64(Conn *conn, const char *sql, guint64 *ret, GError **error) {
+        GError *local = NULL;
+        g_autofree char *text = conn_query_string(conn, sql, &local);
+        if (local) {
+                g_propagate_error(error, local);
+                return false;
+        }
+        if (!text || !g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT64, ret, NULL)) {
+                g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "%s: Expected a number from %s", conn_label(conn), sql);
+                return false;
+        }
+        return true;
+}
+
+static int find_column(const ConnRows *rows, const char *name) {
+        for (unsigned i = 0; i < conn_rows_columns(rows); i++)
+                if (g_ascii_strcasecmp(conn_rows_column_name(rows, i), name) == 0)
+                        return (int) i;
+        return -1;
+}
+
+bool conn_binlog_position(Conn *conn, char **ret_file, guint64 *ret_position, GError **error) {
+        g_autoptr(ConnRows) rows = conn_query(conn, flavor_position_statement(conn_flavor(conn)), error);
+        char **row = NULL;
+        if (!rows || !conn_rows_next(rows, &row, NULL, error))
+                return false;
+        int file = find_column(rows, "File"), position = find_column(rows, "Position");
+        if (!row || file < 0 || position < 0 || !row[file] || !row[file][0] || !row[position]) {
+                g_set_error(error, PS_ERROR, PS_ERROR_BINLOG_UNAVAILABLE,
+                            "%s: The binary log is off; set log_bin and binlog_format=ROW and restart the server",
+                            conn_label(conn));
+                return false;
+        }
+        guint64 value = g_ascii_strtoull(row[position], NULL, 10);
+        *ret_file = g_strdup(row[file]);
+        *ret_position = value;
+        return true;
+}
