@@ -36,12 +36,8 @@ bool precheck_objects(Precheck *check, GError **error) {
 }
 
 static bool is_carried(const Precheck *check, const char *database, const char *name) {
-        for (guint i = 0; check->objects && i < check->objects->tables->len; i++) {
-                const TableSchema *table = check->objects->tables->pdata[i];
-                if (strcmp(table->database, database) == 0 && strcmp(table->name, name) == 0)
-                        return true;
-        }
-        return false;
+        g_autofree char *quoted = sql_table(database, name);
+        return g_hash_table_contains(check->carried, quoted);
 }
 
 /* The applier of either direction fires triggers, and so changes rows that the binary log changes as well: twice. */
@@ -60,11 +56,18 @@ bool precheck_triggers(Precheck *check, GError **error) {
                                 return false;
                         if (!row)
                                 break;
-                        if (!row[0] || !row[1] || !row[2] || !row[3] || !is_carried(check, row[2], row[3]))
+                        if (!row[0] || !row[1] || !row[2] || !row[3] || schema_is_system_database(row[0]))
                                 continue;
                         g_autofree char *name = sql_table(row[0], row[1]), *table = sql_table(row[2], row[3]);
                         g_autofree char *hint = g_strdup_printf("on the %s, keeping what SHOW CREATE TRIGGER %s says: DROP TRIGGER %s;",
                                                                 side_to_string(side), name, name);
+                        if (!is_carried(check, row[2], row[3])) {
+                                /* It fires on nothing of ours; it only stays behind. */
+                                if (side == SIDE_SOURCE && !at_switch && spec_selects(check->input->spec, row[2], row[3]))
+                                        precheck_add(check, check->input->spec->unfit == UNFIT_SKIP ? CHECK_NOTE : CHECK_ERROR,
+                                                     PS_ERROR_UNSUPPORTED_OBJECT, hint, "trigger %s is not carried yet", name);
+                                continue;
+                        }
                         CheckSeverity severity = at_switch || check->input->spec->unfit == UNFIT_REFUSE ? CHECK_ERROR : CHECK_WARNING;
                         precheck_add(check, severity, PS_ERROR_UNSUPPORTED_OBJECT, hint,
                                      "trigger %s on the carried table %s of the %s is not carried yet, and would fire on changes that "
@@ -96,11 +99,6 @@ bool precheck_accounts(Precheck *check, GError **error) {
 bool precheck_foreign_keys(Precheck *check, GError **error) {
         if (!check->objects)
                 return true;
-        g_autoptr(GHashTable) carried = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-        for (guint i = 0; i < check->objects->tables->len; i++) {
-                const TableSchema *table = check->objects->tables->pdata[i];
-                g_hash_table_add(carried, sql_table(table->database, table->name));
-        }
         g_autoptr(ConnRows) rows = conn_query(check->input->servers[SIDE_SOURCE],
                                               "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, UNIQUE_CONSTRAINT_SCHEMA, "
                                               "REFERENCED_TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS ORDER BY 1, 2, 3",
@@ -115,9 +113,9 @@ bool precheck_foreign_keys(Precheck *check, GError **error) {
                         return true;
                 if (!row[0] || !row[1] || !row[2] || !row[3] || !row[4])
                         continue;
-                g_autofree char *child = sql_table(row[0], row[1]), *parent = sql_table(row[3], row[4]);
-                if (!g_hash_table_contains(carried, child) || g_hash_table_contains(carried, parent))
+                if (!is_carried(check, row[0], row[1]) || is_carried(check, row[3], row[4]))
                         continue;
+                g_autofree char *child = sql_table(row[0], row[1]), *parent = sql_table(row[3], row[4]);
                 g_autofree char *key = sql_identifier(row[2]);
                 g_autofree char *hint = g_strdup_printf("include %s as well, or ALTER TABLE %s DROP FOREIGN KEY %s;", parent, child, key);
                 precheck_add(check, CHECK_ERROR, PS_ERROR_UNSUPPORTED_OBJECT, hint,
@@ -156,11 +154,6 @@ bool precheck_destination_empty(Precheck *check, GError **error) {
                 precheck_add(check, CHECK_OK, PS_ERROR_FAILED, NULL, "the tables on the destination are this migration's");
                 return true;
         }
-        g_autoptr(GHashTable) arriving = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-        for (guint i = 0; i < check->objects->tables->len; i++) {
-                const TableSchema *table = check->objects->tables->pdata[i];
-                g_hash_table_add(arriving, sql_table(table->database, table->name));
-        }
         g_autoptr(ConnRows) rows = conn_query(check->input->servers[SIDE_DESTINATION],
                                               "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES ORDER BY 1, 2", error);
         if (!rows)
@@ -173,9 +166,9 @@ bool precheck_destination_empty(Precheck *check, GError **error) {
                         return true;
                 if (!row[0] || !row[1])
                         continue;
-                g_autofree char *name = sql_table(row[0], row[1]);
-                if (!g_hash_table_contains(arriving, name))
+                if (!is_carried(check, row[0], row[1]))
                         continue;
+                g_autofree char *name = sql_table(row[0], row[1]);
                 bool view = g_strcmp0(row[2], "VIEW") == 0;
                 g_autofree char *hint = g_strdup_printf("when nobody needs it, on the destination: DROP %s %s;", view ? "VIEW" : "TABLE", name);
                 precheck_add(check, CHECK_ERROR, PS_ERROR_ALREADY_EXISTS, hint, "%s %s exists on the destination and would be overwritten",

@@ -26,6 +26,7 @@ typedef struct Precheck {
         char *account[_SIDE_MAX];            /* 'user'@'host' of our session, quoted */
         ObjectList *objects;                 /* of the source; NULL when it could not be read: */
         GError *objects_error;
+        GHashTable *carried;                 /* set of `db`.`table` */
 } Precheck;
 
 typedef enum PrecheckStages {

@@ -94,6 +94,7 @@ static void precheck_clear(Precheck *check) {
         }
         g_clear_pointer(&check->objects, object_list_free);
         g_clear_error(&check->objects_error);
+        g_clear_pointer(&check->carried, g_hash_table_unref);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Precheck, precheck_clear)
 
@@ -110,6 +111,11 @@ static bool read_facts(Precheck *check, GError **error) {
         if (!check->objects && lost(check, check->objects_error)) {
                 g_propagate_error(error, g_steal_pointer(&check->objects_error));
                 return false;
+        }
+        check->carried = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        for (guint i = 0; check->objects && i < check->objects->tables->len; i++) {
+                const TableSchema *table = check->objects->tables->pdata[i];
+                g_hash_table_add(check->carried, sql_table(table->database, table->name));
         }
         return true;
 }
