@@ -96,8 +96,11 @@ typedef struct BinlogQuery {
         gsize sql_length;
         const guint8 *status; /* status variables, see engine.md §5 */
         gsize status_length;
+        guint8 *inflated; /* owned: what sql points into for MariaDB's compressed event, else NULL */
 } BinlogQuery;
 bool binlog_query_parse(const BinlogEvent *event, BinlogQuery *ret, GError **error);
+/* Only needed where MariaDB's compressed queries are read; harmless otherwise. */
+void binlog_query_clear(BinlogQuery *query);
 
 typedef struct BinlogTableMap {
         guint64 table_id;

@@ -19,8 +19,8 @@ char *sql_identifier(const char *name);
 char *sql_table(const char *database, const char *table);
 
 /* What SELECT reads so that value_literal_from_text() can be exact: the column itself, except FLOAT `c`*1e0 → double,
- * ENUM and SET `c`+0, BIT `c`+0 as an unsigned number, YEAR `c`+0 … (generated columns included when WITH_GENERATED). Comma-separated in
- * table order. */
+ * BIT, ENUM and SET as unsigned numbers, YEAR `c`+0. Comma-separated, the same columns in the same order as
+ * sql_append_column_list(): generated ones are left out. */
 void sql_append_select_list(GString *sql, const TableSchema *table);
 /* `a`,`b`: the columns that are written (generated ones left out). */
 void sql_append_column_list(GString *sql, const TableSchema *table);
@@ -34,11 +34,13 @@ void sql_append_key_bound(GString *sql, const TableSchema *table, const char *op
 void sql_append_key_equal(GString *sql, const TableSchema *table, const char *const *literals);
 /* INSERT INTO `db`.`t` (`a`,`b`) VALUES — tuples are appended by the caller. */
 void sql_append_insert_prefix(GString *sql, const TableSchema *table);
-/* " ON DUPLICATE KEY UPDATE `b`=VALUES(`b`)" for all written columns that are not of the key (row alias where the flavor wants it;
- * sql_append_insert_alias() then has to stand before it). When all columns are of the key: sets the first to itself. */
+/* " ON DUPLICATE KEY UPDATE `b`=VALUES(`b`)" for all written columns that are not of the key; where the flavor wants a row
+ * alias, " AS `polarshift_new`" stands before it. When all columns are of the key: sets the first to itself. */
 void sql_append_upsert_suffix(GString *sql, const TableSchema *table, const Flavor *flavor);
 
-/* The aggregate of a set of rows, the same number on every flavor: SELECT list "COUNT(*), COALESCE(LOWER(HEX(BIT_XOR(…))),…), …" built on
- * sql_append_row_hash(). See engine.md §3 and §9: SHA2(CONCAT_WS('#', …, CONCAT(ISNULL(c)…)),256). Two 64-bit parts. */
+/* The hash of a row as 64 hexadecimal digits, the same on every flavor for the same stored bytes. Never NULL: a row too
+ * long for the server to hash gets a random one and so is never taken for equal. */
 void sql_append_row_hash(GString *sql, const TableSchema *table);
+/* The aggregate of a set of rows, a SELECT list of three columns: COUNT(*), and the XOR of the first and of the second
+ * 64 bits of the row hashes as 16 hexadecimal digits each. */
 void sql_append_chunk_checksum(GString *sql, const TableSchema *table);

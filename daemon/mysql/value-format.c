@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Numbers as literals; see value-format.h. */
+
+#include "mysql/value-format.h"
+
+#include <math.h>
+#include <string.h>
+
+const char value_digit_pairs[201] =
+        "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849"
+        "5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
+
+void value_append_uint(GString *out, guint64 v) {
+        char buffer[20], *p = buffer + sizeof buffer;
+        while (v >= 100) {
+                p -= 2;
+                value_put2(p, (unsigned) (v % 100));
+                v /= 100;
+        }
+        if (v >= 10) {
+                p -= 2;
+                value_put2(p, (unsigned) v);
+        } else
+                *--p = (char) ('0' + v);
+        g_string_append_len(out, p, buffer + sizeof buffer - p);
+}
+
+void value_append_int(GString *out, gint64 v) {
+        if (v < 0) {
+                g_string_append_c(out, '-');
+                value_append_uint(out, -(guint64) v);
+        } else
+                value_append_uint(out, (guint64) v);
+}
+
+char *value_put_padded(char *p, guint64 v, unsigned digits) {
+        for (unsigned i = digits; i-- > 0; v /= 10)
+                p[i] = (char) ('0' + v % 10);
+        return p + digits;
+}
+
+bool value_append_double(GString *out, double v, unsigned digits) {
+        char buffer[G_ASCII_DTOSTR_BUF_SIZE];
+
+        if (!isfinite(v))
+                return false;
+        if (v == 0) {
+                /* "-0" would be an integer literal, and that has no negative zero. */
+                g_string_append(out, signbit(v) ? "-0e0" : "0");
+                return true;
+        }
+        if (fabs(v) < 1e9 && v == (double) (gint64) v) {
+                value_append_int(out, (gint64) v);
+                return true;
+        }
+        g_ascii_formatd(buffer, sizeof buffer, digits == 9 ? "%.9g" : "%.17g", v);
+        g_string_append(out, buffer);
+        return true;
+}
+
+void value_append_bits(GString *out, guint64 v, unsigned bytes) {
+        static const char hex[] = "0123456789abcdef";
+        char buffer[3 + 16], *p = buffer;
+
+        *p++ = 'x';
+        *p++ = '\'';
+        for (unsigned i = bytes; i-- > 0;) {
+                *p++ = hex[v >> (8 * i + 4) & 15];
+                *p++ = hex[v >> (8 * i) & 15];
+        }
+        *p++ = '\'';
+        g_string_append_len(out, buffer, p - buffer);
+}
