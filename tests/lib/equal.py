@@ -1,0 +1,226 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Are two servers equal? Reads every row of every table on both and compares bytes; shares no code with the agent.
+
+    differences = equal.compare(source, destination)     # list of text, empty when equal
+    equal.wait_equal(source, destination, timeout=30)    # for quiet sides whose link may still be draining
+    equal.compare(a, b, databases=['shop'], checked={})  # checked[table] = rows compared
+
+From the command line, as user root over the sockets: tests/lib/equal.py SOCKET_A SOCKET_B [DATABASE...]
+"""
+
+import re
+import sys
+import time
+
+import pymysql
+from pymysql.cursors import SSCursor
+
+SYSTEM = ('mysql', 'information_schema', 'performance_schema', 'sys', 'polarshift')
+MAX_PER_TABLE = 3
+
+
+def _name(*parts):
+        return '.'.join('`' + p.replace('`', '``') + '`' for p in parts)
+
+
+def _session(server):
+        """Bytes as they lie in the table: no conversion by the server, none by pymysql."""
+        c = server.connect(charset='latin1', use_unicode=False, conv={})
+        with c.cursor() as cursor:
+                cursor.execute('SET NAMES binary')
+                cursor.execute("SET SESSION time_zone='+00:00', sql_mode='', net_write_timeout=600")
+        return c
+
+
+def _rows(session, sql):
+        with session.cursor() as cursor:
+                cursor.execute(sql)
+                return list(cursor.fetchall())
+
+
+def _list(items):
+        return ','.join("'" + i.replace('\\', '\\\\').replace("'", "''") + "'" for i in items)
+
+
+def _tables(session, databases):
+        where = f'IN ({_list(databases)})' if databases else f'NOT IN ({_list(SYSTEM)})'
+        return {(db, name): (kind, engine, collation) for db, name, kind, engine, collation in _rows(
+                session, 'SELECT table_schema, table_name, table_type, engine, table_collation '
+                f'FROM information_schema.tables WHERE table_schema {where}')}
+
+
+def _databases(session, databases):
+        where = f'IN ({_list(databases)})' if databases else f'NOT IN ({_list(SYSTEM)})'
+        return {row[0]: tuple(_plain(v) for v in row[1:]) for row in _rows(
+                session, 'SELECT schema_name, default_character_set_name, default_collation_name '
+                f'FROM information_schema.schemata WHERE schema_name {where}')}
+
+
+def _plain(text):
+        """What two server versions spell differently and mean alike."""
+        if text is None:
+                return None
+        text = re.sub(r'\butf8mb3(_|\b)', r'utf8\1', text)
+        return re.sub(r'current_timestamp(\(\))?', 'current_timestamp', text, flags=re.I)
+
+
+def _default(value, mariadb):
+        """COLUMN_DEFAULT: MariaDB quotes text and writes NULL for no default of a column that may be NULL."""
+        if value is None or (mariadb and value == 'NULL'):
+                return None
+        if mariadb and len(value) >= 2 and value[0] == value[-1] == "'":
+                value = value[1:-1].replace("''", "'").replace('\\\\', '\\')
+        return _plain(value)
+
+
+def _definition(session, db, table, mariadb):
+        where = f'table_schema={_list([db])} AND table_name={_list([table])}'
+        columns = [(name, _default(default, mariadb), null, _plain(kind), _plain(charset), _plain(collation),
+                    _plain(extra or '').lower().replace('default_generated', '').strip(), comment)
+                   for name, default, null, kind, charset, collation, extra, comment in _rows(
+                           session, 'SELECT column_name, column_default, is_nullable, column_type, '
+                           'character_set_name, collation_name, extra, column_comment '
+                           f'FROM information_schema.columns WHERE {where} ORDER BY ordinal_position')]
+        keys = sorted(_rows(session, 'SELECT index_name, seq_in_index, non_unique, column_name, sub_part, index_type '
+                            f'FROM information_schema.statistics WHERE {where}'), key=repr)
+        foreign = sorted(_rows(session, 'SELECT k.constraint_name, k.ordinal_position, k.column_name, '
+                               'k.referenced_table_schema, k.referenced_table_name, k.referenced_column_name '
+                               'FROM information_schema.key_column_usage k WHERE '
+                               f'k.{where.replace(" AND ", " AND k.")} AND k.referenced_table_name IS NOT NULL'),
+                         key=repr)
+        return {'columns': columns, 'keys': keys, 'foreign keys': foreign}
+
+
+def _select(definition, db, table):
+        """Every value exactly, in an order that both servers agree on."""
+        expressions = []
+        for name, _, _, kind, *_ in definition['columns']:
+                column = _name(name)
+                # 5.6 shows six digits of a FLOAT, whatever it holds; MariaDB has no way to store a negative zero.
+                if kind.startswith(('float', 'double')):
+                        expressions.append(f'{column}+0e0')
+                elif kind.startswith(('enum', 'set')):  # '' may be a member or the mark of a wrong value
+                        expressions += [column, f'CAST({column} AS UNSIGNED)']
+                else:
+                        expressions.append(column)
+        primary = sorted((seq, column) for index, seq, _, column, *_ in definition['keys'] if index == 'PRIMARY')
+        if primary:
+                order = ', '.join(_name(column) for _, column in primary)
+        else:
+                order = ', '.join(f'CAST({_name(c[0])} AS BINARY)' for c in definition['columns'])
+        return f'SELECT {", ".join(expressions)} FROM {_name(db, table)} ORDER BY {order}'
+
+
+def _show(row):
+        return '(' + ', '.join('NULL' if v is None else repr(v if len(v) < 40 else v[:37] + b'...')[1:]
+                               for v in row) + ')'
+
+
+def _compare_rows(session_a, session_b, sql_a, sql_b, label, differences):
+        """Streams both tables side by side; memory stays bounded. Returns the number of rows compared."""
+        count = 0
+        with session_a.cursor(SSCursor) as a, session_b.cursor(SSCursor) as b:
+                a.execute(sql_a.encode())
+                b.execute(sql_b.encode())
+                while True:
+                        rows_a, rows_b = a.fetchmany(1000), b.fetchmany(1000)
+                        if rows_a != rows_b:
+                                _explain(rows_a, rows_b, count, label, differences)
+                                rest_a = len(rows_a) + sum(1 for _ in a)
+                                rest_b = len(rows_b) + sum(1 for _ in b)
+                                if rest_a != rest_b:
+                                        differences.append(f'{label}: {count + rest_a} rows against {count + rest_b}')
+                                return count
+                        if not rows_a:
+                                return count
+                        count += len(rows_a)
+
+
+def _explain(rows_a, rows_b, count, label, differences):
+        only_a = [r for r in rows_a if r not in set(rows_b)]
+        only_b = [r for r in rows_b if r not in set(rows_a)]
+        for side, rows in (('first', only_a), ('second', only_b)):
+                for row in rows[:MAX_PER_TABLE]:
+                        differences.append(f'{label}: near row {count}, only on the {side} side: {_show(row)}')
+        if not only_a and not only_b:
+                differences.append(f'{label}: near row {count}, the order differs')
+
+
+def compare(server_a, server_b, databases=None, checked=None):
+        """Everything that differs, as text; an empty list when nothing does."""
+        differences = []
+        a, b = server_a.connect(), server_b.connect()           # these see names and definitions
+        data_a, data_b = _session(server_a), _session(server_b)
+        try:
+                schemata_a, schemata_b = _databases(a, databases), _databases(b, databases)
+                for db in sorted(set(schemata_a) | set(schemata_b)):
+                        if schemata_a.get(db) != schemata_b.get(db):
+                                differences.append(f'database {db}: {schemata_a.get(db)} against {schemata_b.get(db)}')
+                tables_a, tables_b = _tables(a, databases), _tables(b, databases)
+                for key in sorted(set(tables_a) | set(tables_b)):
+                        label = '.'.join(key)
+                        if key not in tables_a or key not in tables_b:
+                                differences.append(f'{label}: only on the '
+                                                   f'{"first" if key in tables_a else "second"} side')
+                                continue
+                        if tuple(map(_plain, tables_a[key])) != tuple(map(_plain, tables_b[key])):
+                                differences.append(f'{label}: {tables_a[key]} against {tables_b[key]}')
+                        definition_a = _definition(a, *key, server_a.flavor == 'mariadb')
+                        definition_b = _definition(b, *key, server_b.flavor == 'mariadb')
+                        for part in definition_a:
+                                if definition_a[part] != definition_b[part]:
+                                        only_a = [x for x in definition_a[part] if x not in definition_b[part]]
+                                        only_b = [x for x in definition_b[part] if x not in definition_a[part]]
+                                        differences.append(f'{label}: {part}: {only_a} against {only_b}')
+                        if [c[0] for c in definition_a['columns']] != [c[0] for c in definition_b['columns']]:
+                                continue
+                        count = _compare_rows(data_a, data_b, _select(definition_a, *key),
+                                              _select(definition_b, *key), label, differences)
+                        if checked is not None:
+                                checked[label] = count
+        finally:
+                for session in (a, b, data_a, data_b):
+                        session.close()
+        return differences
+
+
+def wait_equal(server_a, server_b, databases=None, timeout=60, checked=None):
+        """Both sides are quiet, but what was written last may still be on its way: compares until they are equal.
+        Raises AssertionError with the last differences."""
+        deadline = time.monotonic() + timeout
+        while True:
+                differences = compare(server_a, server_b, databases, checked)
+                if not differences:
+                        return
+                if time.monotonic() > deadline:
+                        raise AssertionError(f'{len(differences)} differences after {timeout} s:\n'
+                                             + '\n'.join(differences[:30]))
+                time.sleep(0.3)
+
+
+class _Socket:
+        def __init__(self, path):
+                self.path = path
+                c = self.connect()
+                with c.cursor() as cursor:
+                        cursor.execute('SELECT version()')
+                        self.flavor = 'mariadb' if 'mariadb' in str(cursor.fetchone()[0]).lower() else 'mysql56'
+                c.close()
+
+        def connect(self, **kw):
+                return pymysql.connect(unix_socket=self.path, user='root', autocommit=True, **kw)
+
+
+def main():
+        checked = {}
+        differences = compare(_Socket(sys.argv[1]), _Socket(sys.argv[2]), sys.argv[3:] or None, checked)
+        for line in differences:
+                print(line)
+        print(f'{len(checked)} tables, {sum(checked.values())} rows compared: '
+              + (f'{len(differences)} differences' if differences else 'equal'))
+        sys.exit(1 if differences else 0)
+
+
+if __name__ == '__main__':
+        main()

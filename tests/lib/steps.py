@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Steps that several real-server tests take with a migration."""
+
+import pymysql
+
+import servers
+from agent import BusError
+
+# What a side that must not be written answers an application with: read-only, or the account's grants are gone.
+REFUSALS = {1290, 1836, 1044, 1045, 1142, 1143, 1227, 3118, 4151}
+
+
+def write_refused(server, db='shop', user='app', password=servers.APP_PASSWORD):
+        """True when an ordinary account cannot write here; else a row of the stock was counted up and down again."""
+        try:
+                with server.connect(user, password) as c, c.cursor() as cursor:
+                        cursor.execute(f'UPDATE `{db}`.stock SET quantity = quantity + 1 WHERE product_id = 1')
+                        cursor.execute(f'UPDATE `{db}`.stock SET quantity = quantity - 1 WHERE product_id = 1')
+                return False
+        except pymysql.err.MySQLError as e:
+                if e.args[0] in REFUSALS:
+                        return True
+                raise
+
+
+def start(migration, timeout=180):
+        """Start, warnings accepted, until both sides are in step."""
+        migration.operate('Start', flags=1)
+        migration.wait_phase('synchronizing', timeout)
+        migration.wait_caught_up(timeout)
+
+
+def make_ready(migration, timeout=120):
+        """What the guard of a switch asks for: a known small delay, a proven way back, a verification."""
+        migration.wait_caught_up(timeout)
+        migration.wait(lambda: migration.get('ReverseProven'), timeout, 'ReverseProven')
+        if migration.get('VerificationState') != 'equal':
+                try:
+                        migration.operate('Verify', timeout=timeout)
+                except BusError as e:
+                        if e.short != 'NotSupported':
+                                raise
+
+
+def change_side(migration, method, timeout=120, **opts):
+        """Switch or Rollback; returns the reported write interruption in seconds."""
+        make_ready(migration, timeout)
+        migration.operate(method, opts, timeout=timeout)
+        phase = 'switched' if method == 'Switch' else 'synchronizing'
+        assert migration.get('Phase') == phase
+        return migration.get('WriteInterruption')

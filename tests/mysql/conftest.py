@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Real servers for the tests of this folder. Servers that tests share are emptied between them, not restarted."""
+
+import contextlib
+
+import pytest
+
+import agent as agent_module
+import servers
+
+
+@pytest.fixture
+def agent():
+        with agent_module.Agent() as a:
+                yield a
+
+
+class Shared:
+        """A running pair, and what brings it back to empty."""
+
+        def __init__(self, source, destination):
+                self.source, self.destination = servers.start_pair(source, destination)
+
+        def empty(self):
+                for server in (self.source, self.destination):
+                        if not server.running:
+                                server.start()
+                        server.admin('SET GLOBAL read_only = 0')
+                        system = {'mysql', 'information_schema', 'performance_schema', 'sys'}
+                        script = ['SET foreign_key_checks = 0']
+                        script += [f'DROP DATABASE `{name}`' for (name,) in server.admin('SHOW DATABASES')
+                                   if name not in system]
+                        server.script(script)
+                        servers.restore_accounts(server)
+
+        def close(self):
+                for server in (self.source, self.destination):
+                        server.close()
+
+
+@pytest.fixture(scope='session')
+def _mariadb_pair():
+        pair = Shared(servers.MySQL56, servers.MariaDB)
+        yield pair
+        pair.close()
+
+
+@pytest.fixture
+def pair(_mariadb_pair):
+        """(MySQL 5.6, MariaDB), both empty, with the accounts agent and app."""
+        _mariadb_pair.empty()
+        return _mariadb_pair.source, _mariadb_pair.destination
+
+
+@pytest.fixture
+def server():
+        """server(MySQL56, config=[...]): a server of this test's own, with the accounts, gone at its end."""
+        with contextlib.ExitStack() as stack:
+                def make(kind, **options):
+                        made = stack.enter_context(kind(**options))
+                        servers.create_agent_account(made, 'agent', servers.AGENT_PASSWORD)
+                        servers.create_app_account(made, 'app', servers.APP_PASSWORD)
+                        return made
+                yield make
+
+
+@pytest.fixture
+def link(agent):
+        """link(source, destination, **options): a migration `shop` with its credentials, phase created. The accounts
+        of the tests are not carried, hence unfit=skip."""
+        def make(source, destination, name='shop', **options):
+                options.setdefault('unfit', 'skip')
+                for side in ('source', 'destination'):
+                        agent.set_credential(f'{name}.{side}', servers.AGENT_PASSWORD)
+                return agent.create(name, source.uri('agent'), destination.uri('agent'), **options)
+        return make
