@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* Row changes on their way from the dispatcher to a worker, and the statements that a worker makes of many of them: one per table
+ * and kind, each with the counts by which the server proves that every row was where it should be (engine.md §4.3). Pure. */
+
+#include <stdbool.h>
+
+#include <glib.h>
+
+#include "engine/link-table.h"
+
+/* One change; offsets into the packet's arena. An UPDATE that changes the key is a DELETE and an INSERT. */
+typedef struct Change {
+        LinkTable *table;
+        RowOperation operation;
+        guint32 key_size;
+        guint64 hash;         /* of the key */
+        gsize key, text;      /* key block; then "(v,…)" — or "c=v,…" for an UPDATE of an ordered table */
+        gsize text_size;
+} Change;
+
+/* What a worker gets at a time. */
+typedef struct Packet {
+        GArray *changes; /* of Change */
+        GString *arena;
+        guint64 done_seq;      /* with this packet the worker has everything up to this transaction … */
+        guint64 part;          /* … and so many changes of the next one */
+        const char *done_file; /* where done_seq ends; interned by the link */
+        guint64 done_offset;
+        bool urgent;           /* somebody waits for done_seq to be durable in the checkpoint */
+} Packet;
+Packet *packet_new(void);
+void packet_free(Packet *packet);
+gsize packet_weight(const Packet *packet);
+
+void change_append_tuple(GString *out, const TableSchema *schema, const RowImage *image);
+/* PS_ERROR_UNSUPPORTED_OBJECT unless the images hold all columns (binlog_row_image=FULL). */
+bool change_images_complete(const BinlogRows *rows, const RowImage *before, const RowImage *after, const TableSchema *schema,
+                            GError **error);
+/* Adds a change to PACKET; IMAGE is the row's new state, for a DELETE its old one. KEY is copied. */
+void packet_add(Packet *packet, LinkTable *table, RowOperation operation, const char *key, gsize key_size, guint64 hash,
+                const RowImage *image);
+/* A TableSchema for our own (id, value) tables. */
+TableSchema *change_pair_schema(void);
+
+/* How the answer to a statement shows that it did what it should. */
+typedef enum CountRule {
+        COUNT_AFFECTED,   /* affected rows = expected */
+        COUNT_DUPLICATES, /* Records = Duplicates = expected, in mysql_info() */
+} CountRule;
+
+typedef struct BatchStatement {
+        const LinkTable *table;
+        gsize start, size; /* in the batch's text */
+        CountRule rule;
+        guint64 expected;
+} BatchStatement;
+
+typedef struct Batch {
+        GString *text;       /* statements, each followed by ';' */
+        GArray *statements;  /* of BatchStatement */
+        guint64 changes;     /* before compaction */
+} Batch;
+
+/* The statements for PACKETS in order. Changes of one key are folded into one where the table allows it. Statements stay below
+ * MAX_STATEMENT bytes unless one row is larger. PS_ERROR_DATA_MISMATCH: an order of changes that cannot be (INSERT of a key that is there). */
+bool batch_build(Batch *batch, GPtrArray *packets, const Flavor *flavor, gsize max_statement, GError **error);
+void batch_init(Batch *batch);
+void batch_clear(Batch *batch);

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* What a statement in the binary log is, by its first words and the names it touches. A small lexer, no parser: what it cannot
+ * tell it does not let pass. Version comments (slash-star-bang) are code: MySQL 5.6 logs DROP TEMPORARY TABLE with one, when a session
+ * ends, and dropping the real table would be the end. Pure. */
+
+#include <stdbool.h>
+
+#include "engine/spec.h"
+
+typedef enum StatementKind {
+        STATEMENT_BEGIN,
+        STATEMENT_COMMIT,
+        STATEMENT_ROLLBACK,
+        STATEMENT_SAVEPOINT,
+        STATEMENT_DDL,         /* changes a table or a database that is carried */
+        STATEMENT_DATA,        /* rows, written in statement format, to a table that is carried */
+        STATEMENT_NOT_CARRIED, /* an account, view, routine, trigger or event: not followed by this version */
+        STATEMENT_IGNORED,     /* temporary tables, other databases, administration */
+        _STATEMENT_MAX,
+        _STATEMENT_INVALID = -1, /* not understood */
+} StatementKind;
+
+typedef struct Statement {
+        StatementKind kind;
+        char what[128]; /* "ALTER TABLE `db`.`t`": first words and the name, no values; safe for a message */
+} Statement;
+
+void statement_classify(const char *sql, gsize length, const char *database, const MigrationSpec *spec, Statement *ret);

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Statements for our own tables; see ledger.h. */
+
+#include "engine/ledger.h"
+
+#include "base/error.h"
+#include "mysql/sql.h"
+
+Ledger *ledger_new(const char *uuid) {
+        Ledger *ledger = g_new0(Ledger, 1);
+        GString *task = g_string_new(NULL);
+        for (const char *p = uuid; *p && task->len < 16; p++)
+                if (g_ascii_isxdigit(*p))
+                        g_string_append_c(task, g_ascii_tolower(*p));
+        ledger->uuid = g_strdup(uuid);
+        ledger->task = g_string_free(task, FALSE);
+        ledger->checkpoint_name = g_strdup_printf("ckpt_%s", ledger->task);
+        ledger->watermark_name = g_strdup_printf("wm_%s", ledger->task);
+        ledger->canary_name = g_strdup_printf("canary_%s", ledger->task);
+        ledger->checkpoint = g_strdup_printf("`" LEDGER_DATABASE "`.`%s`", ledger->checkpoint_name);
+        ledger->chunk = g_strdup_printf("`" LEDGER_DATABASE "`.`chunk_%s`", ledger->task);
+        ledger->watermark = g_strdup_printf("`" LEDGER_DATABASE "`.`%s`", ledger->watermark_name);
+        ledger->canary = g_strdup_printf("`" LEDGER_DATABASE "`.`%s`", ledger->canary_name);
+        return ledger;
+}
+
+void ledger_free(Ledger *ledger) {
+        if (!ledger)
+                return;
+        g_free(ledger->uuid);
+        g_free(ledger->task);
+        g_free(ledger->checkpoint_name);
+        g_free(ledger->watermark_name);
+        g_free(ledger->canary_name);
+        g_free(ledger->checkpoint);
+        g_free(ledger->chunk);
+        g_free(ledger->watermark);
+        g_free(ledger->canary);
+        g_free(ledger);
+}
+
+bool ledger_create(const Ledger *ledger, Conn *conn, GError **error) {
+        return conn_execf(conn, error, "CREATE DATABASE IF NOT EXISTS `" LEDGER_DATABASE "` DEFAULT CHARACTER SET latin1") &&
+               conn_execf(conn, error,
+                          "CREATE TABLE IF NOT EXISTS `" LEDGER_DATABASE "`.`owner` (uuid CHAR(36) CHARACTER SET ascii "
+                          "COLLATE ascii_bin NOT NULL PRIMARY KEY, agent BIGINT UNSIGNED NOT NULL, epoch BIGINT UNSIGNED NOT NULL, "
+                          "writer VARCHAR(16) NOT NULL, phase VARCHAR(31) NOT NULL, step VARCHAR(31) NOT NULL, "
+                          "changes BIGINT UNSIGNED NOT NULL) ENGINE=InnoDB") &&
+               conn_execf(conn, error,
+                          "CREATE TABLE IF NOT EXISTS %s (leg INT UNSIGNED NOT NULL, w INT UNSIGNED NOT NULL, "
+                          "seq BIGINT UNSIGNED NOT NULL, part BIGINT UNSIGNED NOT NULL, epoch BIGINT UNSIGNED NOT NULL, "
+                          "file VARBINARY(255) NOT NULL, pos BIGINT UNSIGNED NOT NULL, PRIMARY KEY (leg, w)) ENGINE=InnoDB",
+                          ledger->checkpoint) &&
+               conn_execf(conn, error,
+                          "CREATE TABLE IF NOT EXISTS %s (id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, "
+                          "db VARBINARY(256) NOT NULL, tbl VARBINARY(256) NOT NULL, lo LONGBLOB, hi LONGBLOB, "
+                          "h_seq BIGINT UNSIGNED NOT NULL, n_rows BIGINT UNSIGNED NOT NULL, n_bytes BIGINT UNSIGNED NOT NULL) "
+                          "ENGINE=InnoDB",
+                          ledger->chunk) &&
+               conn_execf(conn, error,
+                          "CREATE TABLE IF NOT EXISTS %s (id INT UNSIGNED NOT NULL PRIMARY KEY, "
+                          "value BIGINT UNSIGNED NOT NULL) ENGINE=InnoDB",
+                          ledger->watermark) &&
+               conn_execf(conn, error,
+                          "CREATE TABLE IF NOT EXISTS %s (id INT UNSIGNED NOT NULL PRIMARY KEY, "
+                          "value BIGINT UNSIGNED NOT NULL) ENGINE=InnoDB",
+                          ledger->canary);
+}
+
+bool ledger_drop(const Ledger *ledger, Conn *conn, GError **error) {
+        guint64 exists = 0, owners = 0;
+        if (!conn_query_uint64(conn,
+                               "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema='" LEDGER_DATABASE
+                               "' AND table_name='owner'",
+                               &exists, error))
+                return false;
+        if (exists == 0)
+                return true;
+        if (!conn_execf(conn, error, "DELETE FROM `" LEDGER_DATABASE "`.`owner` WHERE uuid='%s'", ledger->uuid) ||
+            !conn_execf(conn, error, "DROP TABLE IF EXISTS %s, %s, %s, %s", ledger->checkpoint, ledger->chunk,
+                        ledger->watermark, ledger->canary) ||
+            !conn_query_uint64(conn, "SELECT COUNT(*) FROM `" LEDGER_DATABASE "`.`owner`", &owners, error))
+                return false;
+        return owners > 0 || conn_execf(conn, error, "DROP DATABASE `" LEDGER_DATABASE "`");
+}
+
+bool ledger_read_owner(const Ledger *ledger, Conn *conn, OwnerRow *ret, GError **error) {
+        guint64 exists = 0;
+        *ret = (OwnerRow){0};
+        if (!conn_query_uint64(conn,
+                               "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema='" LEDGER_DATABASE
+                               "' AND table_name='owner'",
+                               &exists, error))
+                return false;
+        if (exists == 0)
+                return true;
+
+        g_autoptr(ConnRows) rows = conn_queryf(
+                conn, error, "SELECT agent, epoch, writer, phase, step FROM `" LEDGER_DATABASE "`.`owner` WHERE uuid='%s'",
+                ledger->uuid);
+        char **row;
+        if (!rows || !conn_rows_next(rows, &row, NULL, error))
+                return false;
+        if (!row)
+                return true;
+        ret->present = true;
+        ret->agent = g_ascii_strtoull(row[0], NULL, 10);
+        ret->epoch = g_ascii_strtoull(row[1], NULL, 10);
+        ret->writer = side_from_string(row[2]);
+        g_strlcpy(ret->phase, row[3], sizeof ret->phase);
+        g_strlcpy(ret->step, row[4], sizeof ret->step);
+        return true;
+}
+
+bool ledger_write_owner(const Ledger *ledger, Conn *conn, guint64 agent, guint64 epoch, Side writer, const char *phase,
+                        const char *step, GError **error) {
+        return conn_execf(conn, error,
+                          "INSERT INTO `" LEDGER_DATABASE "`.`owner` (uuid, agent, epoch, writer, phase, step, changes) "
+                          "VALUES ('%s', %" G_GUINT64_FORMAT ", %" G_GUINT64_FORMAT ", '%s', '%s', '%s', 1) "
+                          "ON DUPLICATE KEY UPDATE agent=VALUES(agent), epoch=VALUES(epoch), writer=VALUES(writer), "
+                          "phase=VALUES(phase), step=VALUES(step), changes=changes+1",
+                          ledger->uuid, agent, epoch, side_to_string(writer), phase, step);
+}
+
+bool ledger_begin_leg(const Ledger *ledger, Conn *conn, guint32 leg, guint32 workers, guint32 copiers, guint64 epoch,
+                      GError **error) {
+        g_autoptr(GString) sql = g_string_new(NULL);
+        g_string_printf(sql, "INSERT IGNORE INTO %s (leg, w, seq, part, epoch, file, pos) VALUES ", ledger->checkpoint);
+        for (guint32 w = 0; w < workers; w++)
+                g_string_append_printf(sql, "(%u,%u,0,0,%" G_GUINT64_FORMAT ",'',0),", leg, w, epoch);
+        for (guint32 c = 0; c < copiers; c++)
+                g_string_append_printf(sql, "(%u,%u,0,0,%" G_GUINT64_FORMAT ",'',0),", leg, LEDGER_COPIER_BASE + c, epoch);
+        g_string_append_printf(sql, "(%u,%u,0,0,%" G_GUINT64_FORMAT ",'',0)", leg, LEDGER_REPAIR_SLOT, epoch);
+        return conn_exec(conn, sql->str, (gssize) sql->len, NULL, error);
+}
+
+bool ledger_set_leg_start(const Ledger *ledger, Conn *conn, guint32 leg, const BinlogPosition *start, GError **error) {
+        g_autofree char *file = sql_string(start->file);
+        return conn_execf(conn, error,
+                          "UPDATE %s SET file=%s, pos=%" G_GUINT64_FORMAT " WHERE leg=%u AND seq=0 AND file=''",
+                          ledger->checkpoint, file, start->offset, leg);
+}
+
+void checkpoint_clear(Checkpoint *checkpoint) {
+        g_clear_pointer(&checkpoint->file, g_free);
+}
+
+GArray *ledger_load_checkpoints(const Ledger *ledger, Conn *conn, guint32 leg, GError **error) {
+        g_autoptr(ConnRows) rows = conn_queryf(conn, error, "SELECT w, seq, part, file, pos FROM %s WHERE leg=%u ORDER BY w",
+                                               ledger->checkpoint, leg);
+        if (!rows)
+                return NULL;
+        g_autoptr(GArray) list = g_array_new(FALSE, TRUE, sizeof(Checkpoint));
+        g_array_set_clear_func(list, (GDestroyNotify) checkpoint_clear);
+        for (;;) {
+                char **row;
+                if (!conn_rows_next(rows, &row, NULL, error))
+                        return NULL;
+                if (!row)
+                        break;
+                Checkpoint checkpoint = {
+                        .worker = (guint32) g_ascii_strtoull(row[0], NULL, 10),
+                        .seq = g_ascii_strtoull(row[1], NULL, 10),
+                        .part = g_ascii_strtoull(row[2], NULL, 10),
+                        .file = g_strdup(row[3]),
+                        .offset = g_ascii_strtoull(row[4], NULL, 10),
+                };
+                g_array_append_val(list, checkpoint);
+        }
+        return g_steal_pointer(&list);
+}
+
+bool ledger_raise_epoch(const Ledger *ledger, Conn *conn, guint64 epoch, GError **error) {
+        return conn_execf(conn, error, "UPDATE %s SET epoch=%" G_GUINT64_FORMAT " WHERE epoch < %" G_GUINT64_FORMAT,
+                          ledger->checkpoint, epoch, epoch);
+}

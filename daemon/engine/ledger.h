@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* Our own tables in the database `polarshift` on both servers: who owns what (owner), how far each worker is (ckpt),
+ * which chunks are copied (chunk), heartbeats and watermarks (wm), the canary. Per-task names, so that a TABLE_MAP alone tells whose
+ * transaction it is: every transaction that we write has one of these as its first row event (engine.md §7). */
+
+#include <stdbool.h>
+
+#include <glib.h>
+
+#include "engine/phase.h"
+#include "engine/state.h"
+#include "mysql/conn.h"
+
+#define LEDGER_DATABASE "polarshift"
+
+/* Rows of ckpt with a number from here on belong to copiers and to repair, not to apply workers. */
+#define LEDGER_COPIER_BASE 1000
+#define LEDGER_REPAIR_SLOT 2000
+
+typedef struct Ledger {
+        char *uuid;
+        char *checkpoint; /* `polarshift`.`ckpt_TASK`, quoted, and so on */
+        char *chunk;
+        char *watermark;
+        char *canary;
+        char *checkpoint_name, *watermark_name, *canary_name; /* unquoted, as a TABLE_MAP has them */
+        char *task; /* 16 hex digits of the uuid */
+} Ledger;
+
+Ledger *ledger_new(const char *uuid);
+void ledger_free(Ledger *ledger);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Ledger, ledger_free)
+
+/* Makes what is missing on one server. */
+bool ledger_create(const Ledger *ledger, Conn *conn, GError **error);
+/* Drops our tables, our owner row, and the database when no owner row is left. Under GET_LOCK (control.h). */
+bool ledger_drop(const Ledger *ledger, Conn *conn, GError **error);
+
+/* The owner row of a side. */
+typedef struct OwnerRow {
+        bool present;
+        guint64 agent, epoch;
+        Side writer;
+        char phase[32], step[32];
+} OwnerRow;
+bool ledger_read_owner(const Ledger *ledger, Conn *conn, OwnerRow *ret, GError **error);
+/* PHASE and STEP are informative; WRITER and EPOCH are the truth. Commits. */
+bool ledger_write_owner(const Ledger *ledger, Conn *conn, guint64 agent, guint64 epoch, Side writer, const char *phase,
+                        const char *step, GError **error);
+
+/* The checkpoint of one worker: all transactions up to SEQ are applied, and PART changes of the next one. */
+typedef struct Checkpoint {
+        guint32 worker;
+        guint64 seq, part;
+        char *file; /* where transaction SEQ ends on the upstream; "" while SEQ is 0 and the leg's start was not written yet */
+        guint64 offset;
+} Checkpoint;
+void checkpoint_clear(Checkpoint *checkpoint); /* frees what it holds */
+
+/* Rows for WORKERS workers, COPIERS copiers and repair of a leg, at ordinal 0; rows that exist are left alone. */
+bool ledger_begin_leg(const Ledger *ledger, Conn *conn, guint32 leg, guint32 workers, guint32 copiers, guint64 epoch,
+                      GError **error);
+/* Sets where ordinal 0 is for rows that do not know yet. */
+bool ledger_set_leg_start(const Ledger *ledger, Conn *conn, guint32 leg, const BinlogPosition *start, GError **error);
+/* Of the workers and the copiers of a leg, by number; → GArray of Checkpoint (with clear function). */
+GArray *ledger_load_checkpoints(const Ledger *ledger, Conn *conn, guint32 leg, GError **error);
+/* Waits for transactions of orphaned sessions, and makes a stale agent's next commit fail. */
+bool ledger_raise_epoch(const Ledger *ledger, Conn *conn, guint64 epoch, GError **error);

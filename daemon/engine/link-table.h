@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* The tables that a link carries, found by name or by the number that the binary log gives them. */
+
+#include <stdbool.h>
+
+#include <glib.h>
+
+#include "engine/chunk.h"
+#include "mysql/binlog-row.h"
+#include "mysql/schema.h"
+
+typedef struct LinkTable {
+        TableSchema *schema;
+        guint id;         /* position in the set */
+        bool ordered;     /* rows can collide on other keys than their own, or equal keys have several spellings: one worker,
+                           * in the order of the log */
+        ChunkMap *chunks; /* NULL: nothing is being copied, every event is applied */
+        gint live;        /* atomic: all is copied and the dispatcher is behind the last h_seq */
+        gint64 retry_at;  /* monotonic: the copier lets the table rest until then (guarded by the copy) */
+        guint retries;
+        gint reported;    /* atomic: TABLE_COPIED was told */
+        guint64 chunk_rows; /* what the next chunk should hold; guarded by the chunk map's claim */
+} LinkTable;
+
+typedef struct LinkTables {
+        GPtrArray *list;    /* of LinkTable */
+        GHashTable *by_name;
+} LinkTables;
+
+/* Takes the schemas over (list of TableSchema). COPYING: every table gets a chunk map. */
+LinkTables *link_tables_new(GPtrArray *schemas, bool copying);
+void link_tables_free(LinkTables *tables);
+LinkTable *link_tables_find(const LinkTables *tables, const char *database, const char *name);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(LinkTables, link_tables_free)
+
+/* What one reader of events knows of TABLE_MAPs: table number → map and table. Not shared between threads. */
+typedef struct MapEntry {
+        BinlogTableMap *map;
+        LinkTable *table; /* NULL: not carried */
+        GBytes *body;
+} MapEntry;
+
+typedef struct MapCache {
+        const LinkTables *tables;
+        GHashTable *by_id;
+} MapCache;
+
+void map_cache_init(MapCache *cache, const LinkTables *tables);
+void map_cache_clear(MapCache *cache);
+/* Takes a TABLE_MAP event in; *ret is valid until the next call. A carried table whose columns changed: PS_ERROR_DATA_MISMATCH. */
+bool map_cache_add(MapCache *cache, const BinlogEvent *event, const MapEntry **ret, GError **error);
+/* The table of a row event; PS_ERROR_DATA_MISMATCH when no TABLE_MAP was seen for it. */
+bool map_cache_find(MapCache *cache, const BinlogEvent *event, const MapEntry **ret, GError **error);

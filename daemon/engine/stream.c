@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Transaction boundaries, by server (seen in binary logs of both):
+ *
+ *   MySQL:   [GTID] QUERY "BEGIN"  TABLE_MAP ROWS …  XID      a transaction
+ *            [GTID] QUERY …                                   a DDL statement, alone
+ *   MariaDB: GTID                  TABLE_MAP ROWS …  XID      a transaction (GTID stands for BEGIN)
+ *            GTID (standalone)  QUERY …                       a DDL statement
+ *            (without an XID engine the end is QUERY "COMMIT")
+ *
+ * Every transaction and every statement that stands alone gets one number, ours and those of other databases too: numbers
+ * must come out the same when the log is read again. */
+
+#include "engine/stream.h"
+
+#include <pthread.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/thread.h"
+#include "engine/change.h"
+#include "engine/ddl.h"
+#include "mysql/value.h"
+
+#define SIDE_QUEUE_MAX (16u * 1024 * 1024)
+
+struct Stream {
+        StreamConfig config;
+        BinlogStream *dump;
+        Thread *thread;
+        gint stop;
+        MapCache maps;
+        RowImage before, after;
+        GString *key, *tuple;
+        TableSchema *pair; /* of our (id, value) tables */
+
+        /* The transaction being read. */
+        bool in_transaction, ours, first_table_seen;
+        guint32 timestamp;
+
+        pthread_mutex_t lock;
+        pthread_cond_t moved;
+        guint64 started, completed;
+        char *file; /* how far everything was read */
+        guint64 offset;
+        bool failed;
+};
+
+Stream *stream_new(const StreamConfig *config, GError **error) {
+        BinlogStreamParams params = {
+                .server = config->upstream,
+                .file = config->file,
+                .position = config->offset,
+                .server_id = config->server_id,
+        };
+        g_autoptr(BinlogStream) dump = binlog_stream_open(&params, error);
+        if (!dump)
+                return NULL;
+
+        Stream *stream = g_new0(Stream, 1);
+        stream->config = *config;
+        stream->dump = g_steal_pointer(&dump);
+        stream->started = stream->completed = config->seq;
+        stream->file = g_strdup(config->file);
+        stream->offset = config->offset;
+        pthread_mutex_init(&stream->lock, /* attr= */ NULL);
+        clock_cond_init(&stream->moved);
+        map_cache_init(&stream->maps, config->tables);
+        row_image_init(&stream->before, 0);
+        row_image_init(&stream->after, 0);
+        stream->key = g_string_new(NULL);
+        stream->tuple = g_string_new(NULL);
+        stream->pair = change_pair_schema();
+        return stream;
+}
+
+void stream_free(Stream *stream) {
+        if (!stream)
+                return;
+        stream_stop(stream);
+        binlog_stream_free(stream->dump);
+        map_cache_clear(&stream->maps);
+        row_image_clear(&stream->before);
+        row_image_clear(&stream->after);
+        g_string_free(stream->key, TRUE);
+        g_string_free(stream->tuple, TRUE);
+        table_schema_free(stream->pair);
+        pthread_cond_destroy(&stream->moved);
+        pthread_mutex_destroy(&stream->lock);
+        g_free(stream->file);
+        g_free(stream);
+}
+
+/* --- positions and numbers --- */
+
+static void move(Stream *stream, bool transaction_ended) {
+        const char *file = binlog_stream_file(stream->dump);
+        pthread_mutex_lock(&stream->lock);
+        if (transaction_ended)
+                stream->completed = stream->started;
+        if (!stream->file || strcmp(stream->file, file) != 0) {
+                g_free(stream->file);
+                stream->file = g_strdup(file);
+        }
+        stream->offset = binlog_stream_position(stream->dump);
+        pthread_cond_broadcast(&stream->moved);
+        pthread_mutex_unlock(&stream->lock);
+}
+
+static void begin(Stream *stream) {
+        stream->in_transaction = true;
+        stream->ours = stream->first_table_seen = false;
+        pthread_mutex_lock(&stream->lock);
+        stream->started++;
+        pthread_mutex_unlock(&stream->lock);
+}
+
+static bool end(Stream *stream, const BinlogEvent *event, GError **error) {
+        stream->in_transaction = false;
+        if (!relay_commit(stream->config.relay, binlog_stream_file(stream->dump), binlog_stream_position(stream->dump),
+                          event->timestamp, error))
+                return false;
+        move(stream, /* transaction_ended= */ true);
+        return true;
+}
+
+static bool refuse(Stream *stream, const BinlogEvent *event, PsErrorCode code, const char *what, GError **error) {
+        g_set_error(error, PS_ERROR, code, "%s at %s:%" G_GUINT64_FORMAT " (%s event)", what, binlog_stream_file(stream->dump),
+                    binlog_stream_position(stream->dump), binlog_event_type_name(event->type));
+        return false;
+}
+
+/* --- row events --- */
+
+static bool is_name(const BinlogTableMap *map, const char *name) {
+        return strcmp(map->database, LEDGER_DATABASE) == 0 && strcmp(map->table, name) == 0;
+}
+
+/* The first table of a transaction tells whose it is (engine.md §7). */
+static bool is_ours(const Stream *stream, const BinlogTableMap *map) {
+        const Ledger *ledger = stream->config.ledger;
+        return is_name(map, ledger->checkpoint_name) || is_name(map, ledger->watermark_name) ||
+               is_name(map, ledger->canary_name) || is_name(map, "owner");
+}
+
+static bool read_own_rows(Stream *stream, const BinlogEvent *event, const MapEntry *entry, GError **error) {
+        bool heartbeat = is_name(entry->map, stream->config.ledger->watermark_name);
+        bool canary = is_name(entry->map, stream->config.ledger->canary_name);
+        if (!heartbeat && !canary)
+                return true;
+
+        BinlogRows rows;
+        if (!binlog_rows_begin(&rows, event, entry->map, stream->pair, error))
+                return false;
+        for (;;) {
+                bool more;
+                if (!binlog_rows_next(&rows, &stream->before, &stream->after, &more, error)) {
+                        binlog_rows_end(&rows);
+                        return false;
+                }
+                if (!more)
+                        break;
+                if (rows.operation == ROW_OPERATION_DELETE)
+                        continue;
+                guint64 id = g_ascii_strtoull(row_image_literal(&stream->after, 0), NULL, 10);
+                guint64 value = g_ascii_strtoull(row_image_literal(&stream->after, 1), NULL, 10);
+                if (heartbeat && id == 1)
+                        stream->config.on_heartbeat(stream->config.userdata, stream->started, value);
+                else if (canary)
+                        stream->config.on_canary(stream->config.userdata, stream->started, value);
+        }
+        binlog_rows_end(&rows);
+        return true;
+}
+
+static void collect(Stream *stream, LinkTable *table, const RowImage *image, bool deleted) {
+        g_string_truncate(stream->key, 0);
+        key_append_from_image(stream->key, table->schema, image);
+        g_string_truncate(stream->tuple, 0);
+        if (!deleted)
+                change_append_tuple(stream->tuple, table->schema, image);
+        chunk_map_collect(table->chunks, stream->started, stream->key->str, stream->key->len, stream->tuple->str,
+                          stream->tuple->len, deleted, SIDE_QUEUE_MAX);
+}
+
+/* Row images for the chunks of TABLE that are in flight. */
+static bool feed_chunks(Stream *stream, const BinlogEvent *event, const MapEntry *entry, GError **error) {
+        BinlogRows rows;
+        if (!binlog_rows_begin(&rows, event, entry->map, entry->table->schema, error))
+                return false;
+        for (;;) {
+                bool more;
+                if (!binlog_rows_next(&rows, &stream->before, &stream->after, &more, error)) {
+                        binlog_rows_end(&rows);
+                        return false;
+                }
+                if (!more)
+                        break;
+                if (!change_images_complete(&rows, &stream->before, &stream->after, entry->table->schema, error)) {
+                        binlog_rows_end(&rows);
+                        return false;
+                }
+                if (rows.operation != ROW_OPERATION_INSERT)
+                        collect(stream, entry->table, &stream->before, /* deleted= */ true);
+                if (rows.operation != ROW_OPERATION_DELETE)
+                        collect(stream, entry->table, &stream->after, /* deleted= */ false);
+        }
+        binlog_rows_end(&rows);
+        return true;
+}
+
+static bool keep(Stream *stream, const BinlogEvent *event, GError **error) {
+        RelayRecord record = {
+                .type = event->type,
+                .flags = event->flags,
+                .timestamp = event->timestamp,
+                .data = event->body,
+                .size = event->body_size,
+        };
+        return relay_append(stream->config.relay, &record, error);
+}
+
+static bool take_table_map(Stream *stream, const BinlogEvent *event, GError **error) {
+        const MapEntry *entry;
+        if (!map_cache_add(&stream->maps, event, &entry, error))
+                return false;
+        if (!stream->first_table_seen) {
+                stream->first_table_seen = true;
+                stream->ours = is_ours(stream, entry->map);
+        }
+        return stream->ours || !entry->table || keep(stream, event, error);
+}
+
+static bool take_rows(Stream *stream, const BinlogEvent *event, GError **error) {
+        const MapEntry *entry;
+        guint64 id;
+        if (!stream->in_transaction)
+                return refuse(stream, event, PS_ERROR_DATA_MISMATCH, "a row event outside a transaction", error);
+        if (!binlog_rows_table_id(event, &id, error))
+                return false;
+        if (id == 0xffffff) /* MySQL's dummy event that only ends a statement */
+                return true;
+        if (!map_cache_find(&stream->maps, event, &entry, error))
+                return false;
+        if (stream->ours)
+                return read_own_rows(stream, event, entry, error);
+        if (!entry->table)
+                return true;
+        if (entry->table->chunks && chunk_map_collecting(entry->table->chunks) && !feed_chunks(stream, event, entry, error))
+                return false;
+        return keep(stream, event, error);
+}
+
+/* --- statements --- */
+
+static bool take_query(Stream *stream, const BinlogEvent *event, GError **error) {
+        BinlogQuery query;
+        if (!binlog_query_parse(event, &query, error))
+                return false;
+
+        Statement statement;
+        statement_classify(query.sql, query.sql_length, query.database, stream->config.spec, &statement);
+        switch (statement.kind) {
+        case STATEMENT_BEGIN:
+                if (!stream->in_transaction)
+                        begin(stream);
+                return true;
+        case STATEMENT_COMMIT:
+                return end(stream, event, error);
+        case STATEMENT_SAVEPOINT:
+                return true;
+        case STATEMENT_ROLLBACK:
+                return refuse(stream, event, PS_ERROR_UNSUPPORTED_OBJECT,
+                              "a transaction that was rolled back after it changed a non-transactional table", error);
+        case STATEMENT_IGNORED: /* alone, or inside (DROP TEMPORARY TABLE) */
+        case STATEMENT_NOT_CARRIED:
+                if (statement.kind == STATEMENT_NOT_CARRIED)
+                        stream->config.on_note(stream->config.userdata, statement.what);
+                if (stream->in_transaction)
+                        return true;
+                begin(stream);
+                return end(stream, event, error);
+        case STATEMENT_DDL:
+                if (!stream->in_transaction)
+                        begin(stream);
+                if (stream->started == stream->config.skip_ddl_seq)
+                        return end(stream, event, error);
+                g_set_error(error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT,
+                            "%s at %s:%" G_GUINT64_FORMAT
+                            " (transaction %" G_GUINT64_FORMAT
+                            ") cannot be carried by this version; do the same on the other side, then Resume with "
+                            "ddl=done-by-hand, or pass over it with ddl=skip",
+                            statement.what, binlog_stream_file(stream->dump), binlog_stream_position(stream->dump),
+                            stream->started);
+                return false;
+        case STATEMENT_DATA:
+                return refuse(stream, event, PS_ERROR_UNSUPPORTED_OBJECT,
+                              "a session wrote with binlog_format=STATEMENT; its rows are not in the binary log: copy the "
+                              "table again with a new migration, and set binlog_format=ROW for every session", error);
+        case _STATEMENT_MAX:
+        case _STATEMENT_INVALID:
+                break;
+        }
+        return refuse(stream, event, PS_ERROR_UNSUPPORTED_OBJECT, "a statement that is not understood", error);
+}
+
+static bool take_gtid(Stream *stream, const BinlogEvent *event, GError **error) {
+        BinlogGtid gtid;
+        if (!binlog_gtid_parse(event, &gtid, error))
+                return false;
+        if (gtid.mariadb && !gtid.standalone)
+                begin(stream);
+        return true;
+}
+
+static bool take(Stream *stream, const BinlogEvent *event, GError **error) {
+        if (binlog_row_operation(event->type) != _ROW_OPERATION_INVALID)
+                return take_rows(stream, event, error);
+
+        switch (event->type) {
+        case BINLOG_EVENT_TABLE_MAP:
+                return take_table_map(stream, event, error);
+        case BINLOG_EVENT_XID:
+                return end(stream, event, error);
+        case BINLOG_EVENT_QUERY:
+                return take_query(stream, event, error);
+        case BINLOG_EVENT_GTID:
+        case BINLOG_EVENT_MARIADB_GTID:
+                return take_gtid(stream, event, error);
+        case BINLOG_EVENT_ANONYMOUS_GTID:
+        case BINLOG_EVENT_INTVAR: /* these three stand before a statement, which is refused where it matters */
+        case BINLOG_EVENT_RAND:
+        case BINLOG_EVENT_USER_VAR:
+        case BINLOG_EVENT_ROWS_QUERY:
+        case BINLOG_EVENT_MARIADB_ANNOTATE_ROWS:
+        case BINLOG_EVENT_IGNORABLE:
+                return true;
+        case BINLOG_EVENT_ROTATE:
+        case BINLOG_EVENT_STOP:
+        case BINLOG_EVENT_FORMAT_DESCRIPTION:
+        case BINLOG_EVENT_PREVIOUS_GTIDS:
+        case BINLOG_EVENT_MARIADB_GTID_LIST:
+        case BINLOG_EVENT_MARIADB_BINLOG_CHECKPOINT:
+        case BINLOG_EVENT_HEARTBEAT:
+                if (!stream->in_transaction)
+                        move(stream, /* transaction_ended= */ false);
+                return true;
+        default:
+                if (event->flags & BINLOG_FLAG_IGNORABLE)
+                        return true;
+                return refuse(stream, event, PS_ERROR_UNSUPPORTED_OBJECT, "an event that this version does not understand", error);
+        }
+}
+
+static void reader(gpointer data) {
+        Stream *stream = data;
+        g_autoptr(GError) error = NULL;
+        BinlogEvent event;
+
+        while (!g_atomic_int_get(&stream->stop))
+                if (!binlog_stream_next(stream->dump, &event, &error) || !take(stream, &event, &error))
+                        break;
+
+        pthread_mutex_lock(&stream->lock);
+        stream->failed = true;
+        pthread_cond_broadcast(&stream->moved);
+        pthread_mutex_unlock(&stream->lock);
+        if (error && !g_atomic_int_get(&stream->stop))
+                stream->config.on_failure(stream->config.userdata, error);
+}
+
+void stream_run(Stream *stream) {
+        stream->thread = thread_start("reader", reader, stream);
+}
+
+void stream_stop(Stream *stream) {
+        g_atomic_int_set(&stream->stop, 1);
+        binlog_stream_abort(stream->dump);
+        thread_join(g_steal_pointer(&stream->thread));
+}
+
+guint64 stream_started(Stream *stream) {
+        pthread_mutex_lock(&stream->lock);
+        guint64 seq = stream->started;
+        pthread_mutex_unlock(&stream->lock);
+        return seq;
+}
+
+guint64 stream_completed(Stream *stream) {
+        pthread_mutex_lock(&stream->lock);
+        guint64 seq = stream->completed;
+        pthread_mutex_unlock(&stream->lock);
+        return seq;
+}
+
+bool stream_wait(Stream *stream, const char *file, guint64 offset, gint64 timeout_usec, guint64 *ret_seq, GError **error) {
+        struct timespec until = clock_deadline(MAX(timeout_usec, 0));
+        bool there, failed, timed_out = false;
+
+        pthread_mutex_lock(&stream->lock);
+        for (;;) {
+                there = binlog_position_compare(stream->file, stream->offset, file, offset) >= 0;
+                failed = stream->failed;
+                if (there || failed || timed_out)
+                        break;
+                if (timeout_usec < 0)
+                        pthread_cond_wait(&stream->moved, &stream->lock);
+                else
+                        timed_out = pthread_cond_timedwait(&stream->moved, &stream->lock, &until) != 0;
+        }
+        *ret_seq = stream->completed;
+        pthread_mutex_unlock(&stream->lock);
+
+        if (there)
+                return true;
+        if (failed)
+                g_set_error(error, PS_ERROR, PS_ERROR_STOPPED, "the stream has ended");
+        else
+                g_set_error(error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED, "the binary log was not read up to %s:%" G_GUINT64_FORMAT
+                            " in time", file, offset);
+        return false;
+}
+
+void stream_position(Stream *stream, char **ret_file, guint64 *ret_offset) {
+        pthread_mutex_lock(&stream->lock);
+        *ret_file = g_strdup(stream->file);
+        *ret_offset = stream->offset;
+        pthread_mutex_unlock(&stream->lock);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* The reader: the upstream's binary log, transaction by transaction, into the relay log. It numbers every transaction (seq, from the
+ * leg's start on), sees the heartbeats of our own, feeds the side queues of chunks in flight, and never waits for the applier. */
+
+#include <stdbool.h>
+
+#include <glib.h>
+
+#include "engine/ledger.h"
+#include "engine/link-table.h"
+#include "engine/relay.h"
+#include "engine/spec.h"
+#include "mysql/binlog-stream.h"
+
+typedef struct Stream Stream;
+
+typedef struct StreamConfig {
+        const ConnParams *upstream;
+        const MigrationSpec *spec;
+        const Ledger *ledger;
+        const LinkTables *tables;
+        Relay *relay;
+        guint32 server_id;       /* for the dump */
+        const char *file;        /* where transaction SEQ ends */
+        guint64 offset, seq;
+        guint64 skip_ddl_seq;    /* a DDL statement that is passed over */
+        /* Called on the reader's thread. */
+        void (*on_heartbeat)(gpointer userdata, guint64 seq, guint64 value);
+        void (*on_canary)(gpointer userdata, guint64 seq, guint64 value);
+        void (*on_failure)(gpointer userdata, const GError *error);
+        void (*on_note)(gpointer userdata, const char *message);
+        gpointer userdata;
+} StreamConfig;
+
+Stream *stream_new(const StreamConfig *config, GError **error); /* connects */
+void stream_run(Stream *stream);  /* starts the thread */
+void stream_stop(Stream *stream); /* ends and joins it */
+void stream_free(Stream *stream);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Stream, stream_free)
+
+/* The transaction that was begun last, and the last one that is whole. */
+guint64 stream_started(Stream *stream);
+guint64 stream_completed(Stream *stream);
+/* Until everything up to FILE/OFFSET was read; *ret_seq: the last whole transaction then. PS_ERROR_DEADLINE_EXCEEDED, PS_ERROR_STOPPED. */
+bool stream_wait(Stream *stream, const char *file, guint64 offset, gint64 timeout_usec, guint64 *ret_seq, GError **error);
+/* Where the last whole transaction ended; FILE is a copy. */
+void stream_position(Stream *stream, char **ret_file, guint64 *ret_offset);
