@@ -124,7 +124,6 @@ char *verify_key_text(char *const *key) {
         return g_strjoinv(",", (char **) key);
 }
 
-/* The hash of a row is computed once: the inner SELECT gives it, the outer one takes both halves of it. */
 bool verify_aggregate(Conn *conn, const VerifyTable *table, char *const *lo, char *const *hi, char **ret_sum, guint64 *ret_rows,
                       GError **error) {
         g_autoptr(GString) sql = g_string_new("SELECT ");
