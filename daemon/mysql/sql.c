@@ -276,7 +276,7 @@ static void append_hashed_bytes(GString *sql, const Column *column) {
 static void append_hashed_huge(GString *sql, const Column *column, const char *before, const char *after) {
         append_wrapped(sql, "IF(", column, " IS NULL,NULL,COALESCE(SHA2(");
         append_wrapped(sql, before, column, after);
-        g_string_append(sql, ",256),UUID()))");
+        g_string_append(sql, ",256),SHA2(UUID(),256)))");
 }
 
 static void append_hashed_column(GString *sql, const Column *column) {
@@ -299,14 +299,15 @@ static void append_hashed_column(GString *sql, const Column *column) {
                 append_hashed_huge(sql, column, "HEX(", ")");
                 return;
         case COLUMN_KIND_DOUBLE:
-                append_wrapped(sql, "", column, "*1e0");
+        case COLUMN_KIND_FLOAT:
+                /* MariaDB has no negative zero: what MySQL prints as -0 is 0 there, whatever is written. */
+                append_wrapped(sql, "", column, "*1e0+0e0");
                 return;
         case COLUMN_KIND_INTEGER:
                 /* ZEROFILL's text depends on the display width, which newer servers no longer keep. */
                 append_wrapped(sql, "", column, type_has(column, "zerofill") ? "+0" : "");
                 return;
         case COLUMN_KIND_DECIMAL:
-        case COLUMN_KIND_FLOAT:
         case COLUMN_KIND_BIT:
         case COLUMN_KIND_YEAR:
         case COLUMN_KIND_DATE:
@@ -343,15 +344,16 @@ void sql_append_row_hash(GString *sql, const TableSchema *table) {
         }
         if (in_quotes)
                 g_string_append_c(nulls, '\'');
-        /* A row whose hash is NULL (too long for max_allowed_packet) would silently not count: make it never equal. */
+        /* A row whose hash is NULL (too long for max_allowed_packet) would silently not count: make it never equal. Not the
+         * bare UUID(): beside that, MariaDB would take the hash for a UUID, too. */
         g_string_append_printf(sql, "CONCAT(%s)),256),SHA2(UUID(),256))", nulls->len > 0 ? nulls->str : "''");
 }
 
 void sql_append_chunk_checksum(GString *sql, const TableSchema *table) {
         g_string_append(sql, "COUNT(*)");
         for (unsigned part = 0; part < 2; part++) {
-                g_string_append(sql, ",LPAD(LOWER(HEX(BIT_XOR(CAST(CONV(SUBSTRING(");
+                g_string_append(sql, ",LPAD(HEX(BIT_XOR(CAST(CONV(SUBSTRING(");
                 sql_append_row_hash(sql, table);
-                g_string_append_printf(sql, ",%u,16),16,10) AS UNSIGNED)))),16,'0')", part * 16 + 1);
+                g_string_append_printf(sql, ",%u,16),16,10) AS UNSIGNED))),16,'0')", part * 16 + 1);
         }
 }
