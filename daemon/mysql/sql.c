@@ -329,14 +329,15 @@ static void append_hashed_column(GString *sql, const Column *column) {
                 append_hashed_huge(sql, column, "HEX(", ")");
                 return;
         case COLUMN_KIND_DOUBLE:
-                append_wrapped(sql, "", column, "*1e0");
+        case COLUMN_KIND_FLOAT:
+                /* MariaDB has no negative zero: what MySQL prints as -0 is 0 there, whatever is written. */
+                append_wrapped(sql, "", column, "*1e0+0e0");
                 return;
         case COLUMN_KIND_INTEGER:
                 /* ZEROFILL's text depends on the display width, which newer servers no longer keep. */
                 append_wrapped(sql, "", column, type_has(column, "zerofill") ? "+0" : "");
                 return;
         case COLUMN_KIND_DECIMAL:
-        case COLUMN_KIND_FLOAT:
         case COLUMN_KIND_BIT:
         case COLUMN_KIND_YEAR:
         case COLUMN_KIND_DATE:

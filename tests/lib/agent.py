@@ -85,9 +85,10 @@ class Bus:
                 config = os.path.join(folder, 'bus.conf')
                 with open(config, 'w', encoding='utf-8') as f:
                         f.write(BUS_CONFIG.format(path=self.path))
-                self.process = subprocess.Popen(
-                        ['dbus-daemon', '--nofork', '--nopidfile', '--nosyslog', f'--config-file={config}'],
-                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, preexec_fn=die_with_parent)
+                with open(os.path.join(folder, 'bus.log'), 'wb') as log:
+                        self.process = subprocess.Popen(
+                                ['dbus-daemon', '--nofork', '--nopidfile', '--nosyslog', f'--config-file={config}'],
+                                stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=die_with_parent)
                 self.address = f'unix:path={self.path}'
                 deadline = time.monotonic() + 10
                 while not os.path.exists(self.path):
@@ -154,8 +155,7 @@ class Proxy:
                         name = Gio.DBusError.get_remote_error(e)
                         if name is None:
                                 raise
-                        Gio.DBusError.strip_remote_error(e)
-                        raise BusError(name, e.message) from None
+                        raise BusError(name, e.message.removeprefix(f'GDBus.Error:{name}: ')) from None
                 values = reply.unpack()
                 return values[0] if len(values) == 1 else values or None
 
@@ -275,7 +275,11 @@ class Agent:
                 self.notify.bind(os.path.join(self.folder, 'notify'))
                 living.add(self)
                 if start:
-                        self.start()
+                        try:
+                                self.start()
+                        except BaseException:
+                                self.close()
+                                raise
 
         @property
         def environment(self):
