@@ -65,8 +65,9 @@ int done(Client *client, const char *kind, const char *name, const char *what) {
         return STATUS_DONE;
 }
 
+/* GOOD: the result is the one that was asked for, which for abort is not "done". */
 static void print_outcome(Client *client, const char *kind, const char *name, const char *path,
-                          const Outcome *outcome) {
+                          const Outcome *outcome, bool good) {
         g_autoptr(GString) out = g_string_new(NULL);
         g_autoptr(JsonObject) object = outcome_json(outcome, kind, name), properties = NULL;
         double interruption = -1;
@@ -101,7 +102,7 @@ static void print_outcome(Client *client, const char *kind, const char *name, co
                 g_string_append_c(out, ')');
         }
         g_string_append_c(out, '\n');
-        if (outcome_status(outcome) == STATUS_DONE) {
+        if (good) {
                 if (!client->options->quiet)
                         format_output(client->options, out);
         } else
@@ -149,7 +150,7 @@ int operation_run(Client *client, const char *kind, const char *name, const char
                 outcome = (Outcome){};
                 return outcome_status(ret);
         }
-        print_outcome(client, kind, name, path, &outcome);
+        print_outcome(client, kind, name, path, &outcome, outcome_status(&outcome) == STATUS_DONE);
         return (int) outcome_status(&outcome);
 }
 
@@ -208,7 +209,7 @@ static int finish_check(Client *client, const char *name, const char *path, cons
         int status;
 
         if (outcome_status(outcome) == STATUS_FAILED) {
-                print_outcome(client, "migration", name, path, outcome);
+                print_outcome(client, "migration", name, path, outcome, false);
                 return STATUS_FAILED;
         }
         status = print_checks(client, name, path, outcome);
@@ -225,7 +226,7 @@ static int finish_dry_run(Client *client, const char *name, const char *path, co
         int r;
 
         if (outcome_status(outcome) == STATUS_FAILED) {
-                print_outcome(client, "migration", name, path, outcome);
+                print_outcome(client, "migration", name, path, outcome, false);
                 return STATUS_FAILED;
         }
         r = client_method(client, path, MIGRATION_INTERFACE, "GetPlan", &call, &error);
@@ -241,7 +242,7 @@ static int finish_dry_run(Client *client, const char *name, const char *path, co
         } else {
                 format_json_text(plan, 0, out);
                 format_output(client->options, out);
-                print_outcome(client, "migration", name, path, outcome);
+                print_outcome(client, "migration", name, path, outcome, outcome_status(outcome) == STATUS_DONE);
         }
         return outcome_status(outcome);
 }
@@ -346,6 +347,7 @@ int cmd_abort(Client *client, const Verb *verb, char **words) {
         g_autoptr(JsonObject) properties = NULL;
         g_autofree char *path = NULL;
         guint64 id = 0;
+        bool canceled;
         int r;
 
         if (words[1] && !g_ascii_string_to_unsigned(words[1], 10, 1, G_MAXUINT64, &id, NULL))
@@ -374,8 +376,9 @@ int cmd_abort(Client *client, const Verb *verb, char **words) {
         r = operation_run(client, "migration", words[0], path, MIGRATION_INTERFACE, call, id, &outcome);
         if (!outcome.result)
                 return r;
-        print_outcome(client, "migration", words[0], path, &outcome);
-        return strcmp(outcome.result, "canceled") == 0 ? STATUS_DONE : STATUS_FAILED;
+        canceled = strcmp(outcome.result, "canceled") == 0;
+        print_outcome(client, "migration", words[0], path, &outcome, canceled);
+        return canceled ? STATUS_DONE : STATUS_FAILED;
 }
 
 int cmd_limits(Client *client, const Verb *verb, char **words) {
@@ -470,7 +473,8 @@ int cmd_wait(Client *client, const Verb *verb, char **words) {
         if (r < 0)
                 return client_fail(client, r, &error);
         if (!phase) {
-                print_outcome(client, "migration", words[0], path, &outcome);
+                print_outcome(client, "migration", words[0], path, &outcome,
+                              outcome_status(&outcome) == STATUS_DONE);
                 return outcome_status(&outcome);
         }
         if (client->options->json != JSON_OFF) {
