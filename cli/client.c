@@ -36,7 +36,6 @@ static const struct {
         { ERROR_PREFIX "ReverseNotProven", STATUS_REFUSED },
         { ERROR_PREFIX "ForeignWrites", STATUS_REFUSED },
         { ERROR_PREFIX "UnsupportedObject", STATUS_REFUSED },
-        { ERROR_PREFIX "StateUnreadable", STATUS_REFUSED },
         { SD_BUS_ERROR_LIMITS_EXCEEDED, STATUS_REFUSED },
         { SD_BUS_ERROR_ACCESS_DENIED, STATUS_NOT_AUTHORISED },
         { SD_BUS_ERROR_AUTH_FAILED, STATUS_NOT_AUTHORISED },
@@ -77,6 +76,7 @@ void client_done(Client *client) {
         }
         client->bus = sd_bus_unref(client->bus);
         client->event = sd_event_unref(client->event);
+        g_clear_pointer(&client->owner, g_free);
 }
 
 static int on_interrupt(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata) {
@@ -163,6 +163,42 @@ int client_iterate(Client *client) {
                 return -ENOTCONN;
         r = sd_event_run(client->event, UINT64_MAX);
         return r < 0 ? r : 0;
+}
+
+static int on_owner(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
+        Client *client = userdata;
+        const char *name, *old_owner, *new_owner;
+
+        if (sd_bus_message_read(message, "sss", &name, &old_owner, &new_owner) < 0 ||
+            strcmp(name, AGENT_NAME) != 0)
+                return 0;
+        g_free(client->owner);
+        client->owner = *new_owner ? g_strdup(new_owner) : NULL;
+        return 0;
+}
+
+int client_track_agent(Client *client, sd_bus_error *error) {
+        g_autoptr(sd_bus_message) reply = NULL;
+        const char *owner;
+        int r;
+
+        r = client_connect(client, error);
+        if (r < 0)
+                return r;
+        r = sd_bus_add_match(client->bus, NULL, AGENT_OWNER_MATCH, on_owner, client);
+        if (r < 0)
+                return sd_bus_error_set_errno(error, r);
+        r = sd_bus_call_method(client->bus, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                               "GetNameOwner", NULL, &reply, "s", AGENT_NAME);
+        if (r >= 0)
+                r = sd_bus_message_read(reply, "s", &owner);
+        if (r >= 0 && !client->owner)
+                client->owner = g_strdup(owner);
+        return 0; /* it may be away just now */
+}
+
+bool client_from_agent(const Client *client, sd_bus_message *message) {
+        return client->owner && g_strcmp0(client->owner, sd_bus_message_get_sender(message)) == 0;
 }
 
 int client_method(Client *client, const char *path, const char *interface, const char *member,
@@ -295,8 +331,10 @@ int client_fail(Client *client, int r, const sd_bus_error *error) {
 
                 if (!client->hinted)
                         format_error(client->options, name,
-                                     client->interrupted ? "Interrupted."
-                                                         : "The time given by --timeout has passed.");
+                                     client->interrupted
+                                             ? "Interrupted before the agent answered; polarshiftctl status tells "
+                                               "whether something was started."
+                                             : "The time given by --timeout has passed before the agent answered.");
                 return client_status_of(name);
         }
         if (r == -ENOTCONN && !sd_bus_error_is_set(error)) {

@@ -27,6 +27,9 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(sd_bus_error, sd_bus_error_free)
 #define CLUSTER_INTERFACE "org.polarshift1.Cluster"
 #define MIGRATION_PREFIX AGENT_PATH "/migration"
 #define CLUSTER_PREFIX AGENT_PATH "/cluster"
+#define AGENT_OWNER_MATCH                                                                                    \
+        "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',"                           \
+        "interface='org.freedesktop.DBus',member='NameOwnerChanged',arg0='" AGENT_NAME "'"
 #define ERROR_PREFIX "org.polarshift1.Error."
 
 /* Names of errors that arise here and not in the agent; they appear in JSON only. */
@@ -56,6 +59,7 @@ typedef struct Client {
         Options *options;
         sd_event *event;
         sd_bus *bus;
+        char *owner;      /* the agent's unique name, once it is tracked; NULL while it is away */
         bool interrupted; /* Ctrl-C */
         bool timed_out;   /* --timeout has passed */
         bool hinted;      /* what to do after Ctrl-C or a time-out was already said */
@@ -68,6 +72,11 @@ void client_done(Client *client);
 int client_connect(Client *client, sd_bus_error *error);
 /* Runs the loop once. -EINTR after Ctrl-C, -ETIMEDOUT after --timeout, -ENOTCONN when the bus is gone. */
 int client_iterate(Client *client);
+
+/* Keeps client->owner up to date. */
+int client_track_agent(Client *client, sd_bus_error *error);
+/* Anybody may send us a signal that looks like the agent's: whether this one is. */
+bool client_from_agent(const Client *client, sd_bus_message *message);
 
 /* A method call to the agent, ready for its arguments. */
 int client_method(Client *client, const char *path, const char *interface, const char *member,

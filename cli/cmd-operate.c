@@ -264,18 +264,58 @@ static int append_call(Client *client, const Action *action, sd_bus_message *cal
         return sd_bus_message_append(call, "t", flags);
 }
 
-/* What was shown and agreed to is what is done: should the migration change in between, the agent refuses. */
-static void expect_generation(Client *client, const char *path) {
+/* The state on which a plan rests; 0 = unknown. */
+static gint64 read_generation(Client *client, const char *path) {
         g_auto(sd_bus_error) ignored = SD_BUS_ERROR_NULL;
         g_autoptr(JsonObject) properties = NULL;
-        g_autofree char *generation = NULL, *message = NULL;
 
-        if (settings_has(client->options->settings, "expected-generation") ||
-            client_properties(client, path, MIGRATION_INTERFACE, &properties, &ignored) < 0 ||
-            value_int(properties, "Generation") <= 0)
-                return;
-        generation = g_strdup_printf("%" G_GINT64_FORMAT, value_int(properties, "Generation"));
-        (void) settings_add(client->options->settings, "expected-generation", generation, &message);
+        if (client_properties(client, path, MIGRATION_INTERFACE, &properties, &ignored) < 0)
+                return 0;
+        return value_int(properties, "Generation");
+}
+
+/* What was shown and agreed to is what is done: should the migration change in between, the agent refuses. */
+static int confirm_action(Client *client, const Action *action, const char *name, const char *path) {
+        gint64 generation = read_generation(client, path);
+        int status = confirm(client, name, path, action->verb);
+
+        if (status == STATUS_DONE && action->dry_run_flag && generation > 0 &&
+            !settings_has(client->options->settings, "expected-generation")) {
+                g_autofree char *number = g_strdup_printf("%" G_GINT64_FORMAT, generation);
+                g_autofree char *message = NULL;
+
+                (void) settings_add(client->options->settings, "expected-generation", number, &message);
+        }
+        return status;
+}
+
+/* A comparison that ran well and found differences is no success. */
+static int finish_verify(Client *client, const char *name, const char *path, const Outcome *outcome) {
+        g_auto(sd_bus_error) error = SD_BUS_ERROR_NULL;
+        g_autoptr(JsonObject) properties = NULL, object = outcome_json(outcome, "migration", name);
+        g_autoptr(GString) out = g_string_new(NULL);
+        const char *state;
+        int r;
+
+        if (outcome_status(outcome) != STATUS_DONE) {
+                print_outcome(client, "migration", name, path, outcome, false);
+                return outcome_status(outcome);
+        }
+        r = client_properties(client, path, MIGRATION_INTERFACE, &properties, &error);
+        if (r < 0)
+                return client_fail(client, r, &error);
+        state = value_string(properties, "VerificationState");
+        if (client->options->json != JSON_OFF) {
+                json_object_set_string_member(object, "verification", state);
+                format_json_object(client->options, object, out);
+        } else if (!client->options->quiet) {
+                format_append_safe(out, name);
+                g_string_append_printf(out, ": verify (%" PRIu64 ") done, both sides are ", outcome->id);
+                format_append_safe(out, state);
+                g_string_append_c(out, '\n');
+        }
+        format_output(client->options, out);
+        return strcmp(state, "different") == 0 ? STATUS_FAILED : STATUS_DONE;
 }
 
 static int print_plan_only(Client *client, const char *path, const char *operation) {
@@ -302,6 +342,7 @@ int cmd_operate(Client *client, const Verb *verb, char **words) {
         g_autoptr(sd_bus_message) call = NULL;
         g_autofree char *path = NULL;
         bool check = strcmp(action->verb, "check") == 0;
+        bool verify = strcmp(action->verb, "verify") == 0;
         bool ask = action->confirmed && !client->options->dry_run && !client->options->yes;
         bool own_output;
         int r;
@@ -315,9 +356,7 @@ int cmd_operate(Client *client, const Verb *verb, char **words) {
         if (client->options->dry_run && !action->dry_run_flag)
                 return print_plan_only(client, path, action->verb);
         if (ask) {
-                if (action->dry_run_flag)
-                        expect_generation(client, path);
-                r = confirm(client, words[0], path, action->verb);
+                r = confirm_action(client, action, words[0], path);
                 if (r != STATUS_DONE)
                         return r;
         }
@@ -331,13 +370,16 @@ int cmd_operate(Client *client, const Verb *verb, char **words) {
                 r = client_call_authorised(client, call, NULL, &error);
                 return r < 0 ? client_fail(client, r, &error) : done(client, "migration", words[0], action->done);
         }
-        own_output = client->options->wait && (check || client->options->dry_run);
+        own_output = client->options->wait && (check || verify || client->options->dry_run);
         r = operation_run(client, "migration", words[0], path, MIGRATION_INTERFACE, call, 0,
                           own_output ? &outcome : NULL);
         if (!own_output || !outcome.result)
                 return r;
-        return check ? finish_check(client, words[0], path, &outcome)
-                     : finish_dry_run(client, words[0], path, &outcome);
+        if (check)
+                return finish_check(client, words[0], path, &outcome);
+        if (verify)
+                return finish_verify(client, words[0], path, &outcome);
+        return finish_dry_run(client, words[0], path, &outcome);
 }
 
 int cmd_abort(Client *client, const Verb *verb, char **words) {

@@ -121,12 +121,12 @@ static void tell_state(Watch *watch, const char *name, JsonObject *changed) {
         tell(watch, name, "changed", changed, text);
 }
 
-/* The migration a signal is about, if it is one that is watched. */
-static char *name_of(Watch *watch, const char *path) {
+/* The migration a signal of the agent is about, if it is one that is watched. */
+static char *name_of(Watch *watch, sd_bus_message *message, const char *path) {
         char *decoded = NULL;
         char *name;
 
-        if (!path || sd_bus_path_decode(path, MIGRATION_PREFIX, &decoded) <= 0)
+        if (!client_from_agent(watch->client, message) || sd_bus_path_decode(path, MIGRATION_PREFIX, &decoded) <= 0)
                 return NULL;
         name = watch->only && strcmp(decoded, watch->only) != 0 ? NULL : g_strdup(decoded);
         free(decoded);
@@ -139,7 +139,7 @@ static void merge(JsonObject *object, const char *member, JsonNode *node, void *
 
 static int on_changed(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
         Watch *watch = userdata;
-        g_autofree char *name = name_of(watch, sd_bus_message_get_path(message));
+        g_autofree char *name = name_of(watch, message, sd_bus_message_get_path(message));
         g_autoptr(JsonObject) changed = NULL;
         JsonObject *known;
         const char *interface;
@@ -159,7 +159,7 @@ static int on_changed(sd_bus_message *message, void *userdata, sd_bus_error *ret
 
 static int on_finished(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
         Watch *watch = userdata;
-        g_autofree char *name = name_of(watch, sd_bus_message_get_path(message));
+        g_autofree char *name = name_of(watch, message, sd_bus_message_get_path(message));
         const char *operation, *result, *error_name, *error_message;
         g_autoptr(JsonObject) object = json_object_new();
         g_autofree char *text = NULL;
@@ -187,7 +187,7 @@ static int on_objects(sd_bus_message *message, void *userdata, sd_bus_error *ret
 
         if (sd_bus_message_read(message, "o", &path) < 0)
                 return 0;
-        name = name_of(watch, path);
+        name = name_of(watch, message, path);
         if (!name)
                 return 0;
         if (sd_bus_message_is_signal(message, NULL, "InterfacesAdded")) {
@@ -222,8 +222,7 @@ static int subscribe(Watch *watch, sd_bus_error *error) {
                   "',interface='" MIGRATION_INTERFACE "',member='OperationFinished'", on_finished },
                 { "type='signal',sender='" AGENT_NAME
                   "',interface='org.freedesktop.DBus.ObjectManager'", on_objects },
-                { "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',"
-                  "member='NameOwnerChanged',arg0='" AGENT_NAME "'", on_owner },
+                { AGENT_OWNER_MATCH, on_owner },
         };
         int r;
 
@@ -264,7 +263,7 @@ static int watch_lines(Client *client, const char *only) {
         Watch watch = { .client = client, .only = only, .known = known, .lines = lines };
         int r;
 
-        r = client_connect(client, &error);
+        r = client_track_agent(client, &error);
         if (r >= 0)
                 r = subscribe(&watch, &error);
         if (r >= 0 && only)

@@ -19,6 +19,8 @@
 /* That many answers in a row without a trace of the operation, and it is lost. */
 #define LOST_ANSWERS 3
 #define BAR_WIDTH 30
+/* A line in a log when nothing but numbers changed. */
+#define LINE_USEC (10 * G_USEC_PER_SEC)
 
 struct Follow {
         Client *client;
@@ -44,7 +46,8 @@ struct Follow {
 
         bool bar;        /* a progress bar on standard error */
         bool bar_shown;
-        char *last_line; /* printed where there is no terminal */
+        char *last_state; /* what the last line, printed where there is no terminal, was about */
+        gint64 last_line; /* and when */
 };
 
 void outcome_clear(Outcome *outcome) {
@@ -113,6 +116,21 @@ static void clear_bar(Follow *follow) {
         follow->bar_shown = false;
 }
 
+static void show_line(Follow *follow, const char *line) {
+        JsonObject *properties = follow->properties;
+        g_autofree char *state = g_strdup_printf(
+                "%s %s %s %d %s %d", value_string(properties, "Phase"), value_string(properties, "Operation"),
+                value_string(properties, "OperationStep"), value_bool(properties, "Paused"),
+                value_string(properties, "ReplicationState"), (int) (value_double(properties, "Progress") * 10));
+
+        if (g_strcmp0(state, follow->last_state) == 0 && g_get_monotonic_time() - follow->last_line < LINE_USEC)
+                return;
+        fprintf(stderr, "%s\n", line);
+        g_free(follow->last_state);
+        follow->last_state = g_steal_pointer(&state);
+        follow->last_line = g_get_monotonic_time();
+}
+
 static void show(Follow *follow) {
         const Options *options = follow->client->options;
         double progress = value_double(follow->properties, "Progress");
@@ -127,10 +145,7 @@ static void show(Follow *follow) {
         g_string_append(line, ": ");
         if (!follow->bar) {
                 format_append_safe(line, summary);
-                if (g_strcmp0(line->str, follow->last_line) != 0)
-                        fprintf(stderr, "%s\n", line->str);
-                g_free(follow->last_line);
-                follow->last_line = g_strdup(line->str);
+                show_line(follow, line->str);
                 return;
         }
         if (g_str_equal(value_string(follow->properties, "Phase"), "copying") && progress >= 0) {
@@ -285,7 +300,8 @@ static int on_finished(sd_bus_message *message, void *userdata, sd_bus_error *re
         const char *operation, *result, *error_name, *error_message;
         uint64_t id;
 
-        if (sd_bus_message_read(message, "tssss", &id, &operation, &result, &error_name, &error_message) < 0)
+        if (!client_from_agent(follow->client, message) ||
+            sd_bus_message_read(message, "tssss", &id, &operation, &result, &error_name, &error_message) < 0)
                 return 0;
         if (follow->id != 0 && id == follow->id)
                 end(follow, id, operation, result, error_name, error_message);
@@ -303,7 +319,8 @@ static int on_changed(sd_bus_message *message, void *userdata, sd_bus_error *ret
         JsonObject *changed;
         const char *interface;
 
-        if (!follow->properties || sd_bus_message_read(message, "s", &interface) < 0 ||
+        if (!follow->properties || !client_from_agent(follow->client, message) ||
+            sd_bus_message_read(message, "s", &interface) < 0 ||
             strcmp(interface, follow->interface) != 0 || value_read_properties(message, &changed) < 0)
                 return 0;
         json_object_foreach_member(changed, merge, follow);
@@ -352,7 +369,7 @@ int follow_new(Client *client, const char *name, const char *path, const char *i
         g_autoptr(Follow) follow = g_new0(Follow, 1);
         int r;
 
-        r = client_connect(client, error);
+        r = client_track_agent(client, error);
         if (r < 0)
                 return r;
         follow->client = client;
@@ -368,10 +385,7 @@ int follow_new(Client *client, const char *name, const char *path, const char *i
                                 "org.freedesktop.DBus.Properties", "PropertiesChanged", on_changed, follow);
         if (r < 0)
                 return sd_bus_error_set_errno(error, r);
-        r = sd_bus_add_match(client->bus, &follow->owner_slot,
-                             "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',"
-                             "interface='org.freedesktop.DBus',member='NameOwnerChanged',arg0='" AGENT_NAME "'",
-                             on_owner, follow);
+        r = sd_bus_add_match(client->bus, &follow->owner_slot, AGENT_OWNER_MATCH, on_owner, follow);
         if (r < 0)
                 return sd_bus_error_set_errno(error, r);
         *ret = g_steal_pointer(&follow);
@@ -391,7 +405,7 @@ void follow_free(Follow *follow) {
         g_clear_pointer(&follow->properties, json_object_unref);
         sd_bus_error_free(&follow->problem);
         outcome_clear(&follow->outcome);
-        g_free(follow->last_line);
+        g_free(follow->last_state);
         g_free(follow->name);
         g_free(follow->path);
         g_free(follow->interface);

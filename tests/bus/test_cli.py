@@ -13,6 +13,7 @@ import sys
 import time
 
 import dbus
+import dbus.lowlevel
 import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -281,6 +282,13 @@ def test_check(agent):
     ends(agent.run("check", "shop"), 1)
 
 
+def test_verify(agent):
+    for state, status in (("equal", 0), ("different", 1)):
+        agent.mock("SetString", "shop", "VerificationState", state)
+        assert json.loads(ends(agent.run("verify", "shop", "--json=short"), status).stdout)["verification"] == state
+        assert "both sides are " + state in ends(agent.run("verify", "shop"), status).stdout
+
+
 def test_dry_run(agent):
     result = ends(agent.run("switch", "shop", "--dry-run", "--json=short"), 0)
     assert json.loads(result.stdout)["plan"]["dry_run"] is True
@@ -442,6 +450,26 @@ def test_agent_restarts(agent, result, status):
     assert answer["id"] == 7 and answer["result"] == result
 
 
+def test_forged_signal(agent):
+    """A signal that anybody can send must not pass for the end of an operation."""
+    agent.reset(results={"switch": "hang"})
+    others = set(agent.bus.list_names())
+    switch = agent.spawn("switch", "shop", "--yes", "--json=short")
+    agent.wait_for_call("Switch")
+    time.sleep(0.1)
+    forged = dbus.lowlevel.SignalMessage("/org/polarshift1/migration/shop", "org.polarshift1.Migration",
+                                         "OperationFinished")
+    forged.append(7, "switch", "done", "", "", signature="tssss")
+    for name in set(agent.bus.list_names()) - others:
+        forged.set_destination(name)
+        agent.bus.send_message(forged)
+    agent.bus.flush()
+    time.sleep(0.3)
+    assert switch.poll() is None
+    agent.mock("Finish", "shop", "undone", ERROR + "DelayTooHigh")
+    assert json.loads(finish(switch, 1)[0])["result"] == "undone"
+
+
 def test_agent_forgets(agent):
     agent.reset(results={"switch": "hang"})
     switch = agent.spawn("switch", "shop", "--yes", "--json=short")
@@ -593,6 +621,16 @@ def test_bar_and_colours(agent):
     terminal = Terminal(agent, "status", "shop")
     del agent.environment["NO_COLOR"]
     assert terminal.end() == 0 and "\033" not in terminal.text
+
+
+def test_pager(agent):
+    agent.reset(report=json.dumps({"rows": list(range(50))}))
+    agent.environment["PAGER"] = "sed s/^/PAGED/"
+    terminal = Terminal(agent, "report", "shop")
+    assert terminal.end() == 0 and "PAGEDrows:" in terminal.text
+    terminal = Terminal(agent, "report", "shop", "--no-pager")
+    del agent.environment["PAGER"]
+    assert terminal.end() == 0 and "\r\n  - 49" in terminal.text and "PAGED" not in terminal.text
 
 
 def test_watch_on_a_terminal(agent):
