@@ -125,10 +125,10 @@ static int open_bus(Client *client) {
         return 0;
 }
 
-int client_connect(Client *client, sd_bus_error *error) {
+int client_open_loop(Client *client, sd_bus_error *error) {
         int r;
 
-        if (client->bus)
+        if (client->event)
                 return 0;
         r = sd_event_new(&client->event);
         if (r < 0)
@@ -142,9 +142,19 @@ int client_connect(Client *client, sd_bus_error *error) {
                 if (r < 0)
                         return sd_bus_error_set_errno(error, r);
         }
+        return 0;
+}
+
+int client_connect(Client *client, sd_bus_error *error) {
+        int r;
+
+        if (client->bus)
+                return 0;
+        r = client_open_loop(client, error);
+        if (r < 0)
+                return r;
         r = open_bus(client);
         if (r < 0) {
-                client->event = sd_event_unref(client->event);
                 (void) sd_bus_error_setf(error, CTL_ERROR_UNREACHABLE, "The message bus cannot be reached: %s",
                                          g_strerror(-r));
                 return r;
@@ -159,7 +169,7 @@ int client_iterate(Client *client) {
                 return -EINTR;
         if (client->timed_out)
                 return -ETIMEDOUT;
-        if (sd_bus_is_open(client->bus) <= 0)
+        if (client->bus && sd_bus_is_open(client->bus) <= 0)
                 return -ENOTCONN;
         r = sd_event_run(client->event, UINT64_MAX);
         return r < 0 ? r : 0;

@@ -68,6 +68,8 @@ typedef struct Client {
 void client_init(Client *client, Options *options);
 void client_done(Client *client);
 
+/* The loop with Ctrl-C and --timeout, without the bus. */
+int client_open_loop(Client *client, sd_bus_error *error);
 /* Opens the bus if that was not done yet. */
 int client_connect(Client *client, sd_bus_error *error);
 /* Runs the loop once. -EINTR after Ctrl-C, -ETIMEDOUT after --timeout, -ENOTCONN when the bus is gone. */

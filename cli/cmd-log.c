@@ -110,7 +110,7 @@ static int follow_journal(Client *client, sd_journal *journal) {
         g_autoptr(sd_event_source) source = NULL;
         int r;
 
-        r = client_connect(client, &error);
+        r = client_open_loop(client, &error); /* works while neither agent nor bus do */
         if (r >= 0)
                 r = sd_journal_get_fd(journal);
         if (r >= 0)
