@@ -17,8 +17,8 @@
 
 #define REGISTER_MSEC 10000
 
-/* Whether somebody on this bus is, or can be started as, polkit. A private bus has none, and pkttyagent would only
- * print noise there. */
+/* Whether somebody on this bus is, or can be started as, polkit. A private bus has none, and pkttyagent would
+ * only print noise there. */
 static bool polkit_available(Client *client) {
         g_auto(GStrv) names = NULL;
         g_auto(GStrv) activatable = NULL;
@@ -28,7 +28,8 @@ static bool polkit_available(Client *client) {
         if (sd_bus_list_names(client->bus, &names, &activatable) < 0)
                 return false;
         return (names && g_strv_contains((const char *const *) names, "org.freedesktop.PolicyKit1")) ||
-                (activatable && g_strv_contains((const char *const *) activatable, "org.freedesktop.PolicyKit1"));
+               (activatable &&
+                g_strv_contains((const char *const *) activatable, "org.freedesktop.PolicyKit1"));
 }
 
 static void run_agent(int notify_fd, pid_t parent) {

@@ -155,8 +155,8 @@ int client_connect(Client *client, sd_bus_error *error) {
                 return r;
         r = open_bus(client);
         if (r < 0) {
-                (void) sd_bus_error_setf(error, CTL_ERROR_UNREACHABLE, "The message bus cannot be reached: %s",
-                                         g_strerror(-r));
+                (void) sd_bus_error_setf(error, CTL_ERROR_UNREACHABLE,
+                                         "The message bus cannot be reached: %s", g_strerror(-r));
                 return r;
         }
         return 0;
@@ -198,8 +198,8 @@ int client_track_agent(Client *client, sd_bus_error *error) {
         r = sd_bus_add_match(client->bus, NULL, AGENT_OWNER_MATCH, on_owner, client);
         if (r < 0)
                 return sd_bus_error_set_errno(error, r);
-        r = sd_bus_call_method(client->bus, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
-                               "GetNameOwner", NULL, &reply, "s", AGENT_NAME);
+        r = sd_bus_call_method(client->bus, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+                               "org.freedesktop.DBus", "GetNameOwner", NULL, &reply, "s", AGENT_NAME);
         if (r >= 0)
                 r = sd_bus_message_read(reply, "s", &owner);
         if (r >= 0 && !client->owner)
@@ -262,7 +262,8 @@ int client_call_authorised(Client *client, sd_bus_message *message, sd_bus_messa
         return r;
 }
 
-static int object_path(Client *client, const char *method, const char *name, char **ret, sd_bus_error *error) {
+static int object_path(Client *client, const char *method, const char *name, char **ret,
+                       sd_bus_error *error) {
         g_autoptr(sd_bus_message) call = NULL, reply = NULL;
         const char *path;
         int r;
@@ -308,7 +309,8 @@ int client_properties(Client *client, const char *path, const char *interface, J
                 return r;
         r = value_read_properties(reply, ret);
         if (r < 0)
-                return sd_bus_error_setf(error, CTL_ERROR_BAD_REPLY, "The properties of %s are malformed.", path);
+                return sd_bus_error_setf(error, CTL_ERROR_BAD_REPLY, "The properties of %s are malformed.",
+                                         path);
         return 0;
 }
 
@@ -328,7 +330,8 @@ int client_json_method(Client *client, sd_bus_message *message, JsonNode **ret, 
                                          sd_bus_message_get_member(message));
         node = json_from_string(text, &problem);
         if (!node)
-                return sd_bus_error_setf(error, CTL_ERROR_BAD_REPLY, "The agent's answer to %s is not JSON: %s",
+                return sd_bus_error_setf(error, CTL_ERROR_BAD_REPLY,
+                                         "The agent's answer to %s is not JSON: %s",
                                          sd_bus_message_get_member(message),
                                          problem ? problem->message : "it is empty");
         *ret = node;
@@ -341,24 +344,27 @@ int client_fail(Client *client, int r, const sd_bus_error *error) {
 
                 if (!client->hinted)
                         format_error(client->options, name,
-                                     client->interrupted
-                                             ? "Interrupted before the agent answered; polarshiftctl status tells "
-                                               "whether something was started."
-                                             : "The time given by --timeout has passed before the agent answered.");
+                                     client->interrupted ? "Interrupted before the agent answered; "
+                                                           "polarshiftctl status tells "
+                                                           "whether something was started."
+                                                         : "The time given by --timeout has passed before "
+                                                           "the agent answered.");
                 return client_status_of(name);
         }
         if (r == -ENOTCONN && !sd_bus_error_is_set(error)) {
-                format_error(client->options, CTL_ERROR_UNREACHABLE, "The connection to the message bus was lost.");
+                format_error(client->options, CTL_ERROR_UNREACHABLE,
+                             "The connection to the message bus was lost.");
                 return STATUS_UNREACHABLE;
         }
         if (!sd_bus_error_is_set(error)) {
                 format_error(client->options, "org.freedesktop.DBus.Error.Failed", g_strerror(-r));
                 return STATUS_FAILED;
         }
-        if (client_status_of(error->name) == STATUS_UNREACHABLE && !g_str_equal(error->name, CTL_ERROR_UNREACHABLE)) {
+        if (client_status_of(error->name) == STATUS_UNREACHABLE &&
+            !g_str_equal(error->name, CTL_ERROR_UNREACHABLE)) {
                 g_autofree char *message = g_strdup_printf(
-                        "The agent cannot be reached: %s Look at: systemctl status polarshiftd",
-                        error->message ? error->message : "");
+                                "The agent cannot be reached: %s Look at: systemctl status polarshiftd",
+                                error->message ? error->message : "");
 
                 format_error(client->options, error->name, message);
                 return STATUS_UNREACHABLE;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
-/* The connection to the agent. Every call goes through one event loop, without a time limit of its own (a polkit
- * prompt may take minutes), so that Ctrl-C and --timeout end any wait in the same way. The bus is opened by the first
- * call: mistakes on the command line are told without one. */
+/* The connection to the agent. Every call goes through one event loop, without a time limit of its own (a
+ * polkit prompt may take minutes), so that Ctrl-C and --timeout end any wait in the same way. The bus is
+ * opened by the first call: mistakes on the command line are told without one. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -28,7 +28,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(sd_bus_error, sd_bus_error_free)
 #define MIGRATION_PREFIX AGENT_PATH "/migration"
 #define CLUSTER_PREFIX AGENT_PATH "/cluster"
 #define AGENT_OWNER_MATCH                                                                                    \
-        "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',"                           \
+        "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',"                          \
         "interface='org.freedesktop.DBus',member='NameOwnerChanged',arg0='" AGENT_NAME "'"
 #define ERROR_PREFIX "org.polarshift1.Error."
 
@@ -98,7 +98,8 @@ int client_properties(Client *client, const char *path, const char *interface, J
 /* A call without arguments that returns one string holding JSON. */
 int client_json_method(Client *client, sd_bus_message *message, JsonNode **ret, sd_bus_error *error);
 
-/* Says what went wrong, as text or JSON, and gives the exit status. R is the negative errno that came with ERROR. */
+/* Says what went wrong, as text or JSON, and gives the exit status. R is the negative errno that came with
+ * ERROR. */
 int client_fail(Client *client, int r, const sd_bus_error *error);
 /* The same for a mistake on the command line. */
 int client_usage(Client *client, const char *format, ...) G_GNUC_PRINTF(2, 3);

@@ -52,7 +52,8 @@ int cmd_cluster_create(Client *client, const Verb *verb, char **words) {
                 r = client_call_authorised(client, call, NULL, &error);
         if (r < 0)
                 return client_fail(client, r, &error);
-        return done(client, "cluster", words[0], client->options->dry_run ? "can be created" : "being created");
+        return done(client, "cluster", words[0],
+                    client->options->dry_run ? "can be created" : "being created");
 }
 
 typedef struct Change {
@@ -93,10 +94,12 @@ int cmd_cluster_change(Client *client, const Verb *verb, char **words) {
                 if (strcmp(change_table[i].verb, verb->name) == 0)
                         change = &change_table[i];
         g_return_val_if_fail(change, STATUS_FAILED);
-        if (strcmp(change->method, "SetBinlog") == 0 && strcmp(words[1], "on") != 0 && strcmp(words[1], "off") != 0)
+        if (strcmp(change->method, "SetBinlog") == 0 && strcmp(words[1], "on") != 0 &&
+            strcmp(words[1], "off") != 0)
                 return client_usage(client, "The binary log is on or off, not \"%s\".", words[1]);
         if (settings_has(client->options->settings, "delete-data") && !client->options->yes) {
-                r = confirm_name(client, "cluster", words[0], "remove", "The cluster's data will be deleted.\n");
+                r = confirm_name(client, "cluster", words[0], "remove",
+                                 "The cluster's data will be deleted.\n");
                 if (r != STATUS_DONE)
                         return r;
         }

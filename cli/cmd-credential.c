@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Credentials: a secret comes from the terminal or a file and travels as a descriptor. It is never an argument, never a
- * string on the bus, and what held it is wiped. */
+/* Credentials: a secret comes from the terminal or a file and travels as a descriptor. It is never an
+ * argument, never a string on the bus, and what held it is wiped. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -126,8 +126,9 @@ static int read_secret(Client *client, const char *name, Secret *secret) {
         int r;
 
         if (!path && !isatty(STDIN_FILENO))
-                return client_usage(client, "Without a terminal set-credential needs --password-file=PATH; - is "
-                                            "standard input.");
+                return client_usage(client,
+                                    "Without a terminal set-credential needs --password-file=PATH; - is "
+                                    "standard input.");
         secret->bytes = malloc(SECRET_MAX + 1);
         if (!secret->bytes)
                 return client_fail(client, -ENOMEM, NULL);

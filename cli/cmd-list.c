@@ -109,21 +109,24 @@ int overview_read(Client *client, GPtrArray **ret, sd_bus_error *error) {
 }
 
 void overview_print(const Options *options, GPtrArray *properties, GString *out) {
-        g_autoptr(Table) table = table_new("NAME", "PHASE", "OPERATION", "SOURCE", "DESTINATION", "DELAY", "DONE",
-                                           "REPLICATION", NULL);
+        g_autoptr(Table) table = table_new("NAME", "PHASE", "OPERATION", "SOURCE", "DESTINATION", "DELAY",
+                                           "DONE", "REPLICATION", NULL);
 
         for (guint i = 0; i < properties->len; i++) {
                 JsonObject *object = g_ptr_array_index(properties, i);
                 double progress = value_double(object, "Progress");
                 double delay = value_double(object, "ReplicationDelay");
                 g_autofree char *delay_text = delay >= 0 ? format_duration(delay) : NULL;
-                g_autofree char *progress_text = progress >= 0 ? g_strdup_printf("%.0f%%", progress * 100) : NULL;
+                g_autofree char *progress_text =
+                                progress >= 0 ? g_strdup_printf("%.0f%%", progress * 100) : NULL;
                 const char *step = value_string(object, "OperationStep");
                 g_autofree char *operation = g_strdup_printf("%s%s%s", value_string(object, "Operation"),
                                                              *step ? "/" : "", step);
                 g_autofree char *link = g_strdup_printf(
-                        "%s%s", value_bool(object, "Paused") ? "paused" : value_string(object, "ReplicationState"),
-                        *value_string(value_object(object, "LastError"), "name") ? " !" : "");
+                                "%s%s",
+                                value_bool(object, "Paused") ? "paused"
+                                                             : value_string(object, "ReplicationState"),
+                                *value_string(value_object(object, "LastError"), "name") ? " !" : "");
 
                 table_row(table, value_string(object, "Name"), value_string(object, "Phase"), operation,
                           value_string(object, "Source"), value_string(object, "Destination"), delay_text,
@@ -152,9 +155,9 @@ static void print_progress(JsonObject *properties, GString *out) {
         gint64 end = value_int(properties, "EstimatedEnd");
 
         if (value_int(properties, "BytesTotal") > 0 || progress >= 0)
-                line(out, "Copied",
-                     "%.0f%%, %s of %s, %" G_GINT64_FORMAT " of %" G_GINT64_FORMAT " rows", MAX(progress, 0) * 100,
-                     copied, total, value_int(properties, "RowsCopied"), value_int(properties, "RowsTotal"));
+                line(out, "Copied", "%.0f%%, %s of %s, %" G_GINT64_FORMAT " of %" G_GINT64_FORMAT " rows",
+                     MAX(progress, 0) * 100, copied, total, value_int(properties, "RowsCopied"),
+                     value_int(properties, "RowsTotal"));
         if (end > 0) {
                 g_autofree char *when = format_time((uint64_t) end);
 
@@ -176,9 +179,10 @@ static void print_operations(JsonObject *properties, GString *out) {
         if (value_int(last, "id") > 0) {
                 g_autofree char *when = format_time((uint64_t) value_int(last, "finished_at"));
 
-                line(out, "Last operation", "%s (%" G_GINT64_FORMAT ") %s at %s%s%s", value_string(last, "operation"),
-                     value_int(last, "id"), value_string(last, "result"), when,
-                     *value_string(last, "error_message") ? ": " : "", value_string(last, "error_message"));
+                line(out, "Last operation", "%s (%" G_GINT64_FORMAT ") %s at %s%s%s",
+                     value_string(last, "operation"), value_int(last, "id"), value_string(last, "result"),
+                     when, *value_string(last, "error_message") ? ": " : "",
+                     value_string(last, "error_message"));
         }
         if (*value_string(error, "name"))
                 line(out, "Error", "%s (%s)", value_string(error, "message"), value_string(error, "name"));
@@ -198,7 +202,8 @@ static void print_times(JsonObject *properties, GString *out) {
         if (interruption >= 0)
                 line(out, "Interruption", "writes stopped for %.3f s at the last switch", interruption);
         if (value_int(properties, "ForeignWrites") > 0)
-                line(out, "Foreign writes", "%" G_GINT64_FORMAT " transactions on the side that must not write",
+                line(out, "Foreign writes",
+                     "%" G_GINT64_FORMAT " transactions on the side that must not write",
                      value_int(properties, "ForeignWrites"));
         if (confirm_by > 0)
                 line(out, "Confirm by", "%s, else it is rolled back", confirm_text);
@@ -310,7 +315,8 @@ int cmd_show(Client *client, const Verb *verb, char **words) {
                 const char *name = g_ptr_array_index(wanted, i);
 
                 if (!json_object_has_member(properties, name))
-                        return client_usage(client, "There is no property %s; polarshiftctl show %s lists them.",
+                        return client_usage(client,
+                                            "There is no property %s; polarshiftctl show %s lists them.",
                                             name, words[0]);
                 json_object_set_member(chosen, name, json_object_dup_member(properties, name));
         }
@@ -350,7 +356,8 @@ int cmd_permissions(Client *client, const Verb *verb, char **words) {
         if (client->options->json != JSON_OFF)
                 format_json(client->options, node, out);
         else {
-                names = g_list_sort(json_object_get_members(json_node_get_object(node)), (GCompareFunc) strcmp);
+                names = g_list_sort(json_object_get_members(json_node_get_object(node)),
+                                    (GCompareFunc) strcmp);
                 for (GList *l = names; l; l = l->next)
                         table_row(table, l->data, value_string(json_node_get_object(node), l->data));
                 table_print(table, client->options, out);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* log: what happened to a migration. The journal knows most; where there is none, or it is another machine's agent that
- * is asked, the agent's own history is shown. Both become the same kind of entry. */
+/* log: what happened to a migration. The journal knows most; where there is none, or it is another machine's
+ * agent that is asked, the agent's own history is shown. Both become the same kind of entry. */
 
 #include <errno.h>
 #include <stdio.h>
@@ -20,10 +20,17 @@ static const struct {
         const char *field;
         const char *member;
 } field_table[] = {
-        { "MESSAGE", "message" },         { "MESSAGE_ID", "message_id" },   { "PRIORITY", "priority" },
-        { "EVENT", "event" },             { "OPERATION", "operation" },     { "RESULT", "result" },
-        { "ERROR_NAME", "error_name" },   { "JOB_ID", "id" },               { "CALLER_UID", "caller_uid" },
-        { "POLKIT_ACTION", "polkit_action" }, { "AUTHORIZED_BY", "authorized_by" },
+        { "MESSAGE", "message" },
+        { "MESSAGE_ID", "message_id" },
+        { "PRIORITY", "priority" },
+        { "EVENT", "event" },
+        { "OPERATION", "operation" },
+        { "RESULT", "result" },
+        { "ERROR_NAME", "error_name" },
+        { "JOB_ID", "id" },
+        { "CALLER_UID", "caller_uid" },
+        { "POLKIT_ACTION", "polkit_action" },
+        { "AUTHORIZED_BY", "authorized_by" },
         { "CALLER_LOGIN_USER", "caller_login_user" },
 };
 
@@ -83,8 +90,10 @@ static JsonObject *journal_entry(sd_journal *journal) {
                 const void *data;
                 size_t length;
 
-                if (sd_journal_get_data(journal, field_table[i].field, &data, &length) >= 0 && length >= skip) {
-                        g_autofree char *text = g_utf8_make_valid((const char *) data + skip, (gssize) (length - skip));
+                if (sd_journal_get_data(journal, field_table[i].field, &data, &length) >= 0 &&
+                    length >= skip) {
+                        g_autofree char *text = g_utf8_make_valid((const char *) data + skip,
+                                                                  (gssize) (length - skip));
 
                         json_object_set_string_member(entry, field_table[i].member, text);
                 }
@@ -150,7 +159,8 @@ static bool log_journal(Client *client, const char *name, int *ret_status) {
         return found;
 }
 
-static int read_history(Client *client, const char *path, uint64_t since, JsonNode **ret, sd_bus_error *error) {
+static int read_history(Client *client, const char *path, uint64_t since, JsonNode **ret,
+                        sd_bus_error *error) {
         g_autoptr(sd_bus_message) call = NULL;
         g_autoptr(JsonNode) node = NULL;
         int r;
@@ -192,7 +202,8 @@ static int pass_time(Client *client) {
         bool passed = false;
         int r;
 
-        r = sd_event_add_time_relative(client->event, &source, CLOCK_MONOTONIC, HISTORY_USEC, 0, on_tick, &passed);
+        r = sd_event_add_time_relative(client->event, &source, CLOCK_MONOTONIC, HISTORY_USEC, 0, on_tick,
+                                       &passed);
         while (r >= 0 && !passed)
                 r = client_iterate(client);
         return r;

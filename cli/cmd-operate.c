@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Verbs that change a migration: those of the life cycle are one table, since they differ in their method, their flag
- * and whether they have to be confirmed. */
+/* Verbs that change a migration: those of the life cycle are one table, since they differ in their method,
+ * their flag and whether they have to be confirmed. */
 
 #include <errno.h>
 #include <inttypes.h>
@@ -20,10 +20,10 @@
 typedef struct Action {
         const char *verb;
         const char *method;
-        bool operation;      /* returns an id and goes on */
-        bool confirmed;      /* the plan is shown and the name typed */
-        bool dry_run_flag;   /* the agent does the dry run; else Plan() says what would be done */
-        const char *done;    /* what to say when it returns no id */
+        bool operation;    /* returns an id and goes on */
+        bool confirmed;    /* the plan is shown and the name typed */
+        bool dry_run_flag; /* the agent does the dry run; else Plan() says what would be done */
+        const char *done;  /* what to say when it returns no id */
 } Action;
 
 static const Action action_table[] = {
@@ -189,7 +189,8 @@ static int print_checks(Client *client, const char *name, const char *path, cons
                 warnings += strcmp(result, "warning") == 0;
         }
         if (r < 0) {
-                (void) sd_bus_error_set(&error, CTL_ERROR_BAD_REPLY, "The agent's answer to GetChecks is malformed.");
+                (void) sd_bus_error_set(&error, CTL_ERROR_BAD_REPLY,
+                                        "The agent's answer to GetChecks is malformed.");
                 return client_fail(client, r, &error);
         }
         json_object_set_int_member(object, "checked_at", (gint64) at);
@@ -242,7 +243,8 @@ static int finish_dry_run(Client *client, const char *name, const char *path, co
         } else {
                 format_json_text(plan, 0, out);
                 format_output(client->options, out);
-                print_outcome(client, "migration", name, path, outcome, outcome_status(outcome) == STATUS_DONE);
+                print_outcome(client, "migration", name, path, outcome,
+                              outcome_status(outcome) == STATUS_DONE);
         }
         return outcome_status(outcome);
 }
@@ -348,8 +350,10 @@ int cmd_operate(Client *client, const Verb *verb, char **words) {
         int r;
 
         if (ask && (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)))
-                return client_usage(client, "Without a terminal %s needs --yes; what it would do is told by: "
-                                            "polarshiftctl plan %s %s", verb->name, words[0], verb->name);
+                return client_usage(client,
+                                    "Without a terminal %s needs --yes; what it would do is told by: "
+                                    "polarshiftctl plan %s %s",
+                                    verb->name, words[0], verb->name);
         r = client_migration_path(client, words[0], &path, &error);
         if (r < 0)
                 return client_fail(client, r, &error);
@@ -368,7 +372,8 @@ int cmd_operate(Client *client, const Verb *verb, char **words) {
                 return client_fail(client, r, &error);
         if (!action->operation) {
                 r = client_call_authorised(client, call, NULL, &error);
-                return r < 0 ? client_fail(client, r, &error) : done(client, "migration", words[0], action->done);
+                return r < 0 ? client_fail(client, r, &error)
+                             : done(client, "migration", words[0], action->done);
         }
         own_output = client->options->wait && (check || verify || client->options->dry_run);
         r = operation_run(client, "migration", words[0], path, MIGRATION_INTERFACE, call, 0,
@@ -479,7 +484,8 @@ int cmd_acknowledge(Client *client, const Verb *verb, char **words) {
                 return client_usage(client, "\"%s\" is not a number of transactions.", words[1]);
         r = client_migration_path(client, words[0], &path, &error);
         if (r >= 0)
-                r = client_method(client, path, MIGRATION_INTERFACE, "AcknowledgeForeignWrites", &call, &error);
+                r = client_method(client, path, MIGRATION_INTERFACE, "AcknowledgeForeignWrites", &call,
+                                  &error);
         if (r >= 0)
                 r = sd_bus_message_append(call, "t", (uint64_t) count);
         if (r >= 0)
@@ -493,8 +499,8 @@ int cmd_acknowledge(Client *client, const Verb *verb, char **words) {
 }
 
 int cmd_wait(Client *client, const Verb *verb, char **words) {
-        static const char *const phases[] = { "created",  "copying",   "synchronizing", "switched",
-                                              "completed", "canceled", NULL };
+        static const char *const phases[] = { "created",  "copying", "synchronizing", "switched", "completed",
+                                              "canceled", NULL };
         const char *phase = client->options->wait_for;
         g_auto(sd_bus_error) error = SD_BUS_ERROR_NULL;
         g_auto(Outcome) outcome = {};
@@ -505,13 +511,16 @@ int cmd_wait(Client *client, const Verb *verb, char **words) {
         int r;
 
         if (phase && !g_strv_contains(phases, phase))
-                return client_usage(client, "--for= takes a phase: created, copying, synchronizing, switched, "
-                                            "completed or canceled, not \"%s\".", phase);
+                return client_usage(client,
+                                    "--for= takes a phase: created, copying, synchronizing, switched, "
+                                    "completed or canceled, not \"%s\".",
+                                    phase);
         r = client_migration_path(client, words[0], &path, &error);
         if (r >= 0)
                 r = follow_new(client, words[0], path, MIGRATION_INTERFACE, &follow, &error);
         if (r >= 0)
-                r = phase ? follow_phase(follow, phase, &error) : follow_operation(follow, 0, &outcome, &error);
+                r = phase ? follow_phase(follow, phase, &error)
+                          : follow_operation(follow, 0, &outcome, &error);
         if (r < 0)
                 return client_fail(client, r, &error);
         if (!phase) {

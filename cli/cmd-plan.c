@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* plan, the confirmation that rests on it, and report. What the agent sends is rendered whatever its members are, so
- * that a plan or report that grows needs no new command line. */
+/* plan, the confirmation that rests on it, and report. What the agent sends is rendered whatever its members
+ * are, so that a plan or report that grows needs no new command line. */
 
 #include <errno.h>
 #include <stdio.h>
@@ -90,7 +90,8 @@ int confirm_name(Client *client, const char *kind, const char *name, const char 
         r = client_connect(client, &error);
         if (r < 0)
                 return client_fail(client, r, &error);
-        fprintf(stderr, "%s\nType the %s's name (%s) to %s, anything else to leave it: ", plan, kind, safe, verb);
+        fprintf(stderr, "%s\nType the %s's name (%s) to %s, anything else to leave it: ", plan, kind, safe,
+                verb);
         fflush(stderr);
         r = read_line(client, line, sizeof line);
         if (r < 0)
@@ -165,11 +166,12 @@ static void append_html_page(GString *out, const char *name, JsonNode *report) {
                              "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
                              "style-src 'unsafe-inline'\">\n<title>Migration ");
         append_html(out, name);
-        g_string_append(out, "</title>\n<style>\nbody{font:15px/1.4 sans-serif;margin:2em auto;max-width:60em;"
-                             "padding:0 1em}\ntable{border-collapse:collapse}\nth{text-align:left;font-weight:600;"
-                             "white-space:nowrap}\nth,td{vertical-align:top;padding:.2em .8em .2em 0;"
-                             "border-bottom:1px solid #ddd}\nul{margin:0;padding-left:1.2em}\n</style>\n</head>\n"
-                             "<body>\n<h1>Migration ");
+        g_string_append(out,
+                        "</title>\n<style>\nbody{font:15px/1.4 sans-serif;margin:2em auto;max-width:60em;"
+                        "padding:0 1em}\ntable{border-collapse:collapse}\nth{text-align:left;font-weight:600;"
+                        "white-space:nowrap}\nth,td{vertical-align:top;padding:.2em .8em .2em 0;"
+                        "border-bottom:1px solid #ddd}\nul{margin:0;padding-left:1.2em}\n</style>\n</head>\n"
+                        "<body>\n<h1>Migration ");
         append_html(out, name);
         g_string_append(out, "</h1>\n");
         append_html_node(out, report, 0);

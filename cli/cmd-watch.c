@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* watch: on a terminal a picture that is drawn again each second; elsewhere one line, or one JSON object, per change. */
+/* watch: on a terminal a picture that is drawn again each second; elsewhere one line, or one JSON object, per
+ * change. */
 
 #include <errno.h>
 #include <stdio.h>
@@ -23,7 +24,8 @@ static int pass_second(Client *client) {
         bool passed = false;
         int r;
 
-        r = sd_event_add_time_relative(client->event, &source, CLOCK_MONOTONIC, G_USEC_PER_SEC, 0, on_tick, &passed);
+        r = sd_event_add_time_relative(client->event, &source, CLOCK_MONOTONIC, G_USEC_PER_SEC, 0, on_tick,
+                                       &passed);
         while (r >= 0 && !passed)
                 r = client_iterate(client);
         return r;
@@ -94,7 +96,8 @@ static void print_object(Watch *watch, JsonObject *object) {
         fflush(stdout);
 }
 
-/* Says that MEMBER of the migration is NODE now, and keeps quiet about a line that would say the same again. */
+/* Says that MEMBER of the migration is NODE now, and keeps quiet about a line that would say the same again.
+ */
 static void tell(Watch *watch, const char *name, const char *member, JsonObject *news, const char *text) {
         g_autoptr(GString) line = g_string_new(NULL);
         g_autoptr(JsonObject) object = json_object_new();
@@ -126,7 +129,8 @@ static char *name_of(Watch *watch, sd_bus_message *message, const char *path) {
         char *decoded = NULL;
         char *name;
 
-        if (!client_from_agent(watch->client, message) || sd_bus_path_decode(path, MIGRATION_PREFIX, &decoded) <= 0)
+        if (!client_from_agent(watch->client, message) ||
+            sd_bus_path_decode(path, MIGRATION_PREFIX, &decoded) <= 0)
                 return NULL;
         name = watch->only && strcmp(decoded, watch->only) != 0 ? NULL : g_strdup(decoded);
         free(decoded);
@@ -165,14 +169,15 @@ static int on_finished(sd_bus_message *message, void *userdata, sd_bus_error *re
         g_autofree char *text = NULL;
         uint64_t id;
 
-        if (!name || sd_bus_message_read(message, "tssss", &id, &operation, &result, &error_name,
-                                         &error_message) < 0)
+        if (!name ||
+            sd_bus_message_read(message, "tssss", &id, &operation, &result, &error_name, &error_message) < 0)
                 return 0;
         json_object_set_int_member(object, "id", (gint64) id);
         json_object_set_string_member(object, "operation", operation);
         json_object_set_string_member(object, "result", result);
         if (*error_name)
-                json_object_set_object_member(object, "error", format_error_object(error_name, error_message));
+                json_object_set_object_member(object, "error",
+                                              format_error_object(error_name, error_message));
         text = g_strdup_printf("%s (%" G_GUINT64_FORMAT ") %s%s%s", operation, id, result,
                                *error_message ? ": " : "", error_message);
         tell(watch, name, "finished", object, text);
@@ -217,11 +222,13 @@ static int subscribe(Watch *watch, sd_bus_error *error) {
                 sd_bus_message_handler_t handler;
         } matches[] = {
                 { "type='signal',sender='" AGENT_NAME "',path_namespace='" MIGRATION_PREFIX
-                  "',interface='org.freedesktop.DBus.Properties',member='PropertiesChanged'", on_changed },
+                  "',interface='org.freedesktop.DBus.Properties',member='PropertiesChanged'",
+                  on_changed },
                 { "type='signal',sender='" AGENT_NAME "',path_namespace='" MIGRATION_PREFIX
-                  "',interface='" MIGRATION_INTERFACE "',member='OperationFinished'", on_finished },
-                { "type='signal',sender='" AGENT_NAME
-                  "',interface='org.freedesktop.DBus.ObjectManager'", on_objects },
+                  "',interface='" MIGRATION_INTERFACE "',member='OperationFinished'",
+                  on_finished },
+                { "type='signal',sender='" AGENT_NAME "',interface='org.freedesktop.DBus.ObjectManager'",
+                  on_objects },
                 { AGENT_OWNER_MATCH, on_owner },
         };
         int r;

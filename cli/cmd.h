@@ -39,7 +39,8 @@ int cmd_credentials(Client *client, const Verb *verb, char **words);
 int cmd_cluster_list(Client *client, const Verb *verb, char **words);
 int cmd_cluster_status(Client *client, const Verb *verb, char **words);
 int cmd_cluster_create(Client *client, const Verb *verb, char **words);
-int cmd_cluster_change(Client *client, const Verb *verb, char **words); /* rename, binlog, allow, stop, start, remove */
+int cmd_cluster_change(Client *client, const Verb *verb,
+                       char **words); /* rename, binlog, allow, stop, start, remove */
 
 /* Shared by verbs. */
 
@@ -49,11 +50,13 @@ int list_objects(Client *client, const char *method, JsonArray **ret, sd_bus_err
 int print_objects(Client *client, const char *method, const char *second, const char *none);
 /* The table that status and watch show: one row per element of PROPERTIES (JsonObject). */
 void overview_print(const Options *options, GPtrArray *properties, GString *out);
-/* The properties of every migration, of JsonObject, sorted by name. One that cannot be read is left out with a note. */
+/* The properties of every migration, of JsonObject, sorted by name. One that cannot be read is left out with
+ * a note. */
 int overview_read(Client *client, GPtrArray **ret, sd_bus_error *error);
 /* One migration in full. */
 void status_print(JsonObject *properties, GString *out);
-/* Starts CALL, follows it unless --no-wait, prints the outcome and gives the exit status. ID 0: CALL returns it. */
+/* Starts CALL, follows it unless --no-wait, prints the outcome and gives the exit status. ID 0: CALL returns
+ * it. */
 int operation_run(Client *client, const char *kind, const char *name, const char *path, const char *interface,
                   sd_bus_message *call, uint64_t id, Outcome *ret);
 /* Asks Plan() what OPERATION would do. */

@@ -24,8 +24,8 @@ void format_append_safe(GString *out, const char *text) {
                 gunichar c = g_utf8_get_char(p);
                 GUnicodeType type = g_unichar_type(c);
 
-                if (type == G_UNICODE_CONTROL || type == G_UNICODE_FORMAT || type == G_UNICODE_LINE_SEPARATOR ||
-                    type == G_UNICODE_PARAGRAPH_SEPARATOR)
+                if (type == G_UNICODE_CONTROL || type == G_UNICODE_FORMAT ||
+                    type == G_UNICODE_LINE_SEPARATOR || type == G_UNICODE_PARAGRAPH_SEPARATOR)
                         g_string_append_c(out, ' ');
                 else
                         g_string_append_unichar(out, c);
@@ -61,7 +61,8 @@ char *format_duration(double seconds) {
         if (seconds < 3600)
                 return g_strdup_printf("%d min %d s", (int) (seconds / 60), (int) fmod(seconds, 60));
         if (seconds < 86400)
-                return g_strdup_printf("%d h %d min", (int) (seconds / 3600), (int) (fmod(seconds, 3600) / 60));
+                return g_strdup_printf("%d h %d min", (int) (seconds / 3600),
+                                       (int) (fmod(seconds, 3600) / 60));
         return g_strdup_printf("%.0f d %d h", floor(seconds / 86400), (int) (fmod(seconds, 86400) / 3600));
 }
 
@@ -96,7 +97,7 @@ char *format_value(JsonNode *node) {
 
                 for (GList *l = members; l; l = l->next) {
                         g_autofree char *item = format_value(
-                                json_object_get_member(json_node_get_object(node), l->data));
+                                        json_object_get_member(json_node_get_object(node), l->data));
 
                         if (!*item)
                                 continue;
@@ -161,8 +162,9 @@ void table_print(const Table *table, const Options *options, GString *out) {
                         guint width = 0;
 
                         for (guint i = options->legend ? 0 : 1; i < rows; i++)
-                                width = MAX(width, text_width(g_ptr_array_index(table->cells,
-                                                                                i * table->columns + column)));
+                                width = MAX(width,
+                                            text_width(g_ptr_array_index(table->cells,
+                                                                         i * table->columns + column)));
                         g_string_append(out, cell);
                         if (column + 1 == table->columns)
                                 g_string_append_c(out, '\n');
@@ -200,8 +202,8 @@ static void text_element(const char *label, JsonNode *node, unsigned indent, GSt
 
         g_string_append_printf(out, "%*s", (int) (indent * 2), "");
         format_append_safe(out, label);
-        if (JSON_NODE_HOLDS_OBJECT(node) || (JSON_NODE_HOLDS_ARRAY(node) &&
-                                             json_array_get_length(json_node_get_array(node)) > 0)) {
+        if (JSON_NODE_HOLDS_OBJECT(node) ||
+            (JSON_NODE_HOLDS_ARRAY(node) && json_array_get_length(json_node_get_array(node)) > 0)) {
                 g_string_append(out, "\n");
                 format_json_text(node, indent + 1, out);
                 return;

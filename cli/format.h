@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
-/* What is printed: tables, sizes, times, JSON, errors. Text from the agent is made harmless before it reaches a
- * terminal: names and messages come from servers that we do not control. */
+/* What is printed: tables, sizes, times, JSON, errors. Text from the agent is made harmless before it reaches
+ * a terminal: names and messages come from servers that we do not control. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,13 +11,14 @@
 
 #include "options.h"
 
-/* TEXT without control characters and without those that turn the direction of writing; spaces in their place. */
+/* TEXT without control characters and without those that turn the direction of writing; spaces in their
+ * place. */
 char *format_safe(const char *text);
 void format_append_safe(GString *out, const char *text);
 
-char *format_size(uint64_t bytes);       /* "1.2 GiB" */
-char *format_duration(double seconds);   /* "1 h 5 min", "0.35 s", "unknown" below 0 */
-char *format_time(uint64_t usec);        /* local, "-" for 0 */
+char *format_size(uint64_t bytes);     /* "1.2 GiB" */
+char *format_duration(double seconds); /* "1 h 5 min", "0.35 s", "unknown" below 0 */
+char *format_time(uint64_t usec);      /* local, "-" for 0 */
 /* A bus value as one line of text: lists separated by spaces. */
 char *format_value(JsonNode *node);
 

@@ -21,34 +21,47 @@ static const OptionSpec option_table[_OPTION_MAX] = {
         [OPTION_JSON] = { "json", 0, optional_argument, NULL, "pretty|short|off", "Print JSON, errors too" },
         [OPTION_JSON_LETTER] = { NULL, 'j', no_argument, NULL, NULL, "Same as --json=pretty" },
         [OPTION_WAIT] = { "wait", 0, no_argument, NULL, NULL, "Wait for the operation's end (the default)" },
-        [OPTION_NO_WAIT] = { "no-wait", 0, no_argument, NULL, NULL, "Return once the operation was accepted" },
-        [OPTION_TIMEOUT] = { "timeout", 0, required_argument, NULL, "TIME", "Wait no longer than this (30s, 5min)" },
+        [OPTION_NO_WAIT] = { "no-wait", 0, no_argument, NULL, NULL,
+                             "Return once the operation was accepted" },
+        [OPTION_TIMEOUT] = { "timeout", 0, required_argument, NULL, "TIME",
+                             "Wait no longer than this (30s, 5min)" },
         [OPTION_YES] = { "yes", 'y', no_argument, NULL, NULL, "Do not ask for confirmation" },
         [OPTION_QUIET] = { "quiet", 'q', no_argument, NULL, NULL, "Print results and errors only" },
-        [OPTION_NO_PAGER] = { "no-pager", 0, no_argument, NULL, NULL, "Do not pipe long output into a pager" },
+        [OPTION_NO_PAGER] = { "no-pager", 0, no_argument, NULL, NULL,
+                              "Do not pipe long output into a pager" },
         [OPTION_NO_LEGEND] = { "no-legend", 0, no_argument, NULL, NULL, "No headings and no hints" },
         [OPTION_NO_ASK_PASSWORD] = { "no-ask-password", 0, no_argument, NULL, NULL,
                                      "Do not ask for authorisation on this terminal" },
-        [OPTION_ADDRESS] = { "address", 0, required_argument, NULL, "ADDRESS", "The bus on which the agent is" },
-        [OPTION_DRY_RUN] = { "dry-run", 'n', no_argument, NULL, NULL, "Say what would be done, change nothing" },
+        [OPTION_ADDRESS] = { "address", 0, required_argument, NULL, "ADDRESS",
+                             "The bus on which the agent is" },
+        [OPTION_DRY_RUN] = { "dry-run", 'n', no_argument, NULL, NULL,
+                             "Say what would be done, change nothing" },
         [OPTION_SETTING] = { NULL, 'o', required_argument, NULL, "KEY=VALUE", "Set any option of the call" },
         [OPTION_PROPERTY] = { "property", 'p', required_argument, NULL, "NAME", "Only this property" },
-        [OPTION_VALUE] = { "value", 0, no_argument, NULL, NULL, "Only the value, without the property's name" },
+        [OPTION_VALUE] = { "value", 0, no_argument, NULL, NULL,
+                           "Only the value, without the property's name" },
         [OPTION_START] = { "start", 0, no_argument, NULL, NULL, "Start it at once" },
-        [OPTION_ACCEPT_WARNINGS] = { "accept-warnings", 0, no_argument, NULL, NULL, "Start although checks warn" },
+        [OPTION_ACCEPT_WARNINGS] = { "accept-warnings", 0, no_argument, NULL, NULL,
+                                     "Start although checks warn" },
         [OPTION_WITHOUT_UNREACHABLE] = { "without-unreachable", 0, no_argument, NULL, NULL,
                                          "Do without a side that cannot be reached" },
         [OPTION_FOR] = { "for", 0, required_argument, NULL, "PHASE", "The phase to wait for" },
         [OPTION_FOLLOW] = { "follow", 'f', no_argument, NULL, NULL, "Go on printing what comes" },
         [OPTION_LINES] = { "lines", 0, required_argument, NULL, "COUNT", "Only the last lines" },
-        [OPTION_FORMAT] = { "format", 0, required_argument, NULL, "text|json|html", "The form of the report" },
+        [OPTION_FORMAT] = { "format", 0, required_argument, NULL, "text|json|html",
+                            "The form of the report" },
         [OPTION_PASSWORD_FILE] = { "password-file", 0, required_argument, NULL, "PATH",
                                    "Read the secret from a file, - is standard input" },
-        [OPTION_SOURCE] = { "source", 0, required_argument, "source", "URI", "mysql://user@host[:port]/?ssl-mode=" },
-        [OPTION_DESTINATION] = { "destination", 0, required_argument, "destination", "URI", "Where to migrate" },
-        [OPTION_CLUSTER] = { "cluster", 0, required_argument, "cluster", "NAME", "A cluster instead of a URI" },
-        [OPTION_CREATE_TYPE] = { "create-type", 0, required_argument, "create-type", "TYPE", "migrate or clone" },
-        [OPTION_INCLUDE] = { "include", 0, required_argument, "include", "GLOBS", "database or database.table" },
+        [OPTION_SOURCE] = { "source", 0, required_argument, "source", "URI",
+                            "mysql://user@host[:port]/?ssl-mode=" },
+        [OPTION_DESTINATION] = { "destination", 0, required_argument, "destination", "URI",
+                                 "Where to migrate" },
+        [OPTION_CLUSTER] = { "cluster", 0, required_argument, "cluster", "NAME",
+                             "A cluster instead of a URI" },
+        [OPTION_CREATE_TYPE] = { "create-type", 0, required_argument, "create-type", "TYPE",
+                                 "migrate or clone" },
+        [OPTION_INCLUDE] = { "include", 0, required_argument, "include", "GLOBS",
+                             "database or database.table" },
         [OPTION_EXCLUDE] = { "exclude", 0, required_argument, "exclude", "GLOBS", "Wins over --include" },
         [OPTION_MAX_DELAY] = { "max-delay", 0, required_argument, "max-delay", "TIME",
                                "Refuse to switch at this delay or above" },
@@ -56,8 +69,8 @@ static const OptionSpec option_table[_OPTION_MAX] = {
                                   "End the migration by itself after this time" },
         [OPTION_DEADLINE] = { "deadline", 0, required_argument, "deadline", "TIME",
                               "Undo if writes would stop for longer (30s)" },
-        [OPTION_EXPECTED_GENERATION] = { "expected-generation", 0, required_argument, "expected-generation", "NUMBER",
-                                         "Refuse if the migration changed since" },
+        [OPTION_EXPECTED_GENERATION] = { "expected-generation", 0, required_argument, "expected-generation",
+                                         "NUMBER", "Refuse if the migration changed since" },
         [OPTION_CONFIRM_WITHIN] = { "confirm-within", 0, required_argument, "confirm-within", "TIME",
                                     "Roll back unless confirmed in this time" },
         [OPTION_KILL_SESSIONS] = { "kill-sessions", 0, no_argument, "kill-sessions", NULL,
@@ -66,7 +79,8 @@ static const OptionSpec option_table[_OPTION_MAX] = {
                                     "Switch the destination's binary log off" },
         [OPTION_DDL] = { "ddl", 0, required_argument, "ddl", "retry|skip|done-by-hand",
                          "What to do with the statement that stopped it" },
-        [OPTION_DELETE_DATA] = { "delete-data", 0, no_argument, "delete-data", NULL, "Delete the cluster's data too" },
+        [OPTION_DELETE_DATA] = { "delete-data", 0, no_argument, "delete-data", NULL,
+                                 "Delete the cluster's data too" },
 };
 
 void options_init(Options *options) {
@@ -116,7 +130,8 @@ static bool parse_numbers(Options *options, OptionId id, const char *value, char
 
         if (id == OPTION_TIMEOUT) {
                 if (!settings_parse_duration(value, &seconds) || seconds <= 0 || seconds > 1e9) {
-                        *ret_message = g_strdup_printf("--timeout= takes a time such as 30s, not \"%s\".", value);
+                        *ret_message = g_strdup_printf("--timeout= takes a time such as 30s, not \"%s\".",
+                                                       value);
                         return false;
                 }
                 options->timeout = (uint64_t) (seconds * G_USEC_PER_SEC);
@@ -133,7 +148,8 @@ static bool parse_numbers(Options *options, OptionId id, const char *value, char
 static bool apply(Options *options, OptionId id, const char *value, char **ret_message) {
         options->seen |= OPTION_BIT(id);
         if (option_table[id].key)
-                return settings_add(options->settings, option_table[id].key, value ? value : "true", ret_message);
+                return settings_add(options->settings, option_table[id].key, value ? value : "true",
+                                    ret_message);
         switch ((int) id) { /* an int, since the rest have a key and were dealt with above */
         case OPTION_HELP:
                 options->help = true;
@@ -250,7 +266,8 @@ bool options_parse(Options *options, int argc, char **argv, GPtrArray *ret_words
                 else if ((code == '?' || id == _OPTION_MAX) && optopt > 0 && optopt < LONG_BASE)
                         message = g_strdup_printf("There is no option -%c.", optopt);
                 else if (code == '?' || id == _OPTION_MAX)
-                        message = g_strdup_printf("\"%s\" is no option, or takes no value.", argv[optind - 1]);
+                        message = g_strdup_printf("\"%s\" is no option, or takes no value.",
+                                                  argv[optind - 1]);
                 else
                         (void) apply(options, id, optarg, &message);
                 /* Go on after the first mistake: --json may come later and says how to report it. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
-/* Command line options: one table says name, argument, help and, for those that become a D-Bus option, the key. A verb
- * names the ones that it takes; one that it does not take is refused, never ignored. */
+/* Command line options: one table says name, argument, help and, for those that become a D-Bus option, the
+ * key. A verb names the ones that it takes; one that it does not take is refused, never ignored. */
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -111,8 +111,8 @@ bool settings_parse_duration(const char *text, double *ret_seconds) {
                 const char *suffix;
                 double seconds;
         } units[] = {
-                { "ms", 0.001 }, { "min", 60 }, { "m", 60 },      { "sec", 1 },    { "s", 1 },
-                { "h", 3600 },   { "d", 86400 }, { "w", 604800 },
+                { "ms", 0.001 }, { "min", 60 }, { "m", 60 },    { "sec", 1 },
+                { "s", 1 },      { "h", 3600 }, { "d", 86400 }, { "w", 604800 },
         };
         double total = 0;
 
@@ -169,7 +169,8 @@ static bool parse_size(const char *text, uint64_t *ret) {
                 return false;
         if (*end) {
                 letter = strchr(letters, g_ascii_toupper(*end));
-                if (!letter || !*letter || (end[1] && strcmp(end + 1, "iB") != 0 && strcmp(end + 1, "B") != 0))
+                if (!letter || !*letter ||
+                    (end[1] && strcmp(end + 1, "iB") != 0 && strcmp(end + 1, "B") != 0))
                         return false;
                 shift = 10 * (unsigned) (letter - letters + 1);
         }
@@ -238,22 +239,23 @@ static bool set_value(Setting *setting, const char *value, char **ret_message) {
         case SETTING_SIZE:
                 if (parse_size(value, &setting->number))
                         return true;
-                *ret_message = g_strdup_printf("%s takes a size such as 500K or 10M, not \"%s\".", setting->key,
-                                               value);
+                *ret_message = g_strdup_printf("%s takes a size such as 500K or 10M, not \"%s\".",
+                                               setting->key, value);
                 return false;
         case SETTING_SECONDS:
                 if (settings_parse_duration(value, &seconds) && seconds < 1e15 && seconds == floor(seconds)) {
                         setting->number = (uint64_t) seconds;
                         return true;
                 }
-                *ret_message = g_strdup_printf("%s takes a time of whole seconds such as 3600 or 7d, not \"%s\".",
-                                               setting->key, value);
+                *ret_message = g_strdup_printf(
+                                "%s takes a time of whole seconds such as 3600 or 7d, not \"%s\".",
+                                setting->key, value);
                 return false;
         case SETTING_DURATION:
                 if (settings_parse_duration(value, &setting->seconds))
                         return true;
-                *ret_message = g_strdup_printf("%s takes a time such as 30 or 1min, not \"%s\".", setting->key,
-                                               value);
+                *ret_message = g_strdup_printf("%s takes a time such as 30 or 1min, not \"%s\".",
+                                               setting->key, value);
                 return false;
         case SETTING_TABLE:
                 return settings_add_word(setting->table, value, ret_message);

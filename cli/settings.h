@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
-/* KEY=VALUE options on their way to an a{sv}: what D-Bus type each key of the contract has, and how people write its
- * values (30s, 7d, 10M). A key that is not in the table goes as a string: the agent is the one that knows all keys. */
+/* KEY=VALUE options on their way to an a{sv}: what D-Bus type each key of the contract has, and how people
+ * write its values (30s, 7d, 10M). A key that is not in the table goes as a string: the agent is the one that
+ * knows all keys. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,8 +16,8 @@ Settings *settings_new(void);
 void settings_free(Settings *settings);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Settings, settings_free)
 
-/* Adds KEY with VALUE. A list grows, anything else is replaced. False with a message for a value that cannot be of the
- * key's type. */
+/* Adds KEY with VALUE. A list grows, anything else is replaced. False with a message for a value that cannot
+ * be of the key's type. */
 bool settings_add(Settings *settings, const char *key, const char *value, char **ret_message);
 /* The same from one word, "KEY=VALUE". */
 bool settings_add_word(Settings *settings, const char *word, char **ret_message);

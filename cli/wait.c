@@ -44,7 +44,7 @@ struct Follow {
         Outcome outcome;
         sd_bus_error problem;
 
-        bool bar;        /* a progress bar on standard error */
+        bool bar; /* a progress bar on standard error */
         bool bar_shown;
         char *last_state; /* what the last line, printed where there is no terminal, was about */
         gint64 last_line; /* and when */
@@ -62,7 +62,8 @@ ExitStatus outcome_status(const Outcome *outcome) {
         if (g_strcmp0(outcome->result, "done") == 0)
                 return STATUS_DONE;
         /* Refused before anything was changed: by a check, not by an accident. */
-        if (g_strcmp0(outcome->result, "failed") == 0 && client_status_of(outcome->error_name) == STATUS_REFUSED)
+        if (g_strcmp0(outcome->result, "failed") == 0 &&
+            client_status_of(outcome->error_name) == STATUS_REFUSED)
                 return STATUS_REFUSED;
         return STATUS_FAILED;
 }
@@ -75,8 +76,9 @@ JsonObject *outcome_json(const Outcome *outcome, const char *kind, const char *n
         json_object_set_string_member(object, "operation", outcome->operation);
         json_object_set_string_member(object, "result", outcome->result);
         if (outcome->error_name && *outcome->error_name)
-                json_object_set_object_member(object, "error",
-                                              format_error_object(outcome->error_name, outcome->error_message));
+                json_object_set_object_member(
+                                object, "error",
+                                format_error_object(outcome->error_name, outcome->error_message));
         return object;
 }
 
@@ -105,7 +107,8 @@ char *follow_summary(JsonObject *properties) {
         }
         if (g_str_equal(value_string(properties, "ReplicationState"), "failed") ||
             g_str_equal(value_string(properties, "ReplicationState"), "retrying"))
-                g_string_append_printf(line, ", replication %s: %s", value_string(properties, "ReplicationState"),
+                g_string_append_printf(line, ", replication %s: %s",
+                                       value_string(properties, "ReplicationState"),
                                        value_string(value_object(properties, "LastError"), "message"));
         return g_string_free(line, FALSE);
 }
@@ -119,11 +122,13 @@ static void clear_bar(Follow *follow) {
 static void show_line(Follow *follow, const char *line) {
         JsonObject *properties = follow->properties;
         g_autofree char *state = g_strdup_printf(
-                "%s %s %s %d %s %d", value_string(properties, "Phase"), value_string(properties, "Operation"),
-                value_string(properties, "OperationStep"), value_bool(properties, "Paused"),
-                value_string(properties, "ReplicationState"), (int) (value_double(properties, "Progress") * 10));
+                        "%s %s %s %d %s %d", value_string(properties, "Phase"),
+                        value_string(properties, "Operation"), value_string(properties, "OperationStep"),
+                        value_bool(properties, "Paused"), value_string(properties, "ReplicationState"),
+                        (int) (value_double(properties, "Progress") * 10));
 
-        if (g_strcmp0(state, follow->last_state) == 0 && g_get_monotonic_time() - follow->last_line < LINE_USEC)
+        if (g_strcmp0(state, follow->last_state) == 0 &&
+            g_get_monotonic_time() - follow->last_line < LINE_USEC)
                 return;
         fprintf(stderr, "%s\n", line);
         g_free(follow->last_state);
@@ -159,14 +164,15 @@ static void show(Follow *follow) {
         format_append_safe(line, summary);
         format_terminal_size(STDERR_FILENO, &columns, &rows);
         if ((glong) columns <= g_utf8_strlen(line->str, -1))
-                g_string_truncate(line, (gsize) (g_utf8_offset_to_pointer(line->str, columns - 1) - line->str));
+                g_string_truncate(line,
+                                  (gsize) (g_utf8_offset_to_pointer(line->str, columns - 1) - line->str));
         fprintf(stderr, "\r%s\033[K", line->str);
         fflush(stderr);
         follow->bar_shown = true;
 }
 
-static void end(Follow *follow, uint64_t id, const char *operation, const char *result, const char *error_name,
-                const char *error_message) {
+static void end(Follow *follow, uint64_t id, const char *operation, const char *result,
+                const char *error_name, const char *error_message) {
         if (follow->ended)
                 return;
         follow->outcome = (Outcome){ .id = id,
@@ -179,7 +185,8 @@ static void end(Follow *follow, uint64_t id, const char *operation, const char *
 
 static void end_from(Follow *follow, JsonObject *last) {
         end(follow, (uint64_t) value_int(last, "id"), value_string(last, "operation"),
-            value_string(last, "result"), value_string(last, "error_name"), value_string(last, "error_message"));
+            value_string(last, "result"), value_string(last, "error_name"),
+            value_string(last, "error_message"));
 }
 
 static void give_up(Follow *follow, const char *name, const char *message) {
@@ -194,8 +201,8 @@ static void evaluate_phase(Follow *follow) {
         if (strcmp(phase, follow->phase) == 0)
                 follow->ended = true;
         else if (strcmp(phase, "completed") == 0 || strcmp(phase, "canceled") == 0) {
-                g_autofree char *message = g_strdup_printf(
-                        "Migration %s is %s and will never be %s.", follow->name, phase, follow->phase);
+                g_autofree char *message = g_strdup_printf("Migration %s is %s and will never be %s.",
+                                                           follow->name, phase, follow->phase);
 
                 give_up(follow, CTL_ERROR_EXCLUDED, message);
         }
@@ -235,9 +242,9 @@ static void evaluate(Follow *follow, bool fresh) {
                 follow->without_trace = 0;
         else if (++follow->without_trace >= LOST_ANSWERS) {
                 g_autofree char *message = g_strdup_printf(
-                        "The agent no longer knows operation %" G_GUINT64_FORMAT " of %s; look at: "
-                        "polarshiftctl log %s",
-                        follow->id, follow->name, follow->name);
+                                "The agent no longer knows operation %" G_GUINT64_FORMAT " of %s; look at: "
+                                "polarshiftctl log %s",
+                                follow->id, follow->name, follow->name);
 
                 give_up(follow, CTL_ERROR_OUTCOME_UNKNOWN, message);
         }
@@ -280,7 +287,8 @@ static int query(Follow *follow) {
         r = sd_bus_message_append(call, "s", follow->interface);
         if (r < 0)
                 return r;
-        return sd_bus_call_async(follow->client->bus, &follow->query_slot, call, on_properties, follow, UINT64_MAX);
+        return sd_bus_call_async(follow->client->bus, &follow->query_slot, call, on_properties, follow,
+                                 UINT64_MAX);
 }
 
 static int on_poll(sd_event_source *source, uint64_t usec, void *userdata) {
@@ -289,7 +297,8 @@ static int on_poll(sd_event_source *source, uint64_t usec, void *userdata) {
 
         if (!follow->away_timer && sd_bus_is_open(follow->client->bus) > 0)
                 (void) query(follow);
-        r = sd_event_source_set_time_relative(source, follow->bar || follow->id != 0 ? POLL_USEC : POLL_QUIET_USEC);
+        r = sd_event_source_set_time_relative(source,
+                                              follow->bar || follow->id != 0 ? POLL_USEC : POLL_QUIET_USEC);
         if (r < 0)
                 return r;
         return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
@@ -320,8 +329,8 @@ static int on_changed(sd_bus_message *message, void *userdata, sd_bus_error *ret
         const char *interface;
 
         if (!follow->properties || !client_from_agent(follow->client, message) ||
-            sd_bus_message_read(message, "s", &interface) < 0 ||
-            strcmp(interface, follow->interface) != 0 || value_read_properties(message, &changed) < 0)
+            sd_bus_message_read(message, "s", &interface) < 0 || strcmp(interface, follow->interface) != 0 ||
+            value_read_properties(message, &changed) < 0)
                 return 0;
         json_object_foreach_member(changed, merge, follow);
         json_object_unref(changed);
@@ -438,14 +447,17 @@ static void explain(Follow *follow) {
 
         clear_bar(follow);
         if (follow->phase)
-                g_string_append_printf(text, "Migration %s goes on. Come back with: polarshiftctl wait %s --for=%s",
+                g_string_append_printf(text,
+                                       "Migration %s goes on. Come back with: polarshiftctl wait %s --for=%s",
                                        follow->name, follow->name, follow->phase);
         else if (!migration)
-                g_string_append_printf(text, "Operation %" G_GUINT64_FORMAT
+                g_string_append_printf(text,
+                                       "Operation %" G_GUINT64_FORMAT
                                        " goes on. Come back with: polarshiftctl cluster status %s",
                                        follow->id, follow->name);
         else
-                g_string_append_printf(text, "Operation %" G_GUINT64_FORMAT
+                g_string_append_printf(text,
+                                       "Operation %" G_GUINT64_FORMAT
                                        " of migration %s goes on. Come back with: polarshiftctl wait %s  "
                                        "Abort it with: polarshiftctl abort %s",
                                        follow->id, follow->name, follow->name, follow->name);
@@ -455,15 +467,16 @@ static void explain(Follow *follow) {
                 format_error(client->options, client->interrupted ? CTL_ERROR_DETACHED : CTL_ERROR_TIMED_OUT,
                              text->str);
         else
-                fprintf(stderr, "%s%s\n", client->interrupted && isatty(STDERR_FILENO) ? "\n" : "", text->str);
+                fprintf(stderr, "%s%s\n", client->interrupted && isatty(STDERR_FILENO) ? "\n" : "",
+                        text->str);
         client->hinted = true;
 }
 
 static int run(Follow *follow, sd_bus_error *error) {
         int r;
 
-        r = sd_event_add_time_relative(follow->client->event, &follow->poll, CLOCK_MONOTONIC, POLL_USEC, 0, on_poll,
-                                       follow);
+        r = sd_event_add_time_relative(follow->client->event, &follow->poll, CLOCK_MONOTONIC, POLL_USEC, 0,
+                                       on_poll, follow);
         if (r >= 0)
                 r = query(follow);
         if (r < 0)

@@ -4,8 +4,8 @@
  *
  * 1. Subscribe to OperationFinished, PropertiesChanged and the agent's name, and only then
  * 2. make the call that starts the operation: its end cannot be missed.
- * 3. The signal, or the durable LastOperation, says how it ended; the latter also when the agent was restarted in
- *    between.
+ * 3. The signal, or the durable LastOperation, says how it ended; the latter also when the agent was
+ * restarted in between.
  *
  * Ctrl-C and --timeout leave the operation alone and say how to come back to it and how to abort it. */
 
