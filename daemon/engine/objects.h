@@ -13,9 +13,17 @@ typedef struct UnfitObject {
 } UnfitObject;
 void unfit_object_free(UnfitObject *object);
 
+typedef struct DatabaseDefaults {
+        char *name, *charset, *collation;
+} DatabaseDefaults;
+void database_defaults_free(DatabaseDefaults *database);
+
 typedef struct ObjectList {
-        GPtrArray *tables; /* of TableSchema: base tables that are carried, ordered by database and name */
-        GPtrArray *unfit;  /* of UnfitObject */
+        GPtrArray *databases; /* of DatabaseDefaults: the selected ones, also those without a table, ordered by name */
+        GPtrArray *tables;    /* of TableSchema: base tables that are carried, ordered by database and name */
+        GPtrArray *unfit;     /* of UnfitObject */
+        GPtrArray *notes;     /* of UnfitObject: accounts that stay behind without being in the way (an administrator's; with
+                               * include or exclude, all of them) */
 } ObjectList;
 void object_list_free(ObjectList *list);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ObjectList, object_list_free)
@@ -23,6 +31,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ObjectList, object_list_free)
 /* Reads SOURCE. A table is unfit (with the reason) when it is not InnoDB, has no usable row key, has a column of a kind that cannot
  * be taken exactly, or a foreign key that cascades; it is then in unfit and not in tables. */
 ObjectList *objects_list(Conn *source, const MigrationSpec *spec, GError **error);
+
+/* Why TABLE cannot be carried yet and what to do about it (static text in *ret_reason, new text in *ret_hint); false: it can. */
+bool objects_table_unfit(const TableSchema *table, char **ret_reason, char **ret_hint);
 
 /* Makes databases (with their defaults) and tables on DESTINATION from what SOURCE shows. Tables that are there already are left alone
  * when they are empty and compatible (a start that was interrupted). FOREIGN KEYs are included (checks are off). */

@@ -130,8 +130,8 @@ static bool knows_checksums(const char *version) {
         const char *p = version;
 
         for (int i = 0; i < 3; i++) {
-                while (g_ascii_isdigit(*p))
-                        part[i] = MIN(part[i] * 10 + (unsigned) (*p++ - '0'), 999u);
+                for (; g_ascii_isdigit(*p); p++)
+                        part[i] = MIN(part[i] * 10 + (unsigned) (*p - '0'), 999u);
                 if (*p++ != '.')
                         break;
         }

@@ -5,17 +5,6 @@
 
 #include <string.h>
 
-static const char *const column_kind_table[_COLUMN_KIND_MAX] = {
-        [COLUMN_KIND_INTEGER] = "integer",   [COLUMN_KIND_DECIMAL] = "decimal",   [COLUMN_KIND_FLOAT] = "float",
-        [COLUMN_KIND_DOUBLE] = "double",     [COLUMN_KIND_BIT] = "bit",           [COLUMN_KIND_YEAR] = "year",
-        [COLUMN_KIND_DATE] = "date",         [COLUMN_KIND_TIME] = "time",         [COLUMN_KIND_DATETIME] = "datetime",
-        [COLUMN_KIND_TIMESTAMP] = "timestamp", [COLUMN_KIND_ENUM] = "enum",       [COLUMN_KIND_SET] = "set",
-        [COLUMN_KIND_TEXT] = "text",         [COLUMN_KIND_BINARY] = "binary",     [COLUMN_KIND_BLOB] = "blob",
-        [COLUMN_KIND_GEOMETRY] = "geometry", [COLUMN_KIND_JSON] = "json",
-        [COLUMN_KIND_UNSUPPORTED] = "unsupported",
-};
-ENUM_TABLE_DEFINE(column_kind, ColumnKind, column_kind_table);
-
 static const struct {
         const char *name;
         ColumnKind kind;

@@ -73,7 +73,7 @@ static const Column *key_column(const TableSchema *table, guint i) {
         return column_at(table, g_array_index(table->key, unsigned, i));
 }
 
-static void append_select_column(GString *sql, const Column *column) {
+void sql_append_select_column(GString *sql, const Column *column) {
         switch (column->kind) {
         case COLUMN_KIND_FLOAT:
                 /* FLOAT's own text has 6 digits. */
@@ -121,7 +121,7 @@ void sql_append_select_list(GString *sql, const TableSchema *table) {
                 if (!first)
                         g_string_append_c(sql, ',');
                 first = false;
-                append_select_column(sql, column);
+                sql_append_select_column(sql, column);
         }
 }
 
@@ -160,8 +160,38 @@ static void append_comparand(GString *sql, const Column *column, const char *lit
         g_string_append(sql, literal);
 }
 
+/* No server can use an index for "enum > number" (it reads the whole of it), but for "enum IN (numbers)" each can. */
+static bool append_as_members(GString *sql, const Column *column, const char *op, const char *literal) {
+        guint64 max = column->kind == COLUMN_KIND_ENUM && column->length <= 256 ? column->length :
+                column->kind == COLUMN_KIND_SET && column->length <= 8          ? (1u << column->length) - 1 :
+                                                                                  0;
+        if (max == 0 || !g_ascii_isdigit(literal[0]) || op[0] == '=')
+                return false;
+        guint64 bound = g_ascii_strtoull(literal, NULL, 10);
+        bool inclusive = op[1] == '=', any = false;
+        for (guint64 member = 0; member <= max; member++) {
+                if (member == bound ? !inclusive : (member > bound) != (op[0] == '>'))
+                        continue;
+                if (!any) {
+                        sql_append_identifier(sql, column->name);
+                        g_string_append(sql, " IN (");
+                } else
+                        g_string_append_c(sql, ',');
+                any = true;
+                value_append_uint(sql, member);
+        }
+        g_string_append(sql, any ? ")" : "FALSE");
+        return true;
+}
+
 static void append_comparison(GString *sql, const Column *column, const char *op, const char *literal) {
-        sql_append_identifier(sql, column->name);
+        if (append_as_members(sql, column, op, literal))
+                return;
+        /* A SET of 64 members is compared with numbers as if it were signed. That costs the index, but such keys hardly exist. */
+        if (column->kind == COLUMN_KIND_SET && column->length >= 64)
+                append_select_column(sql, column);
+        else
+                sql_append_identifier(sql, column->name);
         g_string_append(sql, op);
         append_comparand(sql, column, literal);
 }
@@ -276,7 +306,7 @@ static void append_hashed_bytes(GString *sql, const Column *column) {
 static void append_hashed_huge(GString *sql, const Column *column, const char *before, const char *after) {
         append_wrapped(sql, "IF(", column, " IS NULL,NULL,COALESCE(SHA2(");
         append_wrapped(sql, before, column, after);
-        g_string_append(sql, ",256),UUID()))");
+        g_string_append(sql, ",256),SHA2(UUID(),256)))");
 }
 
 static void append_hashed_column(GString *sql, const Column *column) {
@@ -299,14 +329,15 @@ static void append_hashed_column(GString *sql, const Column *column) {
                 append_hashed_huge(sql, column, "HEX(", ")");
                 return;
         case COLUMN_KIND_DOUBLE:
-                append_wrapped(sql, "", column, "*1e0");
+        case COLUMN_KIND_FLOAT:
+                /* MariaDB has no negative zero: what MySQL prints as -0 is 0 there, whatever is written. */
+                append_wrapped(sql, "", column, "*1e0+0e0");
                 return;
         case COLUMN_KIND_INTEGER:
                 /* ZEROFILL's text depends on the display width, which newer servers no longer keep. */
                 append_wrapped(sql, "", column, type_has(column, "zerofill") ? "+0" : "");
                 return;
         case COLUMN_KIND_DECIMAL:
-        case COLUMN_KIND_FLOAT:
         case COLUMN_KIND_BIT:
         case COLUMN_KIND_YEAR:
         case COLUMN_KIND_DATE:
@@ -317,7 +348,7 @@ static void append_hashed_column(GString *sql, const Column *column) {
         case COLUMN_KIND_SET:
                 break;
         }
-        append_select_column(sql, column);
+        sql_append_select_column(sql, column);
 }
 
 void sql_append_row_hash(GString *sql, const TableSchema *table) {
@@ -343,15 +374,16 @@ void sql_append_row_hash(GString *sql, const TableSchema *table) {
         }
         if (in_quotes)
                 g_string_append_c(nulls, '\'');
-        /* A row whose hash is NULL (too long for max_allowed_packet) would silently not count: make it never equal. */
+        /* A row whose hash is NULL (too long for max_allowed_packet) would silently not count: make it never equal. Not the
+         * bare UUID(): beside that, MariaDB would take the hash for a UUID, too. */
         g_string_append_printf(sql, "CONCAT(%s)),256),SHA2(UUID(),256))", nulls->len > 0 ? nulls->str : "''");
 }
 
 void sql_append_chunk_checksum(GString *sql, const TableSchema *table) {
         g_string_append(sql, "COUNT(*)");
         for (unsigned part = 0; part < 2; part++) {
-                g_string_append(sql, ",LPAD(LOWER(HEX(BIT_XOR(CAST(CONV(SUBSTRING(");
+                g_string_append(sql, ",LPAD(HEX(BIT_XOR(CAST(CONV(SUBSTRING(");
                 sql_append_row_hash(sql, table);
-                g_string_append_printf(sql, ",%u,16),16,10) AS UNSIGNED)))),16,'0')", part * 16 + 1);
+                g_string_append_printf(sql, ",%u,16),16,10) AS UNSIGNED))),16,'0')", part * 16 + 1);
         }
 }

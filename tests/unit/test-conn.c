@@ -79,7 +79,7 @@ static void test_session(gconstpointer uri) {
         assert_string(conn, "SELECT @@character_set_results", NULL);
         assert_string(conn, "SELECT @@time_zone", "+00:00");
         assert_string(conn, "SELECT @@sql_mode", "NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES");
-        assert_string(conn, "SELECT CONCAT(@@foreign_key_checks,@@unique_checks,@@autocommit)", "011");
+        assert_string(conn, "SELECT CONCAT(@@foreign_key_checks+0,@@unique_checks+0,@@autocommit+0)", "011");
         assert_string(conn, "SELECT @@tx_isolation", "READ-COMMITTED");
         assert_string(conn, "SELECT @@lc_messages", "en_US");
 }
@@ -168,7 +168,7 @@ static void test_results(gconstpointer uri) {
         g_assert_true(g_str_has_prefix(error->message, conn_label(conn)));
         g_assert_nonnull(strstr(error->message, "(1054, 42S22)"));
         g_clear_error(&error);
-        g_assert_false(conn_execf(conn, &error, "SELECT %s", "''''"));
+        g_assert_false(conn_execf(conn, &error, "SELECT %s", "'"));
         g_assert_error(error, MYSQL_ERROR, 1064);
         g_clear_error(&error);
 }
@@ -227,8 +227,7 @@ static void test_stream(gconstpointer uri) {
         }
         assert_string(conn, "SELECT 5", "5"); /* it was drained */
 
-        g_autoptr(ConnRows) rows = conn_stream(conn, "SELECT SLEEP(0.5), 1 FROM information_schema.collations", -1,
-                                               &error);
+        g_autoptr(ConnRows) rows = conn_stream(conn, MANY_ROWS ", information_schema.collations d", -1, &error);
         g_assert_no_error(error);
         conn_abort(conn);
         char **row;
@@ -484,7 +483,7 @@ static void test_schema_tables(gconstpointer uri) {
         g_clear_error(&error);
         if (conn_flavor(conn)->mariadb) {
                 run(conn, "CREATE TABLE gen (a INT PRIMARY KEY, b INT AS (a+1) VIRTUAL, c INT AS (a+2) STORED, "
-                          "d TEXT COMPRESSED, e INET6, f DATETIME DEFAULT CURRENT_TIMESTAMP, g JSON, UNIQUE(d)) "
+                          "d TEXT COMPRESSED, e INET6, f DATETIME DEFAULT CURRENT_TIMESTAMP, g JSON, UNIQUE(g)) "
                           "ENGINE=InnoDB");
                 g_autoptr(TableSchema) table = load_table(conn, "gen");
                 g_assert_true(column_named(table, "b")->generated && column_named(table, "c")->generated);
@@ -492,7 +491,8 @@ static void test_schema_tables(gconstpointer uri) {
                 g_assert_cmpint(column_named(table, "d")->kind, ==, COLUMN_KIND_UNSUPPORTED);
                 g_assert_cmpint(column_named(table, "e")->kind, ==, COLUMN_KIND_UNSUPPORTED);
                 g_assert_cmpint(column_named(table, "g")->kind, ==, COLUMN_KIND_TEXT);
-                g_assert_cmpstr(table->key_is_primary ? "primary" : "", ==, "primary");
+                g_assert_true(table->key_is_primary);
+                g_assert_cmpuint(table->n_unique_secondary, ==, 1);
                 run(conn, "DROP TABLE gen");
         }
 }
@@ -588,8 +588,10 @@ static void stream_from(gconstpointer uri, const char *checksum, bool with_big_r
         run(conn, "UPDATE b SET t='seven' WHERE a=7");
         run(conn, "COMMIT");
         run(conn, "SET autocommit=1");
-        if (with_big_row)
-                run(conn, "INSERT INTO b VALUES (8,'big',REPEAT('abcdefgh',2500000))"); /* 20 MB: two packets */
+        if (with_big_row) { /* the second event has both images, 20 MB: two packets */
+                run(conn, "INSERT INTO b VALUES (8,'big',REPEAT('abcdefgh',1250000))");
+                run(conn, "UPDATE b SET t='BIG' WHERE a=8");
+        }
         position(conn, &end_file, &end);
         g_assert_cmpint(binlog_position_compare(file, start, end_file, end), <, 0);
 
@@ -598,12 +600,12 @@ static void stream_from(gconstpointer uri, const char *checksum, bool with_big_r
         g_autoptr(GString) seen = g_string_new("");
         unsigned heartbeats = 0;
         collect(stream, table, end_file, end, seen, &heartbeats);
-        g_assert_cmpuint(binlog_stream_position(stream), ==, end);
+        g_assert_cmpuint(binlog_stream_position(stream), >=, end); /* MariaDB adds checkpoints by itself */
         g_assert_cmpstr(binlog_stream_file(stream), ==, end_file);
         char *big = strstr(seen->str, "I 8");
         if (with_big_row) {
                 g_assert_nonnull(big);
-                g_assert_cmpuint(strlen(big), >, 20000000);
+                g_assert_cmpuint(strlen(big), >, 30000000);
                 *big = 0;
         }
         g_assert_cmpstr(seen->str, ==,
@@ -811,6 +813,12 @@ static void test_errors(void) {
         g_assert_false(mysql_error_is_retryable(own));
         g_assert_false(mysql_error_is_retryable(NULL));
         (void) other;
+}
+
+/* The client library's own: options that it does not free. Looked up by the leak sanitizer. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void) {
+        return "leak:mysql_optionsv\n";
 }
 
 int main(int argc, char **argv) {

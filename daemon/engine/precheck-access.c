@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Checks of who may do what: the privileges of the agent's two accounts, and the accounts that a fence does not stop. */
+
+#include "engine/precheck-internal.h"
+
+#include <string.h>
+
+/* ---- SHOW GRANTS, read */
+
+void grant_free(Grant *grant) {
+        if (!grant)
+                return;
+        g_clear_pointer(&grant->privileges, g_hash_table_unref);
+        g_free(grant->database);
+        g_free(grant);
+}
+
+/* "select (`a`,`b`)" is about columns and "READ_ONLY ADMIN" is spelt both ways: "READ ONLY ADMIN". */
+static void add_privilege(GHashTable *set, const char *text, gsize length) {
+        g_autofree char *name = g_ascii_strup(text, (gssize) length);
+        g_strstrip(name);
+        for (char *p = name; *p; p++)
+                if (*p == '_')
+                        *p = ' ';
+        if (strcmp(name, "ALL") == 0)
+                g_hash_table_add(set, g_strdup("ALL PRIVILEGES"));
+        else if (*name && !strchr(name, '('))
+                g_hash_table_add(set, g_steal_pointer(&name));
+}
+
+/* The end of the list of privileges: " ON " outside of parentheses and backticks. */
+static const char *find_on(const char *p) {
+        int depth = 0;
+        bool quoted = false;
+        for (; *p; p++) {
+                if (*p == '`')
+                        quoted = !quoted;
+                else if (quoted)
+                        continue;
+                else if (*p == '(')
+                        depth++;
+                else if (*p == ')')
+                        depth--;
+                else if (depth == 0 && strncmp(p, " ON ", 4) == 0)
+                        return p;
+        }
+        return NULL;
+}
+
+Grant *grant_parse(const char *line) {
+        if (!g_str_has_prefix(line, "GRANT "))
+                return NULL;
+        const char *list = line + strlen("GRANT "), *on = find_on(list);
+        if (!on)
+                return NULL; /* GRANT `role` TO … */
+
+        const char *object = on + strlen(" ON ");
+        g_autofree char *database = NULL;
+        if (g_str_has_prefix(object, "*.* ")) {
+                database = NULL;
+        } else if (*object == '`') {
+                g_autoptr(GString) name = g_string_new(NULL);
+                const char *p = object + 1;
+                for (; *p; p++) {
+                        if (*p == '`' && *++p != '`')
+                                break;
+                        g_string_append_c(name, *p);
+                }
+                if (strncmp(p, ".* ", 3) != 0)
+                        return NULL; /* one table */
+                database = g_strdup(name->str);
+        } else
+                return NULL; /* PROCEDURE, FUNCTION, PROXY */
+
+        Grant *grant = g_new0(Grant, 1);
+        grant->database = g_steal_pointer(&database);
+        grant->privileges = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        const char *start = list;
+        int depth = 0;
+        for (const char *p = list; p <= on; p++) {
+                if (*p == '(')
+                        depth++;
+                else if (*p == ')')
+                        depth--;
+                if (p == on || (*p == ',' && depth == 0)) {
+                        add_privilege(grant->privileges, start, (gsize) (p - start));
+                        start = p + 1;
+                }
+        }
+        return grant;
+}
+
+bool grant_pattern_matches(const char *pattern, const char *database) {
+        for (; *pattern; pattern++, database++) {
+                if (*pattern == '%') {
+                        while (*pattern == '%')
+                                pattern++;
+                        for (;; database++) {
+                                if (grant_pattern_matches(pattern, database))
+                                        return true;
+                                if (!*database)
+                                        return false;
+                        }
+                }
+                if (!*database)
+                        return false;
+                if (*pattern == '_')
+                        continue;
+                if (*pattern == '\\' && pattern[1])
+                        pattern++;
+                if (*pattern != *database)
+                        return false;
+        }
+        return !*database;
+}
+
+bool precheck_may(const Precheck *check, Side side, const char *privilege, const char *database) {
+        for (guint i = 0; i < check->grants[side]->len; i++) {
+                const Grant *grant = check->grants[side]->pdata[i];
+                if (grant->database && (!database || !grant_pattern_matches(grant->database, database)))
+                        continue;
+                if (g_hash_table_contains(grant->privileges, privilege) ||
+                    g_hash_table_contains(grant->privileges, "ALL PRIVILEGES"))
+                        return true;
+        }
+        return false;
+}
+
+/* ---- privileges */
+
+/* What the account on a side needs. ANY_OF: one of them is enough; the first is the one to grant. */
+typedef struct Need {
+        const char *any_of[3];
+        bool global;            /* a privilege of the server; else one on databases does, too */
+        bool source, destination, mysql, mariadb;
+        const char *why;
+} Need;
+
+static const Need needs[] = {
+        { { "SELECT" }, true, true, true, true, true, "to read tables, and what the server describes of them" },
+        { { "INSERT" }, false, true, true, true, true, "to apply changes" },
+        { { "UPDATE" }, false, true, true, true, true, "to apply changes" },
+        { { "DELETE" }, false, true, true, true, true, "to apply changes" },
+        { { "CREATE" }, false, true, true, true, true, "for tables and the agent's own database" },
+        { { "DROP" }, false, true, true, true, true, "for the agent's own tables" },
+        { { "ALTER" }, false, true, true, true, true, "to carry changes of tables" },
+        { { "INDEX" }, false, true, true, true, true, "to carry changes of tables" },
+        { { "REFERENCES" }, false, false, true, true, true, "to make foreign keys" },
+        { { "LOCK TABLES" }, false, true, true, true, true, "for a fence" },
+        { { "TRIGGER" }, false, true, true, true, true, "to see triggers, which the server hides otherwise" },
+        { { "EVENT" }, false, true, false, true, true, "to see events, which the server hides otherwise" },
+        { { "RELOAD" }, true, true, true, true, true, "for flushes" },
+        { { "PROCESS" }, true, true, true, true, true, "to see open transactions" },
+        { { "REPLICATION SLAVE", "REPLICATION REPLICA" }, true, true, true, true, true, "to read the binary log" },
+        { { "REPLICATION CLIENT", "BINLOG MONITOR" }, true, true, true, true, false, "to read the binary log's position" },
+        { { "BINLOG MONITOR", "REPLICATION CLIENT" }, true, true, true, false, true, "to read the binary log's position" },
+        { { "SUPER" }, true, true, true, true, true, "to switch read_only and the event scheduler" },
+        { { "SLAVE MONITOR", "REPLICA MONITOR" }, true, true, true, false, true, "to see whether the server is a replica" },
+        { { "READ ONLY ADMIN" }, true, true, true, false, true, "to switch read_only and to write behind it" },
+        { { "CONNECTION ADMIN" }, true, true, true, false, true, "to end sessions that hold a transaction" },
+};
+
+static bool may_any(const Precheck *check, Side side, const Need *need, const char *database) {
+        for (gsize i = 0; i < G_N_ELEMENTS(need->any_of) && need->any_of[i]; i++)
+                if (precheck_may(check, side, need->any_of[i], database))
+                        return true;
+        return false;
+}
+
+/* The first database on which a privilege is missing that is not granted on all of them; NULL: none. */
+static const char *missing_on(const Precheck *check, Side side, const Need *need) {
+        if (!may_any(check, side, need, "polarshift"))
+                return "polarshift";
+        /* Without the list of databases (it could not be read) only the whole server counts. */
+        if (!check->objects)
+                return "*";
+        for (guint i = 0; i < check->objects->databases->len; i++) {
+                const DatabaseDefaults *database = check->objects->databases->pdata[i];
+                if (!may_any(check, side, need, database->name))
+                        return database->name;
+        }
+        return NULL;
+}
+
+bool precheck_privileges(Precheck *check, GError **error) {
+        for (Side side = 0; side < _SIDE_MAX; side++) {
+                bool mariadb = conn_flavor(check->input->servers[side])->mariadb;
+                for (gsize i = 0; i < G_N_ELEMENTS(needs); i++) {
+                        const Need *need = &needs[i];
+                        if (!(side == SIDE_SOURCE ? need->source : need->destination) ||
+                            !(mariadb ? need->mariadb : need->mysql) || may_any(check, side, need, NULL))
+                                continue;
+                        if (!need->global && !missing_on(check, side, need))
+                                continue;
+                        g_autofree char *hint = g_strdup_printf("GRANT %s ON *.* TO %s;", need->any_of[0], check->account[side]);
+                        precheck_add(check, CHECK_ERROR, PS_ERROR_INSUFFICIENT_PRIVILEGE, hint,
+                                     "the agent's account on the %s lacks %s (%s)", side_to_string(side), need->any_of[0], need->why);
+                }
+        }
+        return true;
+}
+
+/* ---- fences */
+
+bool precheck_fence_scope(Precheck *check, GError **error) {
+        const MigrationSpec *spec = check->input->spec;
+        if (spec->fence != FENCE_GLOBAL)
+                precheck_add(check, CHECK_ERROR, PS_ERROR_NOT_SUPPORTED, "make the migration with fence=global",
+                             "fence=%s is not there yet", fence_kind_to_string(spec->fence));
+        else if (!spec_is_whole_instance(spec))
+                precheck_add(check, CHECK_WARNING, PS_ERROR_NOT_SUPPORTED,
+                             "make sure that no application needs to write to the other databases of the source after the switch",
+                             "fence=global makes the whole source read-only at the switch, although only a part of it is migrated");
+        return true;
+}
+
+bool precheck_fence_durable(Precheck *check, GError **error) {
+        precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED,
+                     "add under [mysqld] in the configuration of each server for the time of the migration: read_only=1",
+                     "read_only does not survive a restart of a server; the agent fences again as soon as it reconnects, and "
+                     "only the server's own configuration closes the gap before that");
+        return true;
+}
+
+bool precheck_super_accounts(Precheck *check, GError **error) {
+        if (!check->objects)
+                return true;
+        g_autoptr(GString) names = g_string_new(NULL);
+        unsigned count = 0;
+        for (guint i = 0; i < check->objects->notes->len; i++) {
+                const UnfitObject *object = check->objects->notes->pdata[i];
+                if (strcmp(object->type, "account") != 0 || !strstr(object->reason, "SUPER"))
+                        continue;
+                count++;
+                g_string_append_printf(names, "%s%s", names->len ? ", " : "", object->name);
+        }
+        if (count > 0)
+                precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED,
+                             "applications must not use them: their sessions are ended at the switch, but they can come back",
+                             "%u %s besides the agent's on the source and can write although it is read-only: %s", count,
+                             count == 1 ? "account has SUPER" : "accounts have SUPER", names->str);
+        return true;
+}

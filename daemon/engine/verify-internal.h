@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* What the files of the verification share: one table's texts, ranges of keys, and the closer look. */
+
+#include "engine/verify.h"
+
+/* A table with what its statements are made of. Not copied: TABLE has to live longer. */
+typedef struct VerifyTable {
+        const TableSchema *table;
+        TableSchema key_view; /* the row key's columns alone, so that keys are read and rendered like rows */
+        char *name;           /* `db`.`t` */
+        char *from;           /* " FROM `db`.`t` FORCE INDEX (`PRIMARY`)" */
+        char *key_select;     /* the key's columns as they are read */
+        char *key_order;      /* " ORDER BY `a`,`b`" */
+        char *row_hash;
+        guint64 chunk_rows;
+} VerifyTable;
+VerifyTable *verify_table_new(const TableSchema *table, guint64 chunk_bytes);
+void verify_table_free(VerifyTable *table);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VerifyTable, verify_table_free)
+
+/* " WHERE key > LO AND key <= HI"; a bound that is NULL is open. */
+void verify_append_range(GString *sql, const VerifyTable *table, char *const *lo, char *const *hi);
+/* The key at the head of ROW as literals, one per key column. */
+char **verify_key_of_row(const VerifyTable *table, char **row, const unsigned long *lengths, GError **error);
+char *verify_key_text(char *const *key); /* "1,'a'": unambiguous */
+
+/* Aggregate of a range: COUNT and the two sums as one text. */
+bool verify_aggregate(Conn *conn, const VerifyTable *table, char *const *lo, char *const *hi, char **ret_sum, guint64 *ret_rows,
+                      GError **error);
+
+typedef struct Verify {
+        const VerifyInput *input;
+        VerifyResult *result;
+        Conn *down; /* downstream */
+        Conn *hold; /* upstream: the closer look; its locks. Opened when first needed */
+        bool again; /* a repair had to remove rows beside those it looked at: compare the table once more */
+} Verify;
+
+bool verify_stopped(const VerifyInput *input, GError **error);
+void verify_add_difference(Verify *verify, const VerifyTable *table, const char *key, const char *what);
+/* A range whose aggregates differ: finds the rows, and settles each of them for good. */
+bool verify_look_closer(Verify *verify, const VerifyTable *table, char *const *lo, char *const *hi, GError **error);
