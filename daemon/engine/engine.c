@@ -8,14 +8,6 @@
 #include "base/error.h"
 #include "engine/control.h"
 
-void engine_commit_free(EngineCommit *commit) {
-        if (!commit)
-                return;
-        engine_state_free(commit->state);
-        g_free(commit->finished.message);
-        g_free(commit);
-}
-
 /* --- to the loop --- */
 
 void engine_event(Engine *engine, EngineEventKind kind, int priority, const char *format, ...) {

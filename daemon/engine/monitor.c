@@ -18,7 +18,7 @@ struct Monitor {
 
         pthread_mutex_t lock;
         pthread_cond_t changed;
-        bool stop, held, beating;
+        bool stop, held, beating, due; /* due: beat now */
         Side writer;
         Conn *conns[_SIDE_MAX]; /* changed under the lock, used by the thread */
         ReadWriteStatus status[_SIDE_MAX];
@@ -69,13 +69,14 @@ static void run(gpointer data) {
 
         pthread_mutex_lock(&monitor->lock);
         while (!monitor->stop) {
-                gint64 wait = next - clock_monotonic();
+                gint64 wait = monitor->due ? 0 : next - clock_monotonic();
                 if (monitor->held || wait > 0) {
                         struct timespec until = clock_deadline(monitor->held ? BEAT_USEC : wait);
                         (void) pthread_cond_timedwait(&monitor->changed, &monitor->lock, &until);
                         continue;
                 }
                 monitor->beating = true;
+                monitor->due = false;
                 Side writer = monitor->writer;
                 pthread_mutex_unlock(&monitor->lock);
 
@@ -137,6 +138,7 @@ void monitor_hold(Monitor *monitor) {
 void monitor_release(Monitor *monitor, Side writer) {
         pthread_mutex_lock(&monitor->lock);
         monitor->held = false;
+        monitor->due = true;
         monitor->writer = writer;
         pthread_cond_broadcast(&monitor->changed);
         pthread_mutex_unlock(&monitor->lock);

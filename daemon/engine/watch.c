@@ -100,6 +100,7 @@ static bool take_query(Watch *watch, const BinlogStream *dump, const BinlogEvent
         Statement statement;
         statement_classify(query.sql, query.sql_length, query.database, watch->config.spec, &statement);
         bool own = memmem(query.sql, query.sql_length, "/* polarshift */", 16) != NULL;
+        binlog_query_clear(&query);
         switch (statement.kind) {
         case STATEMENT_BEGIN:
                 watch->in_transaction = true;
@@ -134,6 +135,7 @@ static bool take(Watch *watch, const BinlogStream *dump, const BinlogEvent *even
                 end(watch, dump);
                 return true;
         case BINLOG_EVENT_QUERY:
+        case BINLOG_EVENT_MARIADB_QUERY_COMPRESSED:
                 return take_query(watch, dump, event, error);
         case BINLOG_EVENT_MARIADB_GTID: {
                 BinlogGtid gtid;

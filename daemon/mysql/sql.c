@@ -189,7 +189,7 @@ static void append_comparison(GString *sql, const Column *column, const char *op
                 return;
         /* A SET of 64 members is compared with numbers as if it were signed. That costs the index, but such keys hardly exist. */
         if (column->kind == COLUMN_KIND_SET && column->length >= 64)
-                append_select_column(sql, column);
+                sql_append_select_column(sql, column);
         else
                 sql_append_identifier(sql, column->name);
         g_string_append(sql, op);
