@@ -291,7 +291,7 @@ static void take_commit(Migration *m, EngineCommit *commit) {
         migration_sample(m);
         if (finished)
                 tell_finished(m);
-        if (migration_phase_is_final(m->record->phase))
+        if (migration_phase_is_final(m->record->phase) && m->record->operation.request.id == 0)
                 migration_stop(m);
         migration_look_at_clock(m);
         manager_show_status(m->manager);
@@ -349,10 +349,31 @@ static bool run_hooks(const char *point, const char *json, gpointer userdata, GE
         return hooks_run(manager->hooks, point, json, error);
 }
 
+/* The final phase is on disk, so the operation that led there was done; only its end was not recorded any more. */
+static void end_last_operation(Migration *m) {
+        g_autoptr(GError) error = NULL;
+        Record *next = record_copy(m->record);
+        g_free(next->last.message);
+        next->last = (RecordLast) {
+                .id = next->operation.request.id,
+                .kind = next->operation.request.kind,
+                .result = OPERATION_RESULT_DONE,
+                .error = -1,
+                .message = g_strdup(""),
+                .finished_at = clock_real(),
+        };
+        next->operation = (RecordOperation) { .request.id = 0 };
+        if (migration_store(m, next, &error))
+                tell_finished(m);
+}
+
 void migration_run(Migration *m) {
         const Record *record = m->record;
-        if (migration_phase_is_final(record->phase))
+        if (migration_phase_is_final(record->phase)) {
+                if (record->operation.request.id != 0)
+                        end_last_operation(m);
                 return;
+        }
         EngineConfig config = {
                 .id = m->id,
                 .mailbox = m->manager->mailbox,
