@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* See credentials.h. Secrets live in buffers of their own that are wiped, never in GString or stdio, whose growing leaves copies. */
+/* See credentials.h. Secrets live in buffers of their own that are wiped, never in GString or stdio, whose
+ * growing leaves copies. */
 
 #include "credentials.h"
 
@@ -50,7 +51,8 @@ void credentials_wipe(char *secret, gsize length) {
 }
 
 static bool fail(GError **error, const char *what, const char *name) {
-        g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "%s credential '%s': %s", what, name, g_strerror(errno));
+        g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "%s credential '%s': %s", what, name,
+                    g_strerror(errno));
         return false;
 }
 
@@ -70,11 +72,11 @@ static int read_file(const char *path, const char *name, char **ret, gsize *ret_
                 fail(error, "cannot read", name);
                 return -1;
         }
-        gsize size = (gsize) st.st_size, got = 0;
+        gsize size = (gsize)st.st_size, got = 0;
         char *text = g_malloc(size + 1);
         ssize_t n = 0;
         while (got < size && ((n = read(fd, text + got, size - got)) > 0 || (n < 0 && errno == EINTR)))
-                got += n > 0 ? (gsize) n : 0;
+                got += n > 0 ? (gsize)n : 0;
         close(fd);
         if (n < 0) {
                 fail(error, "cannot read", name);
@@ -110,20 +112,25 @@ char *credentials_read(const Credentials *credentials, const char *name, GError 
 }
 
 bool credentials_may_store(const Credentials *credentials, GError **error) {
-        g_autofree char *key = credentials->given ? g_build_filename(credentials->given, "polarshift-key", NULL) : NULL;
+        g_autofree char *key = credentials->given
+                                               ? g_build_filename(credentials->given, "polarshift-key", NULL)
+                                               : NULL;
         if (!key || !g_file_test(key, G_FILE_TEST_EXISTS))
                 return true;
         g_set_error(error, PS_ERROR, PS_ERROR_NOT_SUPPORTED,
-                    "the systemd credential 'polarshift-key' asks for encryption, which this version does not have, and "
-                    "nothing is stored in clear against it; hand the secret over as a systemd credential instead");
+                    "the systemd credential 'polarshift-key' asks for encryption, which this version does "
+                    "not have, and "
+                    "nothing is stored in clear against it; hand the secret over as a systemd credential "
+                    "instead");
         return false;
 }
 
-bool credentials_store(const Credentials *credentials, const char *name, const char *secret, gsize length, GError **error) {
+bool credentials_store(const Credentials *credentials, const char *name, const char *secret, gsize length,
+                       GError **error) {
         if (!credentials_may_store(credentials, error))
                 return false;
         g_autofree char *path = g_build_filename(credentials->folder, name, NULL);
-        return fs_replace(path, secret, (gssize) length, 0600, error);
+        return fs_replace(path, secret, (gssize)length, 0600, error);
 }
 
 bool credentials_remove(const Credentials *credentials, const char *name, GError **error) {
@@ -133,7 +140,8 @@ bool credentials_remove(const Credentials *credentials, const char *name, GError
         if (errno != ENOENT)
                 return fail(error, "cannot remove", name);
         g_set_error(error, PS_ERROR, PS_ERROR_NO_SUCH_CREDENTIAL,
-                    "no credential '%s' is stored (those that systemd hands over are removed in the unit)", name);
+                    "no credential '%s' is stored (those that systemd hands over are removed in the unit)",
+                    name);
         return false;
 }
 
@@ -158,12 +166,12 @@ char **credentials_list(const Credentials *credentials) {
                 g_ptr_array_add(list, g_strdup(l->data));
         g_list_free(sorted);
         g_ptr_array_add(list, NULL);
-        return (char **) g_ptr_array_free(list, /* free_segment= */ FALSE);
+        return (char **)g_ptr_array_free(list, /* free_segment= */ FALSE);
 }
 
 /* Never blocks on a pipe that somebody else emptied between poll and read. */
 static ssize_t read_some(int fd, char *buffer, gsize room) {
-        struct iovec iov = { .iov_base = buffer, .iov_len = room };
+        struct iovec iov = {.iov_base = buffer, .iov_len = room};
         struct stat st;
         if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
                 return read(fd, buffer, room);
@@ -178,23 +186,24 @@ static bool read_all(int fd, char *buffer, gsize room, gsize *ret, GError **erro
         gsize got = 0;
         while (got < room) {
                 gint64 left = deadline - clock_monotonic();
-                struct pollfd p = { .fd = fd, .events = POLLIN };
-                if (left <= 0 || poll(&p, 1, (int) (left / 1000) + 1) == 0) {
+                struct pollfd p = {.fd = fd, .events = POLLIN};
+                if (left <= 0 || poll(&p, 1, (int)(left / 1000) + 1) == 0) {
                         g_set_error(error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED,
-                                    "the descriptor was not written to its end within 5 s; close its other end");
+                                    "the descriptor was not written to its end within 5 s; close its other "
+                                    "end");
                         return false;
                 }
                 ssize_t n = read_some(fd, buffer + got, room - got);
                 if (n < 0 && errno != EINTR && errno != EAGAIN) {
-                        g_set_error(error, PS_ERROR, PS_ERROR_INVALID_OPTION, "cannot read the descriptor: %s",
-                                    g_strerror(errno));
+                        g_set_error(error, PS_ERROR, PS_ERROR_INVALID_OPTION,
+                                    "cannot read the descriptor: %s", g_strerror(errno));
                         return false;
                 }
                 if (n == 0) {
                         *ret = got;
                         return true;
                 }
-                got += n > 0 ? (gsize) n : 0;
+                got += n > 0 ? (gsize)n : 0;
         }
         g_set_error(error, PS_ERROR, PS_ERROR_LIMITS_EXCEEDED, "a credential is 1 MiB at most");
         return false;

@@ -47,14 +47,15 @@ guint options_count(const Options *options) {
 }
 
 static bool malformed(GError **error, int r) {
-        g_set_error(error, PS_ERROR, PS_ERROR_INVALID_OPTION, "cannot read the arguments: %s", g_strerror(-r));
+        g_set_error(error, PS_ERROR, PS_ERROR_INVALID_OPTION, "cannot read the arguments: %s",
+                    g_strerror(-r));
         return false;
 }
 
 static void set_signed(Option *option, gint64 number) {
         option->value.type = SPEC_VALUE_INTEGER;
         option->value.integer.negative = number < 0;
-        option->value.integer.magnitude = number < 0 ? -(guint64) number : (guint64) number;
+        option->value.integer.magnitude = number < 0 ? -(guint64)number : (guint64)number;
 }
 
 static void set_unsigned(Option *option, guint64 number) {
@@ -130,14 +131,14 @@ static int read_list(sd_bus_message *m, Option *option) {
                 free(*s);
         free(list);
         option->value.type = SPEC_VALUE_STRV;
-        option->value.strv = (const char *const *) option->list;
+        option->value.strv = (const char *const *)option->list;
         return 0;
 }
 
 static int read_variant(sd_bus_message *m, Option *option) {
         const char *contents;
         char type;
-        option->value.type = (SpecValueType) -1;
+        option->value.type = (SpecValueType)-1;
 
         int r = sd_bus_message_peek_type(m, &type, &contents);
         if (r < 0)
@@ -181,8 +182,8 @@ static bool read_entry(Options *options, sd_bus_message *m, GError **error) {
         if (r < 0)
                 return malformed(error, r);
         if (find(options, key) || options->list->len >= OPTIONS_MAX) {
-                g_set_error(error, PS_ERROR, PS_ERROR_INVALID_OPTION, "option '%.64s' is given twice, or there are too many",
-                            key);
+                g_set_error(error, PS_ERROR, PS_ERROR_INVALID_OPTION,
+                            "option '%.64s' is given twice, or there are too many", key);
                 return false;
         }
         g_ptr_array_add(options->list, g_steal_pointer(&option));
@@ -191,7 +192,7 @@ static bool read_entry(Options *options, sd_bus_message *m, GError **error) {
 
 Options *options_read(sd_bus_message *m, GError **error) {
         g_autoptr(Options) options = g_new0(Options, 1);
-        options->list = g_ptr_array_new_with_free_func((GDestroyNotify) option_free);
+        options->list = g_ptr_array_new_with_free_func((GDestroyNotify)option_free);
 
         int r = sd_bus_message_enter_container(m, 'a', "{sv}");
         while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
@@ -220,7 +221,8 @@ static bool bad(GError **error, const char *key, const char *what) {
         return false;
 }
 
-bool options_take_seconds(Options *options, const char *key, double min, double max, double *ret, GError **error) {
+bool options_take_seconds(Options *options, const char *key, double min, double max, double *ret,
+                          GError **error) {
         Option *option = take(options, key);
         double value;
         if (!option)
@@ -228,12 +230,12 @@ bool options_take_seconds(Options *options, const char *key, double min, double 
         if (option->value.type == SPEC_VALUE_DOUBLE)
                 value = option->value.real;
         else if (option->value.type == SPEC_VALUE_INTEGER)
-                value = (double) option->value.integer.magnitude * (option->value.integer.negative ? -1 : 1);
+                value = (double)option->value.integer.magnitude * (option->value.integer.negative ? -1 : 1);
         else
                 return bad(error, key, "must be a number of seconds");
         if (!isfinite(value) || value < min || value > max) {
-                g_set_error(error, PS_ERROR, PS_ERROR_INVALID_OPTION, "option '%s': must lie between %g and %g seconds", key,
-                            min, max);
+                g_set_error(error, PS_ERROR, PS_ERROR_INVALID_OPTION,
+                            "option '%s': must lie between %g and %g seconds", key, min, max);
                 return false;
         }
         *ret = value;
@@ -244,7 +246,8 @@ bool options_take_unsigned(Options *options, const char *key, guint64 *ret, GErr
         Option *option = take(options, key);
         if (!option)
                 return false;
-        if (option->value.type != SPEC_VALUE_INTEGER || (option->value.integer.negative && option->value.integer.magnitude))
+        if (option->value.type != SPEC_VALUE_INTEGER ||
+            (option->value.integer.negative && option->value.integer.magnitude))
                 return bad(error, key, "must be an integer that is not negative");
         *ret = option->value.integer.magnitude;
         return true;
@@ -279,7 +282,7 @@ bool options_apply(const Options *options, MigrationSpec *spec, bool limits, GEr
                         bool wants_dictionary = strcmp(option->key, "create-cluster") == 0;
                         if (wants_dictionary != option->dictionary)
                                 return bad(error, option->key, "has the wrong type");
-                        if ((int) option->value.type == -1 && !wants_dictionary)
+                        if ((int)option->value.type == -1 && !wants_dictionary)
                                 return bad(error, option->key, "has a type that no option has");
                 }
                 if (!spec_set(spec, option->key, &option->value, error))
@@ -292,7 +295,8 @@ bool options_refuse_rest(const Options *options, GError **error) {
         for (guint i = 0; i < options->list->len; i++) {
                 const Option *option = g_ptr_array_index(options->list, i);
                 if (!option->taken) {
-                        g_set_error(error, PS_ERROR, PS_ERROR_INVALID_OPTION, "unknown option '%.64s'", option->key);
+                        g_set_error(error, PS_ERROR, PS_ERROR_INVALID_OPTION, "unknown option '%.64s'",
+                                    option->key);
                         return false;
                 }
         }
@@ -305,8 +309,8 @@ bool flags_read(sd_bus_message *m, guint64 known, guint64 *ret, GError **error) 
         if (r < 0)
                 return malformed(error, r);
         if (flags & ~known) {
-                g_set_error(error, PS_ERROR, PS_ERROR_INVALID_OPTION, "unknown flags 0x%" G_GINT64_MODIFIER "x",
-                            flags & ~known);
+                g_set_error(error, PS_ERROR, PS_ERROR_INVALID_OPTION,
+                            "unknown flags 0x%" G_GINT64_MODIFIER "x", flags & ~known);
                 return false;
         }
         *ret = flags;
