@@ -25,11 +25,11 @@ static char *describe(const Call *call, const GError *error) {
         if (call->answer)
                 g_string_append_printf(text, " as operation %" G_GUINT64_FORMAT, call->answer);
         g_string_append_printf(text, " asked for by ");
-        if (call->uid == (uid_t)-1)
+        if (call->uid == (uid_t) -1)
                 g_string_append(text, "an unknown user");
         else
-                g_string_append_printf(text, "uid %lu", (unsigned long)call->uid);
-        g_string_append_printf(text, " (pid %ld, %s", (long)call->pid,
+                g_string_append_printf(text, "uid %lu", (unsigned long) call->uid);
+        g_string_append_printf(text, " (pid %ld, %s", (long) call->pid,
                                call->caller ? call->caller : "no bus name");
         if (call->authorized_by)
                 g_string_append_printf(text, ", authorized by %s", call->authorized_by);
@@ -47,8 +47,8 @@ static void add_history(const Call *call, const char *message, const char *error
         /* somebody who may do nothing must not be able to fill the disk by asking */
         if (!migration || (!call->authorized_by && !migration_may_note_refusal(migration)))
                 return;
-        g_autofree char *uid = g_strdup_printf("%ld", call->uid == (uid_t)-1 ? -1L : (long)call->uid);
-        g_autofree char *pid = g_strdup_printf("%ld", (long)call->pid);
+        g_autofree char *uid = g_strdup_printf("%ld", call->uid == (uid_t) -1 ? -1L : (long) call->uid);
+        g_autofree char *pid = g_strdup_printf("%ld", (long) call->pid);
         g_autofree char *operation =
                         call->answer ? g_strdup_printf("%" G_GUINT64_FORMAT, call->answer) : NULL;
         g_autoptr(GError) error = NULL;
@@ -66,8 +66,8 @@ void audit_call(const Call *call, const GError *error) {
         g_autoptr(GPtrArray) fields = g_ptr_array_new_with_free_func(g_free);
         g_autofree char *message = describe(call, error);
         const char *error_name = error ? ps_error_code_to_string(ps_error_code_of(error)) : NULL;
-        g_autofree char *uid = g_strdup_printf("%ld", call->uid == (uid_t)-1 ? -1L : (long)call->uid);
-        g_autofree char *pid = g_strdup_printf("%ld", (long)call->pid);
+        g_autofree char *uid = g_strdup_printf("%ld", call->uid == (uid_t) -1 ? -1L : (long) call->uid);
+        g_autofree char *pid = g_strdup_printf("%ld", (long) call->pid);
         g_autofree char *operation =
                         call->answer ? g_strdup_printf("%" G_GUINT64_FORMAT, call->answer) : NULL;
 
@@ -83,6 +83,6 @@ void audit_call(const Call *call, const GError *error) {
         add_field(fields, "CALLER_BUS_NAME", call->caller);
         g_ptr_array_add(fields, NULL);
         log_write(call->manager->log, error ? LOG_WARNING : LOG_NOTICE, MESSAGE_ID_AUDIT,
-                  (const char *const *)fields->pdata, "%s", message);
+                  (const char *const *) fields->pdata, "%s", message);
         add_history(call, message, error_name);
 }

@@ -42,7 +42,7 @@ static const char *const names[_PS_ERROR_MAX] = {
 };
 
 const char *bus_error_name(PsErrorCode code) {
-        return (int)code >= 0 && code < _PS_ERROR_MAX ? names[code] : SD_BUS_ERROR_FAILED;
+        return (int) code >= 0 && code < _PS_ERROR_MAX ? names[code] : SD_BUS_ERROR_FAILED;
 }
 
 const char *bus_error_name_of(const GError *error) {

@@ -91,7 +91,7 @@ static void reading_free(gpointer data) {
 
 static void read_descriptor(gpointer data) {
         Reading *reading = data;
-        (void)credentials_read_fd(reading->fd, &reading->secret, &reading->length, &reading->error);
+        (void) credentials_read_fd(reading->fd, &reading->secret, &reading->length, &reading->error);
         mailbox_post(reading->mailbox, 0, AGENT_MESSAGE_CREDENTIAL, reading, reading_free);
 }
 
@@ -105,12 +105,12 @@ void credential_call_take(Manager *manager, gpointer data) {
         const Request *request = call->request;
         if (reading->error || !credentials_store(manager->credentials, request->name, reading->secret,
                                                  reading->length, &reading->error)) {
-                (void)call_fail(call, g_steal_pointer(&reading->error));
+                (void) call_fail(call, g_steal_pointer(&reading->error));
                 return;
         }
         log_write(manager->log, LOG_NOTICE, MESSAGE_ID_CREDENTIAL_CHANGED, NULL, "credential '%s' was set",
                   request->name);
-        (void)call_done(call, NULL);
+        (void) call_done(call, NULL);
 }
 
 static int run_set(Call *call) {

@@ -72,11 +72,11 @@ static int read_file(const char *path, const char *name, char **ret, gsize *ret_
                 fail(error, "cannot read", name);
                 return -1;
         }
-        gsize size = (gsize)st.st_size, got = 0;
+        gsize size = (gsize) st.st_size, got = 0;
         char *text = g_malloc(size + 1);
         ssize_t n = 0;
         while (got < size && ((n = read(fd, text + got, size - got)) > 0 || (n < 0 && errno == EINTR)))
-                got += n > 0 ? (gsize)n : 0;
+                got += n > 0 ? (gsize) n : 0;
         close(fd);
         if (n < 0) {
                 fail(error, "cannot read", name);
@@ -130,7 +130,7 @@ bool credentials_store(const Credentials *credentials, const char *name, const c
         if (!credentials_may_store(credentials, error))
                 return false;
         g_autofree char *path = g_build_filename(credentials->folder, name, NULL);
-        return fs_replace(path, secret, (gssize)length, 0600, error);
+        return fs_replace(path, secret, (gssize) length, 0600, error);
 }
 
 bool credentials_remove(const Credentials *credentials, const char *name, GError **error) {
@@ -166,7 +166,7 @@ char **credentials_list(const Credentials *credentials) {
                 g_ptr_array_add(list, g_strdup(l->data));
         g_list_free(sorted);
         g_ptr_array_add(list, NULL);
-        return (char **)g_ptr_array_free(list, /* free_segment= */ FALSE);
+        return (char **) g_ptr_array_free(list, /* free_segment= */ FALSE);
 }
 
 /* Never blocks on a pipe that somebody else emptied between poll and read. */
@@ -187,7 +187,7 @@ static bool read_all(int fd, char *buffer, gsize room, gsize *ret, GError **erro
         while (got < room) {
                 gint64 left = deadline - clock_monotonic();
                 struct pollfd p = {.fd = fd, .events = POLLIN};
-                if (left <= 0 || poll(&p, 1, (int)(left / 1000) + 1) == 0) {
+                if (left <= 0 || poll(&p, 1, (int) (left / 1000) + 1) == 0) {
                         g_set_error(error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED,
                                     "the descriptor was not written to its end within 5 s; close its other "
                                     "end");
@@ -203,7 +203,7 @@ static bool read_all(int fd, char *buffer, gsize room, gsize *ret, GError **erro
                         *ret = got;
                         return true;
                 }
-                got += n > 0 ? (gsize)n : 0;
+                got += n > 0 ? (gsize) n : 0;
         }
         g_set_error(error, PS_ERROR, PS_ERROR_LIMITS_EXCEEDED, "a credential is 1 MiB at most");
         return false;

@@ -24,7 +24,7 @@ static void add(JsonObject *object, const char *member, const char *text) {
 bool history_append(const char *directory, const char *event, int priority, const char *message,
                     GError **error, ...) {
         g_autoptr(JsonObject) object = json_object_new();
-        json_object_set_int_member(object, "at", (gint64)clock_real());
+        json_object_set_int_member(object, "at", (gint64) clock_real());
         add(object, "event", event);
         json_object_set_int_member(object, "priority", priority);
         add(object, "message", message);
@@ -57,12 +57,12 @@ static char *read_tail(const char *path, GError **error) {
                 return NULL;
         }
         off_t start = st.st_size > TAIL_MAX ? st.st_size - TAIL_MAX : 0;
-        gsize size = (gsize)(st.st_size - start), got = 0;
+        gsize size = (gsize) (st.st_size - start), got = 0;
         g_autofree char *text = g_malloc(size + 1);
         ssize_t n = 0;
         while (got < size &&
                ((n = pread(fd, text + got, size - got, start + (off_t)got)) > 0 || (n < 0 && errno == EINTR)))
-                got += n > 0 ? (gsize)n : 0;
+                got += n > 0 ? (gsize) n : 0;
         close(fd);
         text[got] = 0;
         const char *newline = start > 0 ? strchr(text, '\n') : NULL;
@@ -83,7 +83,7 @@ char *history_read(const char *directory, guint64 since, GError **error) {
                 if (!node || !JSON_NODE_HOLDS_OBJECT(node))
                         continue;
                 gint64 at = json_object_get_int_member_with_default(json_node_get_object(node), "at", 0);
-                if (at < 0 || (guint64)at < since)
+                if (at < 0 || (guint64) at < since)
                         continue;
                 if (array->len > 1)
                         g_string_append_c(array, ',');

@@ -41,7 +41,7 @@ typedef struct Run {
 
 Hooks *hooks_new(char *const *folders, Log *log) {
         Hooks *hooks = g_new0(Hooks, 1);
-        hooks->folders = g_strdupv((char **)folders);
+        hooks->folders = g_strdupv((char **) folders);
         hooks->log = log;
         hooks->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         return hooks;
@@ -87,7 +87,7 @@ static bool spawn(Run *run, GError **error) {
         posix_spawn_file_actions_t actions;
         posix_spawnattr_t attributes;
         sigset_t none;
-        char *argv[] = {(char *)run->path, (char *)run->point, NULL};
+        char *argv[] = {(char *) run->path, (char *) run->point, NULL};
 
         int r = pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0 ? errno : 0;
         posix_spawn_file_actions_init(&actions);
@@ -115,15 +115,15 @@ static bool spawn(Run *run, GError **error) {
                             g_strerror(r));
                 return false;
         }
-        (void)fcntl(run->in, F_SETFL, O_NONBLOCK);
-        (void)fcntl(run->out, F_SETFL, O_NONBLOCK);
-        run->pidfd = (int)syscall(SYS_pidfd_open, run->pid, 0U);
+        (void) fcntl(run->in, F_SETFL, O_NONBLOCK);
+        (void) fcntl(run->out, F_SETFL, O_NONBLOCK);
+        run->pidfd = (int) syscall(SYS_pidfd_open, run->pid, 0U);
         return true;
 }
 
 static void flush_line(Run *run) {
         if (run->line->len > 0 && run->lines++ < OUTPUT_LINES_MAX) {
-                g_autofree char *text = g_utf8_make_valid(run->line->str, (gssize)run->line->len);
+                g_autofree char *text = g_utf8_make_valid(run->line->str, (gssize) run->line->len);
                 g_autofree char *field = g_strdup_printf("HOOK=%s", run->path);
                 const char *fields[] = {field, NULL};
                 log_write(run->hooks->log, LOG_INFO, MESSAGE_ID_HOOK_OUTPUT, fields, "hook %s: %s", run->name,
@@ -151,7 +151,7 @@ static void give_input(Run *run) {
         ssize_t n = run->input_left > 0 ? write(run->in, run->input, run->input_left) : 0;
         if (n > 0) {
                 run->input += n;
-                run->input_left -= (gsize)n;
+                run->input_left -= (gsize) n;
         }
         if (run->input_left == 0 || (n < 0 && errno != EINTR && errno != EAGAIN)) {
                 close(run->in); /* EPIPE: it does not want to know more */
@@ -173,7 +173,7 @@ static const char *attend(Run *run) {
                 gint64 left = deadline - clock_monotonic();
                 if (left <= 0)
                         return "did not end within 30 s";
-                if (poll(p, G_N_ELEMENTS(p), (int)(left / 1000) + 1) < 0 && errno != EINTR)
+                if (poll(p, G_N_ELEMENTS(p), (int) (left / 1000) + 1) < 0 && errno != EINTR)
                         return "could not be waited for";
                 if (p[1].revents)
                         return "was ended: the agent stops";
@@ -213,7 +213,7 @@ static bool run_one(Hooks *hooks, const char *name, const char *path, const char
         run.line = g_string_new(NULL);
         const char *why = run.pidfd >= 0 ? attend(&run) : "could not be waited for";
         if (why)
-                (void)kill(-run.pid, SIGKILL);
+                (void) kill(-run.pid, SIGKILL);
         int status = 0;
         while (waitpid(run.pid, &status, 0) < 0 && errno == EINTR)
                 ;

@@ -78,5 +78,5 @@ void log_write(Log *log, int priority, const char *message_id, const char *const
                 add_field(iov, owned, g_strdup_printf("MESSAGE_ID=%s", message_id));
         for (guint i = 0; fields && fields[i]; i++)
                 add_field(iov, owned, g_strdup(fields[i]));
-        (void)sd_journal_sendv((const struct iovec *)(void *)iov->data, (int)iov->len);
+        (void) sd_journal_sendv((const struct iovec *)(void *)iov->data, (int) iov->len);
 }

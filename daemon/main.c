@@ -26,12 +26,12 @@ static void block_signals(void) {
 /* Passwords pass through our memory. */
 static void protect_secrets(void) {
         struct rlimit none = {0, 0};
-        (void)setrlimit(RLIMIT_CORE, &none);
-        (void)umask(0077);
+        (void) setrlimit(RLIMIT_CORE, &none);
+        (void) umask(0077);
 }
 
 static int run(Manager *manager) {
-        (void)sd_notify(0, "READY=1");
+        (void) sd_notify(0, "READY=1");
         return sd_event_loop(manager->event);
 }
 

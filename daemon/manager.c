@@ -35,9 +35,9 @@ Manager *manager_new(GError **error) {
         manager->hooks = hooks_new(manager->settings->hooks, manager->log);
         manager->state_directory = g_strdup(state_directory && *state_directory ? state_directory
                                                                                 : "/var/lib/polarshift");
-        manager->agent_id = ((guint64)g_random_int() << 32) | g_random_int();
+        manager->agent_id = ((guint64) g_random_int() << 32) | g_random_int();
         manager->migrations =
-                        g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)migration_free);
+                        g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify) migration_free);
         manager->by_id = g_hash_table_new(g_int64_hash, g_int64_equal);
         manager->unreadable = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
         manager->calls = g_hash_table_new(g_int64_hash, g_int64_equal);
@@ -79,6 +79,7 @@ void manager_free(Manager *manager) {
         settings_free(manager->settings);
         log_free(manager->log);
         g_free(manager->state_directory);
+        g_free(manager->status_shown);
         g_free(manager);
 }
 
@@ -111,7 +112,7 @@ void manager_attach(Manager *manager, Migration *m) {
 
 void manager_detach(Manager *manager, Migration *m) {
         if (manager->bus)
-                (void)sd_bus_emit_object_removed(manager->bus, m->path);
+                (void) sd_bus_emit_object_removed(manager->bus, m->path);
         g_hash_table_remove(manager->by_id, &m->id);
         g_hash_table_remove(manager->migrations, m->name);
         manager_show_status(manager);
@@ -122,16 +123,20 @@ void manager_show_status(Manager *manager) {
         Migration *m;
         guint active = 0;
         g_hash_table_iter_init(&iter, manager->migrations);
-        while (g_hash_table_iter_next(&iter, NULL, (gpointer *)&m))
+        while (g_hash_table_iter_next(&iter, NULL, (gpointer *) &m))
                 if (migration_phase_direction(m->record->phase) != DIRECTION_NONE)
                         active++;
         guint unreadable = g_hash_table_size(manager->unreadable);
+        GString *text = g_string_new(NULL);
+        g_string_printf(text, "STATUS=%u migrations, %u of them linked", g_hash_table_size(manager->migrations), active);
         if (unreadable > 0)
-                (void)sd_notifyf(0, "STATUS=%u migrations, %u of them linked; the state of %u cannot be read",
-                                 g_hash_table_size(manager->migrations), active, unreadable);
-        else
-                (void)sd_notifyf(0, "STATUS=%u migrations, %u of them linked",
-                                 g_hash_table_size(manager->migrations), active);
+                g_string_append_printf(text, "; the state of %u cannot be read", unreadable);
+        if (g_strcmp0(text->str, manager->status_shown) != 0) { /* the socket blocks when nobody reads it */
+                (void) sd_notify(0, text->str);
+                g_free(manager->status_shown);
+                manager->status_shown = g_strdup(text->str);
+        }
+        g_string_free(text, TRUE);
 }
 
 /* ---- recovery ---- */
@@ -213,10 +218,10 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
         GHashTableIter iter;
         Migration *m;
         g_hash_table_iter_init(&iter, manager->migrations);
-        while (g_hash_table_iter_next(&iter, NULL, (gpointer *)&m))
+        while (g_hash_table_iter_next(&iter, NULL, (gpointer *) &m))
                 migration_sample(m);
-        (void)sd_event_source_set_time(source, usec + (guint64)USEC_PER_SEC);
-        (void)sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+        (void) sd_event_source_set_time(source, usec + (guint64) USEC_PER_SEC);
+        (void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
         return 0;
 }
 
@@ -241,7 +246,7 @@ static bool arm_loop(Manager *manager, GError **error) {
                 r = sd_event_add_io(e, &manager->mailbox_source, mailbox_fd(manager->mailbox), EPOLLIN,
                                     on_mailbox, manager);
         if (r >= 0)
-                r = sd_event_add_time_relative(e, &manager->tick, CLOCK_MONOTONIC, (guint64)USEC_PER_SEC,
+                r = sd_event_add_time_relative(e, &manager->tick, CLOCK_MONOTONIC, (guint64) USEC_PER_SEC,
                                                50000, on_tick, manager);
         if (r >= 0)
                 r = sd_event_set_watchdog(e, true);
@@ -295,24 +300,24 @@ void manager_check_stopped(Manager *manager) {
         GHashTableIter iter;
         Migration *m;
         g_hash_table_iter_init(&iter, manager->migrations);
-        while (g_hash_table_iter_next(&iter, NULL, (gpointer *)&m))
+        while (g_hash_table_iter_next(&iter, NULL, (gpointer *) &m))
                 if (!migration_is_stopped(m))
                         return;
-        (void)sd_event_exit(manager->event, 0);
+        (void) sd_event_exit(manager->event, 0);
 }
 
 void manager_stop(Manager *manager) {
         if (manager->stopping)
                 return;
         manager->stopping = true;
-        (void)sd_notify(0, "STOPPING=1\nSTATUS=stopping");
+        (void) sd_notify(0, "STOPPING=1\nSTATUS=stopping");
         hooks_stop(manager->hooks);
         GHashTableIter iter;
         Migration *m;
         g_hash_table_iter_init(&iter, manager->migrations);
-        while (g_hash_table_iter_next(&iter, NULL, (gpointer *)&m))
+        while (g_hash_table_iter_next(&iter, NULL, (gpointer *) &m))
                 migration_stop(m);
-        (void)sd_event_add_time_relative(manager->event, &manager->stop_timer, CLOCK_MONOTONIC,
-                                         (guint64)STOP_USEC, 0, on_stop_timeout, manager);
+        (void) sd_event_add_time_relative(manager->event, &manager->stop_timer, CLOCK_MONOTONIC,
+                                         (guint64) STOP_USEC, 0, on_stop_timeout, manager);
         manager_check_stopped(manager);
 }

@@ -10,7 +10,7 @@
 #include "base/message-ids.h"
 #include "migration.h"
 
-#define HOUR (3600 * (guint64)USEC_PER_SEC)
+#define HOUR (3600 * (guint64) USEC_PER_SEC)
 
 static guint64 before(guint64 at, guint64 span) {
         return at > span ? at - span : 0;
@@ -23,7 +23,7 @@ static void begin(Migration *m, OperationKind kind) {
         if (!migration_begin(m, &operation, &id, &error)) {
                 migration_note(m, LOG_ERR, NULL, "note", NULL, "cannot begin the automatic %s: %s",
                                operation_kind_to_string(kind), error->message);
-                m->retry_at = clock_real() + 60 * (guint64)USEC_PER_SEC;
+                m->retry_at = clock_real() + 60 * (guint64) USEC_PER_SEC;
         }
 }
 
@@ -52,7 +52,7 @@ static void announce(Migration *m, guint64 now) {
         next->announced = due;
         if (!migration_store(m, next, &error))
                 return;
-        guint64 minutes = expires > now ? (expires - now) / (60 * (guint64)USEC_PER_SEC) : 0;
+        guint64 minutes = expires > now ? (expires - now) / (60 * (guint64) USEC_PER_SEC) : 0;
         migration_note(m, LOG_WARNING, MESSAGE_ID_EXPIRY_ANNOUNCED, "expiry-announced", NULL,
                        "expires in %" G_GUINT64_FORMAT " h %" G_GUINT64_FORMAT " min", minutes / 60,
                        minutes % 60);
@@ -94,7 +94,7 @@ void migration_look_at_clock(Migration *m) {
         if (!m->engine || m->engine_stopping || m->manager->stopping || m->removing ||
             migration_phase_is_final(m->record->phase)) {
                 if (m->due)
-                        (void)sd_event_source_set_enabled(m->due, SD_EVENT_OFF);
+                        (void) sd_event_source_set_enabled(m->due, SD_EVENT_OFF);
                 return;
         }
         guint64 now = clock_real();
@@ -102,7 +102,7 @@ void migration_look_at_clock(Migration *m) {
         guint64 next = next_time(m, now);
         if (!m->due) {
                 int r = sd_event_add_time(m->manager->event, &m->due, CLOCK_REALTIME,
-                                          next ? next : G_MAXUINT64 - 1, 100 * (guint64)USEC_PER_MSEC,
+                                          next ? next : G_MAXUINT64 - 1, 100 * (guint64) USEC_PER_MSEC,
                                           on_time, m);
                 if (r < 0) {
                         log_write(m->manager->log, LOG_ERR, NULL, NULL, "cannot set a timer: %s",
@@ -110,6 +110,6 @@ void migration_look_at_clock(Migration *m) {
                         return;
                 }
         }
-        (void)sd_event_source_set_time(m->due, next ? next : G_MAXUINT64 - 1);
-        (void)sd_event_source_set_enabled(m->due, next ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+        (void) sd_event_source_set_time(m->due, next ? next : G_MAXUINT64 - 1);
+        (void) sd_event_source_set_enabled(m->due, next ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
 }

@@ -52,7 +52,7 @@ static GError *error_new(PsErrorCode code, const char *format, ...) G_GNUC_PRINT
 static GError *error_new(PsErrorCode code, const char *format, ...) {
         va_list args;
         va_start(args, format);
-        GError *error = g_error_new_valist(PS_ERROR, (gint)code, format, args);
+        GError *error = g_error_new_valist(PS_ERROR, (gint) code, format, args);
         va_end(args);
         return error;
 }
@@ -103,7 +103,7 @@ static int authorize(Call *call, const Migration *m, const char *action, const c
         add_detail(details, "migration", g_strdup(m->name));
         add_detail(details, "operation", g_strdup(operation));
         for (int side = 0; side < _SIDE_MAX; side++)
-                add_detail(details, side_to_string((Side)side),
+                add_detail(details, side_to_string((Side) side),
                            endpoint_label(m->record->spec->servers[side].endpoint));
         add_detail(details, "delay", g_strdup_printf("%.1f", m->status.delay));
         if (prompt) {
@@ -114,7 +114,7 @@ static int authorize(Call *call, const Migration *m, const char *action, const c
 }
 
 static void report_input(const Migration *m, ReportInput *ret) {
-        *ret = (ReportInput){
+        *ret = (ReportInput) {
                         .spec = m->record->spec,
                         .state = m->record->state,
                         .status = &m->status,
@@ -214,16 +214,16 @@ static bool read_switch_options(Call *call, Request *request, OperationKind kind
         if (!read_options(call, request, error))
                 return false;
         Options *options = request->options;
-        (void)options_take_seconds(options, "max-delay", 0.001, 60, &o->max_delay, error);
+        (void) options_take_seconds(options, "max-delay", 0.001, 60, &o->max_delay, error);
         if (!*error)
-                (void)options_take_seconds(options, "deadline", 0.1, DEADLINE_MAX, &o->deadline, error);
+                (void) options_take_seconds(options, "deadline", 0.1, DEADLINE_MAX, &o->deadline, error);
         if (!*error)
                 request->has_generation = options_take_unsigned(options, "expected-generation",
                                                                 &request->generation, error);
         if (!*error)
-                (void)options_take_boolean(options, "kill-sessions", &o->kill_sessions, error);
+                (void) options_take_boolean(options, "kill-sessions", &o->kill_sessions, error);
         if (!*error)
-                (void)options_take_seconds(options, "confirm-within", 0, CONFIRM_WITHIN_MAX,
+                (void) options_take_seconds(options, "confirm-within", 0, CONFIRM_WITHIN_MAX,
                                            &request->operation.confirm_within, error);
         if (!*error && kind == OPERATION_ROLLBACK && request->operation.confirm_within > 0)
                 *error = error_new(PS_ERROR_NOT_SUPPORTED,
@@ -264,7 +264,7 @@ static int ending_call(sd_bus_message *message, Migration *m, const char *method
         Call *call = begin(message, m, method, /* mutating= */ true, &request);
         if (!read_options(call, request, &error))
                 return call_fail(call, error);
-        (void)options_take_boolean(request->options, "disable-binlog", &disable_binlog, &error);
+        (void) options_take_boolean(request->options, "disable-binlog", &disable_binlog, &error);
         if (!error && disable_binlog)
                 error = error_new(PS_ERROR_INVALID_OPTION,
                                   "option 'disable-binlog': the destination was attached, not made by this "
@@ -361,7 +361,7 @@ int method_resume(sd_bus_message *message, void *userdata, sd_bus_error *ret_err
 
         if (!read_options(call, request, &error))
                 return call_fail(call, error);
-        (void)options_take_string(request->options, "ddl", &ddl, &error);
+        (void) options_take_string(request->options, "ddl", &ddl, &error);
         for (gsize i = 0; i < G_N_ELEMENTS(words); i++)
                 if (strcmp(words[i].word, ddl) == 0) {
                         request->ddl = words[i].ddl;
@@ -688,14 +688,14 @@ void migration_bus_finish_removal(Migration *m) {
                 m->removing = 0;
                 migration_run(m);
                 if (call)
-                        (void)call_fail(call, error);
+                        (void) call_fail(call, error);
                 else
                         g_error_free(error);
                 return;
         }
         manager_detach(m->manager, m);
         if (call)
-                (void)call_done(call, NULL);
+                (void) call_done(call, NULL);
 }
 
 static int run_remove(Call *call) {

@@ -49,7 +49,7 @@ char *migration_folder(Manager *manager, const char *name) {
 /* What is known without an engine. */
 static void status_from_record(const Record *record, EngineStatus *ret) {
         const EngineState *state = record->state;
-        *ret = (EngineStatus){
+        *ret = (EngineStatus) {
                         .direction = migration_phase_direction(record->phase),
                         .delay = -1,
                         .error = -1,
@@ -147,8 +147,8 @@ void migration_note(Migration *m, int priority, const char *message_id, const ch
 bool migration_may_note_refusal(Migration *m) {
         gint64 now = clock_monotonic();
         if (now - m->refusal_at > USEC_PER_SEC) {
-                guint64 earned = (guint64)((now - m->refusal_at) / USEC_PER_SEC);
-                m->refusals -= (guint)MIN(earned, m->refusals);
+                guint64 earned = (guint64) ((now - m->refusal_at) / USEC_PER_SEC);
+                m->refusals -= (guint) MIN(earned, m->refusals);
                 m->refusal_at = now;
         }
         if (m->refusals >= 20)
@@ -194,8 +194,8 @@ bool migration_store(Migration *m, Record *next, GError **error) {
                         next->synchronizing_at = clock_real();
                 next->confirm_by = 0;
                 if (next->phase == MIGRATION_PHASE_SWITCHED && m->record->operation.confirm_within > 0)
-                        next->confirm_by = clock_real() + (guint64)(m->record->operation.confirm_within *
-                                                                    (double)USEC_PER_SEC);
+                        next->confirm_by = clock_real() + (guint64) (m->record->operation.confirm_within *
+                                                                    (double) USEC_PER_SEC);
                 if (migration_phase_is_final(next->phase)) {
                         next->paused = false;
                         next->final_operation_id = m->record->operation.request.id;
@@ -227,7 +227,7 @@ static bool refuse(GError **error, PsErrorCode code, const char *format, ...) {
         va_start(args, format);
         g_autofree char *message = g_strdup_vprintf(format, args);
         va_end(args);
-        g_set_error_literal(error, PS_ERROR, (gint)code, message);
+        g_set_error_literal(error, PS_ERROR, (gint) code, message);
         return false;
 }
 
@@ -278,7 +278,7 @@ bool migration_begin(Migration *m, const RecordOperation *operation, guint64 *re
 
 static void tell_finished(Migration *m) {
         const RecordLast *last = &m->record->last;
-        const char *error_name = last->error >= 0 ? ps_error_code_to_string((PsErrorCode)last->error) : NULL;
+        const char *error_name = last->error >= 0 ? ps_error_code_to_string((PsErrorCode) last->error) : NULL;
         migration_note(m, last->result == OPERATION_RESULT_DONE ? LOG_NOTICE : LOG_WARNING,
                        MESSAGE_ID_OPERATION_FINISHED, "operation-finished", error_name,
                        "operation %" G_GUINT64_FORMAT " (%s) ended: %s%s%s", last->id,
@@ -304,7 +304,7 @@ static void take_commit(Migration *m, EngineCommit *commit) {
         if (finished) {
                 bool done = commit->finished.result == OPERATION_RESULT_DONE;
                 g_free(next->last.message);
-                next->last = (RecordLast){
+                next->last = (RecordLast) {
                                 .id = commit->finished.id,
                                 .kind = next->operation.request.kind,
                                 .result = commit->finished.result,
@@ -316,9 +316,9 @@ static void take_commit(Migration *m, EngineCommit *commit) {
                                                                     -1),
                                 .finished_at = clock_real(),
                 };
-                next->operation = (RecordOperation){.request.id = 0};
+                next->operation = (RecordOperation) {.request.id = 0};
                 if (!done && (next->last.kind == OPERATION_EXPIRE || next->last.kind == OPERATION_ROLLBACK))
-                        m->retry_at = clock_real() + 60 * (guint64)USEC_PER_SEC;
+                        m->retry_at = clock_real() + 60 * (guint64) USEC_PER_SEC;
         }
         if (!migration_store(m, next, &error)) {
                 engine_committed(m->engine, error);
@@ -352,7 +352,7 @@ static void take_stopped(Migration *m) {
 }
 
 void migration_take_message(Migration *m, Message *message) {
-        switch ((EngineMessageKind)message->kind) {
+        switch ((EngineMessageKind) message->kind) {
         case ENGINE_MESSAGE_COMMIT:
                 take_commit(m, message->data);
                 break;
@@ -393,7 +393,7 @@ static void end_last_operation(Migration *m) {
         g_autoptr(GError) error = NULL;
         Record *next = record_copy(m->record);
         g_free(next->last.message);
-        next->last = (RecordLast){
+        next->last = (RecordLast) {
                         .id = next->operation.request.id,
                         .kind = next->operation.request.kind,
                         .result = OPERATION_RESULT_DONE,
@@ -401,7 +401,7 @@ static void end_last_operation(Migration *m) {
                         .message = g_strdup(""),
                         .finished_at = clock_real(),
         };
-        next->operation = (RecordOperation){.request.id = 0};
+        next->operation = (RecordOperation) {.request.id = 0};
         if (migration_store(m, next, &error))
                 tell_finished(m);
 }

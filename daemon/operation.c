@@ -22,12 +22,12 @@ Call *call_new(Manager *manager, sd_bus_message *message, const char *method, bo
         call->method = method;
         call->mutating = mutating;
         call->caller = g_strdup(sd_bus_message_get_sender(message));
-        call->uid = (uid_t)-1;
+        call->uid = (uid_t) -1;
 
         if (sd_bus_query_sender_creds(message, SD_BUS_CREDS_EUID | SD_BUS_CREDS_PID, &creds) >= 0) {
                 if (sd_bus_creds_get_euid(creds, &call->uid) < 0)
-                        call->uid = (uid_t)-1;
-                (void)sd_bus_creds_get_pid(creds, &call->pid);
+                        call->uid = (uid_t) -1;
+                (void) sd_bus_creds_get_pid(creds, &call->pid);
         }
         sd_bus_creds_unref(creds);
         g_hash_table_insert(manager->calls, &call->id, call);
@@ -59,7 +59,7 @@ void call_set_request(Call *call, gpointer request, GDestroyNotify free_request)
 }
 
 bool call_is_privileged(const Call *call) {
-        return call->uid == 0 || (call->uid != (uid_t)-1 && call->uid == geteuid());
+        return call->uid == 0 || (call->uid != (uid_t) -1 && call->uid == geteuid());
 }
 
 /* ---- answers ---- */
@@ -91,7 +91,7 @@ int call_done(Call *call, const char *types, ...) {
 
 static int fail_named(Call *call, const char *name, GError *error) {
         g_autofree char *message = g_utf8_make_valid(error->message, -1);
-        (void)sd_bus_reply_method_errorf(call->message, name, "%s", message);
+        (void) sd_bus_reply_method_errorf(call->message, name, "%s", message);
         audit_call(call, error);
         g_error_free(error);
         call_free(call);
@@ -118,7 +118,7 @@ static guint count_waiting(Manager *manager, const char *caller) {
         GHashTableIter iter;
         Call *other;
         g_hash_table_iter_init(&iter, manager->calls);
-        while (g_hash_table_iter_next(&iter, NULL, (gpointer *)&other))
+        while (g_hash_table_iter_next(&iter, NULL, (gpointer *) &other))
                 if (other->waiting && g_strcmp0(other->caller, caller) == 0)
                         n++;
         return n;
@@ -159,21 +159,21 @@ static void on_answer(PolkitAnswer answer, gpointer userdata) {
         switch (answer) {
         case POLKIT_YES:
                 call->authorized_by = "polkit";
-                (void)call->run(call);
+                (void) call->run(call);
                 break;
         case POLKIT_NO:
-                (void)call_fail(call, denied(call->action, "polkit refused"));
+                (void) call_fail(call, denied(call->action, "polkit refused"));
                 break;
         case POLKIT_CHALLENGE:
-                (void)fail_named(call, BUS_ERROR_INTERACTIVE,
+                (void) fail_named(call, BUS_ERROR_INTERACTIVE,
                                  denied(call->action, "authentication is needed; call with interactive "
                                                       "authorization allowed"));
                 break;
         case POLKIT_TIMEOUT:
-                (void)call_fail(call, denied(call->action, "nobody answered the prompt in time"));
+                (void) call_fail(call, denied(call->action, "nobody answered the prompt in time"));
                 break;
         case POLKIT_ABSENT:
-                (void)call_fail(call, denied(call->action,
+                (void) call_fail(call, denied(call->action,
                                              "polkit is not there, so only root and the service's user may"));
                 break;
         }
@@ -198,7 +198,7 @@ int call_authorize(Call *call, const char *action, GPtrArray *details, CallRun r
         }
         g_ptr_array_add(details, NULL);
         int r = polkit_check(sd_bus_message_get_bus(call->message), call->caller, action,
-                             (char *const *)details->pdata,
+                             (char *const *) details->pdata,
                              sd_bus_message_get_allow_interactive_authorization(call->message) > 0,
                              call->manager->settings->authorization_timeout * G_USEC_PER_SEC, on_answer, call,
                              &call->check);

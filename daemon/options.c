@@ -55,7 +55,7 @@ static bool malformed(GError **error, int r) {
 static void set_signed(Option *option, gint64 number) {
         option->value.type = SPEC_VALUE_INTEGER;
         option->value.integer.negative = number < 0;
-        option->value.integer.magnitude = number < 0 ? -(guint64)number : (guint64)number;
+        option->value.integer.magnitude = number < 0 ? -(guint64) number : (guint64) number;
 }
 
 static void set_unsigned(Option *option, guint64 number) {
@@ -131,14 +131,14 @@ static int read_list(sd_bus_message *m, Option *option) {
                 free(*s);
         free(list);
         option->value.type = SPEC_VALUE_STRV;
-        option->value.strv = (const char *const *)option->list;
+        option->value.strv = (const char *const *) option->list;
         return 0;
 }
 
 static int read_variant(sd_bus_message *m, Option *option) {
         const char *contents;
         char type;
-        option->value.type = (SpecValueType)-1;
+        option->value.type = (SpecValueType) -1;
 
         int r = sd_bus_message_peek_type(m, &type, &contents);
         if (r < 0)
@@ -192,7 +192,7 @@ static bool read_entry(Options *options, sd_bus_message *m, GError **error) {
 
 Options *options_read(sd_bus_message *m, GError **error) {
         g_autoptr(Options) options = g_new0(Options, 1);
-        options->list = g_ptr_array_new_with_free_func((GDestroyNotify)option_free);
+        options->list = g_ptr_array_new_with_free_func((GDestroyNotify) option_free);
 
         int r = sd_bus_message_enter_container(m, 'a', "{sv}");
         while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
@@ -230,7 +230,7 @@ bool options_take_seconds(Options *options, const char *key, double min, double 
         if (option->value.type == SPEC_VALUE_DOUBLE)
                 value = option->value.real;
         else if (option->value.type == SPEC_VALUE_INTEGER)
-                value = (double)option->value.integer.magnitude * (option->value.integer.negative ? -1 : 1);
+                value = (double) option->value.integer.magnitude * (option->value.integer.negative ? -1 : 1);
         else
                 return bad(error, key, "must be a number of seconds");
         if (!isfinite(value) || value < min || value > max) {
@@ -282,7 +282,7 @@ bool options_apply(const Options *options, MigrationSpec *spec, bool limits, GEr
                         bool wants_dictionary = strcmp(option->key, "create-cluster") == 0;
                         if (wants_dictionary != option->dictionary)
                                 return bad(error, option->key, "has the wrong type");
-                        if ((int)option->value.type == -1 && !wants_dictionary)
+                        if ((int) option->value.type == -1 && !wants_dictionary)
                                 return bad(error, option->key, "has a type that no option has");
                 }
                 if (!spec_set(spec, option->key, &option->value, error))

@@ -28,7 +28,7 @@ struct PolkitCheck {
 
 /* Takes a prompt that nobody waits for any more off the screen. */
 static void withdraw(PolkitCheck *check) {
-        (void)sd_bus_call_method_async(check->bus, NULL, BUS_NAME, PATH, INTERFACE,
+        (void) sd_bus_call_method_async(check->bus, NULL, BUS_NAME, PATH, INTERFACE,
                                        "CancelCheckAuthorization",
                                        /* callback= */ NULL, /* userdata= */ NULL, "s", check->cancellation);
 }

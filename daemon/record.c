@@ -47,7 +47,7 @@ void record_free(Record *record) {
 guint64 record_expires_at(const Record *record) {
         if (record->synchronizing_at == 0 || migration_phase_is_final(record->phase))
                 return 0;
-        return record->synchronizing_at + record->spec->limits.expire_after * (guint64)USEC_PER_SEC;
+        return record->synchronizing_at + record->spec->limits.expire_after * (guint64) USEC_PER_SEC;
 }
 
 /* ---- writing ---- */
@@ -55,9 +55,9 @@ guint64 record_expires_at(const Record *record) {
 static JsonObject *operation_object(const RecordOperation *operation) {
         const EngineOperation *r = &operation->request;
         JsonObject *object = json_object_new();
-        json_object_set_int_member(object, "id", (gint64)r->id);
+        json_object_set_int_member(object, "id", (gint64) r->id);
         json_object_set_string_member(object, "kind", operation_kind_to_string(r->kind));
-        json_object_set_int_member(object, "flags", (gint64)r->flags);
+        json_object_set_int_member(object, "flags", (gint64) r->flags);
         json_object_set_double_member(object, "max-delay", r->max_delay);
         json_object_set_double_member(object, "deadline", r->deadline);
         json_object_set_boolean_member(object, "kill-sessions", r->kill_sessions);
@@ -68,14 +68,14 @@ static JsonObject *operation_object(const RecordOperation *operation) {
 
 static JsonObject *last_object(const RecordLast *last) {
         JsonObject *object = json_object_new();
-        json_object_set_int_member(object, "id", (gint64)last->id);
+        json_object_set_int_member(object, "id", (gint64) last->id);
         json_object_set_string_member(object, "kind", operation_kind_to_string(last->kind));
         json_object_set_string_member(object, "result", operation_result_to_string(last->result));
-        const char *error = last->error >= 0 ? ps_error_code_to_string((PsErrorCode)last->error) : NULL;
+        const char *error = last->error >= 0 ? ps_error_code_to_string((PsErrorCode) last->error) : NULL;
         json_object_set_string_member(object, "error", error ? error : "");
         g_autofree char *message = g_utf8_make_valid(last->message ? last->message : "", -1);
         json_object_set_string_member(object, "message", message);
-        json_object_set_int_member(object, "finished-at", (gint64)last->finished_at);
+        json_object_set_int_member(object, "finished-at", (gint64) last->finished_at);
         return object;
 }
 
@@ -86,12 +86,12 @@ char *record_to_text(const Record *record) {
         json_object_set_string_member(object, "phase", migration_phase_to_string(record->phase));
         json_object_set_string_member(object, "reason", record->reason);
         json_object_set_boolean_member(object, "paused", record->paused);
-        json_object_set_int_member(object, "generation", (gint64)record->generation);
-        json_object_set_int_member(object, "created-at", (gint64)record->created_at);
+        json_object_set_int_member(object, "generation", (gint64) record->generation);
+        json_object_set_int_member(object, "created-at", (gint64) record->created_at);
         json_object_set_int_member(object, "created-by", record->created_by);
-        json_object_set_int_member(object, "synchronizing-at", (gint64)record->synchronizing_at);
+        json_object_set_int_member(object, "synchronizing-at", (gint64) record->synchronizing_at);
         json_object_set_int_member(object, "announced", record->announced);
-        json_object_set_int_member(object, "confirm-by", (gint64)record->confirm_by);
+        json_object_set_int_member(object, "confirm-by", (gint64) record->confirm_by);
         if (record->operation.request.id != 0)
                 json_object_set_object_member(object, "operation", operation_object(&record->operation));
         else
@@ -100,8 +100,8 @@ char *record_to_text(const Record *record) {
                 json_object_set_object_member(object, "last-operation", last_object(&record->last));
         else
                 json_object_set_null_member(object, "last-operation");
-        json_object_set_int_member(object, "next-operation-id", (gint64)record->next_operation_id);
-        json_object_set_int_member(object, "final-operation-id", (gint64)record->final_operation_id);
+        json_object_set_int_member(object, "next-operation-id", (gint64) record->next_operation_id);
+        json_object_set_int_member(object, "final-operation-id", (gint64) record->final_operation_id);
         json_object_set_member(object, "engine", engine_state_to_json(record->state));
 
         g_autoptr(JsonNode) node = json_node_init_object(json_node_alloc(), object);
@@ -142,11 +142,11 @@ static JsonNode *take(Reader *reader, const char *member, GType type) {
 static guint64 take_number(Reader *reader, const char *member, guint64 max) {
         JsonNode *node = take(reader, member, G_TYPE_INT64);
         gint64 value = node ? json_node_get_int(node) : 0;
-        if (value < 0 || (guint64)value > max) {
+        if (value < 0 || (guint64) value > max) {
                 refuse(reader, member, "is out of range");
                 return 0;
         }
-        return (guint64)value;
+        return (guint64) value;
 }
 
 static const char *take_string(Reader *reader, const char *member) {
@@ -211,7 +211,7 @@ static void read_operation(Reader *outer, RecordOperation *ret) {
                 return;
         Reader r = {.object = object, .where = "operation", .error = outer->error};
         ret->request.id = take_number(&r, "id", G_MAXINT64);
-        ret->request.kind = (OperationKind)take_word(&r, "kind", kind_word);
+        ret->request.kind = (OperationKind) take_word(&r, "kind", kind_word);
         ret->request.flags = take_number(&r, "flags", G_MAXUINT32);
         ret->request.max_delay = take_double(&r, "max-delay");
         ret->request.deadline = take_double(&r, "deadline");
@@ -228,10 +228,10 @@ static void read_last(Reader *outer, RecordLast *ret) {
                 return;
         Reader r = {.object = object, .where = "last operation", .error = outer->error};
         ret->id = take_number(&r, "id", G_MAXINT64);
-        ret->kind = (OperationKind)take_word(&r, "kind", kind_word);
-        ret->result = (OperationResult)take_word(&r, "result", result_word);
+        ret->kind = (OperationKind) take_word(&r, "kind", kind_word);
+        ret->result = (OperationResult) take_word(&r, "result", result_word);
         const char *error = take_string(&r, "error");
-        ret->error = *error ? (int)ps_error_code_from_string(error) : -1;
+        ret->error = *error ? (int) ps_error_code_from_string(error) : -1;
         ret->message = g_strdup(take_string(&r, "message"));
         ret->finished_at = take_number(&r, "finished-at", G_MAXINT64);
         finish(&r);
@@ -252,7 +252,7 @@ static void read_parts(Reader *reader, Record *record) {
 Record *record_from_text(const char *text, gsize length, GError **error) {
         g_autoptr(JsonParser) parser = json_parser_new_immutable();
         g_autoptr(GError) why = NULL;
-        if (!json_parser_load_from_data(parser, text, (gssize)length, &why)) {
+        if (!json_parser_load_from_data(parser, text, (gssize) length, &why)) {
                 g_set_error(error, PS_ERROR, PS_ERROR_STATE_UNREADABLE, "no JSON: %s", why->message);
                 return NULL;
         }
@@ -267,14 +267,14 @@ Record *record_from_text(const char *text, gsize length, GError **error) {
         if (take_number(&r, "version", G_MAXINT64) != RECORD_VERSION)
                 refuse(&r, "version", "is not one that this agent knows");
         read_parts(&r, record);
-        record->phase = (MigrationPhase)take_word(&r, "phase", phase_word);
+        record->phase = (MigrationPhase) take_word(&r, "phase", phase_word);
         record->reason = g_strdup(take_string(&r, "reason"));
         record->paused = take_boolean(&r, "paused");
         record->generation = take_number(&r, "generation", G_MAXINT64);
         record->created_at = take_number(&r, "created-at", G_MAXINT64);
-        record->created_by = (guint32)take_number(&r, "created-by", G_MAXUINT32);
+        record->created_by = (guint32) take_number(&r, "created-by", G_MAXUINT32);
         record->synchronizing_at = take_number(&r, "synchronizing-at", G_MAXINT64 / 2);
-        record->announced = (guint32)take_number(&r, "announced", 2);
+        record->announced = (guint32) take_number(&r, "announced", 2);
         record->confirm_by = take_number(&r, "confirm-by", G_MAXINT64);
         record->last.error = -1;
         read_operation(&r, &record->operation);

@@ -11,7 +11,7 @@
 #define AUTHORIZATION_TIMEOUT 120
 
 static int compare_names(gconstpointer a, gconstpointer b) {
-        return strcmp(*(const char *const *)a, *(const char *const *)b);
+        return strcmp(*(const char *const *) a, *(const char *const *) b);
 }
 
 /* The main file, then the drop-ins in the order of their names. */
@@ -52,7 +52,7 @@ static void read_agent_key(Settings *settings, GKeyFile *key_file, const char *k
                         settings->log_level = level;
         } else if (strcmp(key, "max-migrations") == 0) {
                 if (g_ascii_string_to_unsigned(text, 10, 1, 4096, &number, NULL))
-                        settings->max_migrations = (guint)number;
+                        settings->max_migrations = (guint) number;
                 else
                         wrong(log, file, "Agent", key, "not a number from 1 to 4096");
         } else if (strcmp(key, "authorization-timeout") == 0) {
@@ -116,7 +116,7 @@ Settings *settings_load(Log *log) {
         settings->log_level = LOG_INFO;
         settings->max_migrations = MIGRATIONS_MAX;
         settings->authorization_timeout = AUTHORIZATION_TIMEOUT;
-        settings->hooks = g_strdupv((char **)hooks);
+        settings->hooks = g_strdupv((char **) hooks);
         settings->defaults = g_ptr_array_new_with_free_func(g_free);
 
         g_autoptr(GPtrArray) files = list_files();
@@ -136,6 +136,6 @@ void settings_free(Settings *settings) {
 void settings_apply(const Settings *settings, MigrationSpec *spec) {
         for (guint i = 0; i + 1 < settings->defaults->len; i += 2)
                 /* each was tried when the file was read */
-                (void)spec_set_text(spec, g_ptr_array_index(settings->defaults, i),
+                (void) spec_set_text(spec, g_ptr_array_index(settings->defaults, i),
                                     g_ptr_array_index(settings->defaults, i + 1), NULL);
 }
