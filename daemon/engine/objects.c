@@ -165,9 +165,10 @@ static bool list_programs(Conn *source, const MigrationSpec *spec, const char *q
                 if (!row[0] || !row[1] || !row[2] || schema_is_system_database(row[1]))
                         continue;
                 g_autofree char *type = g_ascii_strdown(row[0], -1);
-                /* Views and triggers are chosen like tables, routines and events with their database. */
+                /* Views and triggers are chosen like tables; routines and events with their database, that is when a table of any
+                 * name would be. */
                 bool of_table = strcmp(type, "view") == 0 || strcmp(type, "trigger") == 0;
-                const char *table = of_table ? (row[3] ? row[3] : row[2]) : NULL;
+                const char *table = of_table ? (row[3] ? row[3] : row[2]) : "\x01";
                 if (!spec_selects(spec, row[1], table))
                         continue;
                 g_autofree char *name = sql_table(row[1], row[2]), *on = NULL, *reason = NULL;

@@ -34,6 +34,8 @@ typedef struct Verify {
         VerifyResult *result;
         Conn *down; /* downstream */
         Conn *hold; /* upstream: the closer look; its locks. Opened when first needed */
+        GHashTable *reported; /* key texts of the page that were found different: a key under a collation that ignores case
+                               * brings another one with it */
         bool again; /* a repair had to remove rows beside those it looked at: compare the table once more */
 } Verify;
 

@@ -201,7 +201,7 @@ static bool judge(Verify *verify, const VerifyTable *table, GHashTable *above, G
         g_hash_table_iter_init(&iter, keys);
         while (g_hash_table_iter_next(&iter, &text, &key)) {
                 const char *a = g_hash_table_lookup(above, text), *b = g_hash_table_lookup(below, text);
-                if (g_strcmp0(a, b) == 0)
+                if (g_strcmp0(a, b) == 0 || !g_hash_table_add(verify->reported, g_strdup(text)))
                         continue;
                 verify_add_difference(verify, table, text, !b ? "missing below" : !a ? "only below" : "differs");
                 g_ptr_array_add(differing, key);
@@ -327,13 +327,15 @@ bool verify_look_closer(Verify *verify, const VerifyTable *table, char *const *l
         if (!open_hold(verify, error))
                 return false;
         do {
+                g_autoptr(GHashTable) reported = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+                verify->reported = reported;
                 g_autoptr(GHashTable) above = hashes_new();
                 g_autoptr(GHashTable) keys = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_key);
                 g_auto(GStrv) last = NULL;
-                if (!read_page(verify->hold, table, from, hi, above, keys, &last, &count, error))
-                        return false;
-                bool more = count == PAGE_ROWS;
-                if (!compare_page(verify, table, from, more ? last : hi, above, keys, error))
+                bool ok = read_page(verify->hold, table, from, hi, above, keys, &last, &count, error) &&
+                          compare_page(verify, table, from, count == PAGE_ROWS ? last : hi, above, keys, error);
+                verify->reported = NULL;
+                if (!ok)
                         return false;
                 g_strfreev(from);
                 from = g_steal_pointer(&last);
