@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "mysql/schema-columns.h"
 #include "mysql/sql.h"
 
 #define MAX_ROWS_PER_STATEMENT 1000
@@ -41,7 +42,10 @@ static Column *pair_column(const char *name, unsigned bytes) {
 }
 
 TableSchema *change_pair_schema(void) {
-        TableSchema *schema = schema_new_empty();
+        TableSchema *schema = g_new0(TableSchema, 1);
+        schema->columns = g_ptr_array_new_with_free_func((GDestroyNotify) column_free);
+        schema->indexes = g_ptr_array_new();
+        schema->key = g_array_new(FALSE, FALSE, sizeof(unsigned));
         g_ptr_array_add(schema->columns, pair_column("id", 4));
         g_ptr_array_add(schema->columns, pair_column("value", 8));
         return schema;

@@ -27,7 +27,6 @@ typedef struct Packet {
         guint64 part;          /* … and so many changes of the next one */
         const char *done_file; /* where done_seq ends; interned by the link */
         guint64 done_offset;
-        bool urgent;           /* somebody waits for done_seq to be durable in the checkpoint */
 } Packet;
 Packet *packet_new(void);
 void packet_free(Packet *packet);

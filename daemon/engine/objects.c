@@ -417,3 +417,11 @@ bool objects_create(Conn *source, Conn *destination, const ObjectList *list, GEr
                 return false;
         return done && prove_tables(destination, list, error);
 }
+
+bool objects_drop_empty(Conn *destination, const TableSchema *table, GError **error) {
+        g_autofree char *name = sql_table(table->database, table->name);
+        g_autoptr(ConnRows) rows = conn_queryf(destination, error, "SELECT 1 FROM %s LIMIT 1", name);
+        if (!rows || conn_rows_count(rows) > 0)
+                return false;
+        return conn_execf(destination, error, "DROP TABLE %s", name);
+}

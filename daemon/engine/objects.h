@@ -38,3 +38,6 @@ bool objects_table_unfit(const TableSchema *table, char **ret_reason, char **ret
 /* Makes databases (with their defaults) and tables on DESTINATION from what SOURCE shows. Tables that are there already are left alone
  * when they are empty and compatible (a start that was interrupted). FOREIGN KEYs are included (checks are off). */
 bool objects_create(Conn *source, Conn *destination, const ObjectList *list, GError **error);
+
+/* Drops TABLE on DESTINATION when it is there and empty: takes back what objects_create() made. A table with rows stays. */
+bool objects_drop_empty(Conn *destination, const TableSchema *table, GError **error);

@@ -78,6 +78,8 @@ static const Member members[] = {
         MEMBER("step", MEMBER_STEP, step),
         MEMBER("end-position", MEMBER_POSITION, end_position),
         MEMBER("reverse-start", MEMBER_POSITION, reverse_start),
+        MEMBER("source-events-were-on", MEMBER_BOOL, events_were_on[SIDE_SOURCE]),
+        MEMBER("destination-events-were-on", MEMBER_BOOL, events_were_on[SIDE_DESTINATION]),
         MEMBER("fenced-at", MEMBER_U64, fenced_at),
         MEMBER("verification", MEMBER_VERIFICATION, verification),
         MEMBER("verified-at", MEMBER_U64, verified_at),

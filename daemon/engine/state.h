@@ -71,6 +71,7 @@ typedef struct EngineState {
         SwitchStep step;
         BinlogPosition end_position, reverse_start;
         guint64 fenced_at; /* µs since the epoch: begin of the write interruption */
+        bool events_were_on[_SIDE_MAX]; /* event_scheduler, before we switched it off there */
 
         VerificationState verification;
         guint64 verified_at;

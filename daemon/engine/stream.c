@@ -259,6 +259,7 @@ static bool take_query(Stream *stream, const BinlogEvent *event, GError **error)
 
         Statement statement;
         statement_classify(query.sql, query.sql_length, query.database, stream->config.spec, &statement);
+        binlog_query_clear(&query);
         switch (statement.kind) {
         case STATEMENT_BEGIN:
                 if (!stream->in_transaction)
@@ -322,6 +323,7 @@ static bool take(Stream *stream, const BinlogEvent *event, GError **error) {
         case BINLOG_EVENT_XID:
                 return end(stream, event, error);
         case BINLOG_EVENT_QUERY:
+        case BINLOG_EVENT_MARIADB_QUERY_COMPRESSED:
                 return take_query(stream, event, error);
         case BINLOG_EVENT_GTID:
         case BINLOG_EVENT_MARIADB_GTID:

@@ -199,8 +199,10 @@ static bool set_tls(MYSQL *mysql, const ConnParams *params, SslMode mode, TlsFil
         mysql_options(mysql, MYSQL_OPT_SSL_ENFORCE, &enforce);
         mysql_options(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verify);
         /* When a server says that it has no TLS, the library goes on without unless names are verified, and we notice
-         * only afterwards. Until then the password must not go out under a key that whoever answered made up. */
-        mysql_optionsv(mysql, MYSQL_SERVER_PUBLIC_KEY, "/dev/null");
+         * only afterwards. Until then the password must not go out under a key that an impostor made up. (The library
+         * forgets to free this when it cannot connect: ten bytes.) */
+        if (mode == SSL_MODE_VERIFY_CA)
+                mysql_optionsv(mysql, MYSQL_SERVER_PUBLIC_KEY, "/dev/null");
         return true;
 }
 
@@ -274,6 +276,8 @@ static bool connect_one(Conn *conn, const ConnParams *params, const EndpointHost
                                             params->password ?: "", NULL, host ? host->port : 0,
                                             host ? NULL : endpoint->socket, client_flags) != NULL;
         wipe_password(conn->mysql);
+        if (connected)
+                mysql_optionsv(conn->mysql, MYSQL_SERVER_PUBLIC_KEY, NULL); /* which frees it; closing would not */
         if (!connected) {
                 set_mysql_error(error, conn->label, conn->mysql);
                 return false;

@@ -102,6 +102,8 @@ static char *decode(const char *text, gsize length) {
 static bool parse_user(Endpoint *endpoint, const char *option, const char *text, gsize length, GError **error) {
         if (memchr(text, ':', length))
                 return refuse(option, error, "a password must not stand in the URI; give it as a credential");
+        if (memchr(text, '@', length))
+                return refuse(option, error, "\"@\" in a user name is written %%40");
         endpoint->user = decode(text, length);
         if (!endpoint->user || !endpoint->user[0] || strlen(endpoint->user) > WORD_LENGTH_MAX)
                 return refuse(option, error, "the user name before \"@\" is missing or not valid");

@@ -73,7 +73,7 @@ static const Column *key_column(const TableSchema *table, guint i) {
         return column_at(table, g_array_index(table->key, unsigned, i));
 }
 
-static void append_select_column(GString *sql, const Column *column) {
+void sql_append_select_column(GString *sql, const Column *column) {
         switch (column->kind) {
         case COLUMN_KIND_FLOAT:
                 /* FLOAT's own text has 6 digits. */
@@ -121,7 +121,7 @@ void sql_append_select_list(GString *sql, const TableSchema *table) {
                 if (!first)
                         g_string_append_c(sql, ',');
                 first = false;
-                append_select_column(sql, column);
+                sql_append_select_column(sql, column);
         }
 }
 
@@ -160,8 +160,38 @@ static void append_comparand(GString *sql, const Column *column, const char *lit
         g_string_append(sql, literal);
 }
 
+/* No server can use an index for "enum > number" (it reads the whole of it), but for "enum IN (numbers)" each can. */
+static bool append_as_members(GString *sql, const Column *column, const char *op, const char *literal) {
+        guint64 max = column->kind == COLUMN_KIND_ENUM && column->length <= 256 ? column->length :
+                column->kind == COLUMN_KIND_SET && column->length <= 8          ? (1u << column->length) - 1 :
+                                                                                  0;
+        if (max == 0 || !g_ascii_isdigit(literal[0]) || op[0] == '=')
+                return false;
+        guint64 bound = g_ascii_strtoull(literal, NULL, 10);
+        bool inclusive = op[1] == '=', any = false;
+        for (guint64 member = 0; member <= max; member++) {
+                if (member == bound ? !inclusive : (member > bound) != (op[0] == '>'))
+                        continue;
+                if (!any) {
+                        sql_append_identifier(sql, column->name);
+                        g_string_append(sql, " IN (");
+                } else
+                        g_string_append_c(sql, ',');
+                any = true;
+                value_append_uint(sql, member);
+        }
+        g_string_append(sql, any ? ")" : "FALSE");
+        return true;
+}
+
 static void append_comparison(GString *sql, const Column *column, const char *op, const char *literal) {
-        sql_append_identifier(sql, column->name);
+        if (append_as_members(sql, column, op, literal))
+                return;
+        /* A SET of 64 members is compared with numbers as if it were signed. That costs the index, but such keys hardly exist. */
+        if (column->kind == COLUMN_KIND_SET && column->length >= 64)
+                sql_append_select_column(sql, column);
+        else
+                sql_append_identifier(sql, column->name);
         g_string_append(sql, op);
         append_comparand(sql, column, literal);
 }
@@ -318,7 +348,7 @@ static void append_hashed_column(GString *sql, const Column *column) {
         case COLUMN_KIND_SET:
                 break;
         }
-        append_select_column(sql, column);
+        sql_append_select_column(sql, column);
 }
 
 void sql_append_row_hash(GString *sql, const TableSchema *table) {

@@ -22,6 +22,8 @@ char *sql_table(const char *database, const char *table);
  * BIT, ENUM and SET as unsigned numbers, YEAR `c`+0. Comma-separated, the same columns in the same order as
  * sql_append_column_list(): generated ones are left out. */
 void sql_append_select_list(GString *sql, const TableSchema *table);
+/* The same of one column. */
+void sql_append_select_column(GString *sql, const Column *column);
 /* `a`,`b`: the columns that are written (generated ones left out). */
 void sql_append_column_list(GString *sql, const TableSchema *table);
 /* `a`,`b` of the row key. */

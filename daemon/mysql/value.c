@@ -336,10 +336,11 @@ bool value_comparable(const Column *column) {
         case COLUMN_KIND_DATETIME:
         case COLUMN_KIND_TIMESTAMP:
         case COLUMN_KIND_ENUM:
-        case COLUMN_KIND_SET:
         case COLUMN_KIND_BINARY:
         case COLUMN_KIND_BLOB:
                 return true;
+        case COLUMN_KIND_SET:
+                return column->length < 64; /* servers are not sure about the highest bit themselves */
         case COLUMN_KIND_TEXT:
                 return column->collation && g_strv_contains(padded_bin, column->collation);
         case COLUMN_KIND_FLOAT:

@@ -107,9 +107,13 @@ class Server:
                 self.buffer_pool = buffer_pool
                 self.process = None
                 self._first = True
-                self._create_data()
-                if start:
-                        self.start()
+                try:
+                        self._create_data()
+                        if start:
+                                self.start()
+                except BaseException:
+                        self.close()
+                        raise
 
         # ---- to be said by each flavor
 
@@ -330,14 +334,24 @@ class MariaDB(Server):
                 if os.path.exists(os.path.join(self.datadir, 'mysql')):
                         self._first = False
                         return
-                done = subprocess.run(
+                # A shell script with children: a group of its own, so that all of them can be ended.
+                installing = subprocess.Popen(
                         ['mariadb-install-db', '--no-defaults', '--auth-root-authentication-method=normal',
-                         '--skip-test-db', f'--datadir={self.datadir}', '--innodb-log-file-size=8M',
+                         '--skip-test-db', '--force', f'--datadir={self.datadir}',
+                         '--innodb-log-file-size=8M',
                          *(['--user=root'] if os.geteuid() == 0 else [])],
-                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, check=False,
+                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                        start_new_session=True,
                         env={**os.environ, 'PATH': os.environ.get('PATH', '') + ':/usr/bin:/usr/sbin:/sbin'})
-                if done.returncode:
-                        raise RuntimeError('mariadb-install-db: ' + done.stdout.decode(errors='replace')[-2000:])
+                try:
+                        output, _ = installing.communicate()
+                except BaseException:
+                        os.killpg(installing.pid, signal.SIGKILL)
+                        installing.wait()
+                        time.sleep(0.2)
+                        raise
+                if installing.returncode:
+                        raise RuntimeError('mariadb-install-db: ' + output.decode(errors='replace')[-2000:])
 
         def _program(self):
                 program = next((p for p in ('/usr/sbin/mariadbd', '/usr/bin/mariadbd') if os.path.exists(p)), None)

@@ -156,34 +156,47 @@ def main():
         args = parser.parse_args()
         for s in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
                 signal.signal(s, _leave)
+        agent = None
         with contextlib.ExitStack() as stack:
-                title('1. Starting two servers and the agent')
-                source, destination = servers.start_pair()
-                stack.callback(source.close)
-                stack.callback(destination.close)
-                agent = Agent(environment={'SYSTEMD_LOG_LEVEL': 'info'})
-                stack.callback(agent.close)
-                say('done: a private bus, so that nothing of this machine is touched')
-                story = Story(args, source, destination, agent)
-                stack.callback(lambda: story.load and story.load.stop(check=False))
                 try:
+                        title('1. Starting two servers and the agent')
+                        source, destination = servers.start_pair()
+                        stack.callback(source.close)
+                        stack.callback(destination.close)
+                        agent = Agent(environment={'SYSTEMD_LOG_LEVEL': 'info'})
+                        stack.callback(agent.close)
+                        say('done; the agent has a private bus, so that nothing of this machine is touched')
+                        story = Story(args, source, destination, agent)
+                        stack.callback(lambda: story.load and story.load.stop(check=False))
                         story.tell()
-                except (Exception, KeyboardInterrupt) as e:
-                        if not isinstance(e, KeyboardInterrupt):
-                                print(f'\n{RED}{type(e).__name__}: {e}{PLAIN}\n\nThe end of the agent\'s log:\n')
+                        if args.keep:
+                                keep(source, destination, agent)
+                except KeyboardInterrupt:
+                        print('\nStopping everything.')
+                        return 130
+                except Exception as e:  # whatever went wrong, the user wants the agent's word on it
+                        print(f'\n{RED}{type(e).__name__}: {e}{PLAIN}', flush=True)
+                        if agent:
+                                print('\nThe end of the agent\'s log:\n')
                                 print('\n'.join(agent.log().splitlines()[-40:]), flush=True)
-                        return 130 if isinstance(e, KeyboardInterrupt) else 1
-                if args.keep:
-                        say(f'\n  source:      mariadb -uapp -p{servers.APP_PASSWORD} -h127.0.0.1 -P{source.port} shop')
-                        say(f'destination: mariadb -uapp -p{servers.APP_PASSWORD} -h127.0.0.1 -P{destination.port} shop')
-                        say(f'agent:       DBUS_SYSTEM_BUS_ADDRESS={agent.bus.address}\n\n  Ctrl-C ends it.')
-                        with contextlib.suppress(KeyboardInterrupt):
-                                signal.pause()
+                        return 1
         print('\nEverything is stopped and removed.')
         return 0
 
 
+def keep(source, destination, agent):
+        print()
+        for name, server in (('source:', source), ('destination:', destination)):
+                say(f'{name:<13}mariadb -uapp -p{servers.APP_PASSWORD} -h127.0.0.1 -P{server.port} shop')
+        say(f'{"agent:":<13}DBUS_SYSTEM_BUS_ADDRESS={agent.bus.address} {agent.build}/cli/polarshiftctl list')
+        say('Ctrl-C ends it.')
+        with contextlib.suppress(KeyboardInterrupt):
+                signal.pause()
+
+
 def _leave(*_):
+        for s in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):        # the way out is not interrupted
+                signal.signal(s, signal.SIG_IGN)
         raise KeyboardInterrupt
 
 

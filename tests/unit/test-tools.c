@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Drives what looks at servers (objects, checks, comparison) from a test that has real ones: tests/mysql/test_tools.py.
+/* Drives what looks at servers (objects, checks, comparison) from a test that has real ones: tests/mysql/test_engine_tools.py.
  *
  *   test-tools list SOURCE [KEY=VALUE…]                  one line per object: kind, name, reason
  *   test-tools create SOURCE DESTINATION [KEY=VALUE…]    makes databases and tables

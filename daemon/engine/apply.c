@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The dispatcher, and the life of the workers; what one worker does is in apply-worker.c. See apply.h. */
+
+#include "engine/apply.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "engine/apply-worker.h"
+
+#define FLUSH_WEIGHT (128u * 1024)
+#define FLUSH_USEC (5 * USEC_PER_MSEC)
+#define LIVE_CHECK_USEC (200 * USEC_PER_MSEC)
+
+struct Apply {
+        ApplyConfig config;
+        Thread *dispatcher;
+        gint stop;
+        GStringChunk *files; /* interned names, the dispatcher's */
+        ApplyWorker **workers;
+
+        /* The dispatcher's. */
+        Packet **pending;     /* per worker */
+        guint64 *sent;        /* per worker: done_seq of the last packet */
+        guint64 *resume_seq, *resume_part; /* per worker: what it had when we began */
+        guint64 *part;        /* per worker: changes of the transaction being read */
+        guint64 seq;          /* the last whole transaction that was dispatched */
+        const char *file;
+        guint64 offset;
+        gint64 flushed_at, live_checked_at;
+        bool all_live;
+        MapCache maps;
+        RowImage before, after;
+        GString *key;
+
+        pthread_mutex_t lock;
+        pthread_cond_t progress;
+        bool failed;
+        guint64 transactions; /* with changes that are carried */
+};
+
+static void on_worker_progress(gpointer userdata) {
+        Apply *apply = userdata;
+        pthread_mutex_lock(&apply->lock);
+        pthread_cond_broadcast(&apply->progress);
+        pthread_mutex_unlock(&apply->lock);
+        apply->config.on_progress(apply->config.userdata);
+}
+
+static void fail(Apply *apply, const GError *error) {
+        pthread_mutex_lock(&apply->lock);
+        apply->failed = true;
+        pthread_cond_broadcast(&apply->progress);
+        pthread_mutex_unlock(&apply->lock);
+        if (!g_atomic_int_get(&apply->stop))
+                apply->config.on_failure(apply->config.userdata, error);
+}
+
+static void on_worker_failure(gpointer userdata, const GError *error) {
+        fail(userdata, error);
+}
+
+Apply *apply_new(const ApplyConfig *config, GError **error) {
+        g_autoptr(Apply) apply = g_new0(Apply, 1);
+        guint32 n = config->workers;
+
+        apply->config = *config;
+        pthread_mutex_init(&apply->lock, /* attr= */ NULL);
+        clock_cond_init(&apply->progress);
+        apply->files = g_string_chunk_new(1024);
+        apply->workers = g_new0(ApplyWorker *, n);
+        apply->pending = g_new0(Packet *, n);
+        apply->sent = g_new0(guint64, n);
+        apply->resume_seq = g_new0(guint64, n);
+        apply->resume_part = g_new0(guint64, n);
+        apply->part = g_new0(guint64, n);
+        apply->seq = config->seq;
+        map_cache_init(&apply->maps, config->tables);
+        row_image_init(&apply->before, 0);
+        row_image_init(&apply->after, 0);
+        apply->key = g_string_new(NULL);
+
+        for (guint32 w = 0; w < n; w++) {
+                const Checkpoint *checkpoint = &config->checkpoints[w];
+                if (checkpoint->seq == config->seq) {
+                        apply->file = g_string_chunk_insert_const(apply->files, checkpoint->file);
+                        apply->offset = checkpoint->offset;
+                }
+                apply->resume_seq[w] = apply->sent[w] = checkpoint->seq;
+                apply->resume_part[w] = checkpoint->part;
+        }
+        for (guint32 w = 0; w < n; w++) {
+                ApplyWorkerConfig worker = {
+                        .number = w,
+                        .downstream = config->downstream,
+                        .ledger = config->ledger,
+                        .leg = config->leg,
+                        .epoch = config->epoch,
+                        .checkpoint = &config->checkpoints[w],
+                        .on_progress = on_worker_progress,
+                        .on_failure = on_worker_failure,
+                        .userdata = apply,
+                };
+                apply->workers[w] = apply_worker_new(&worker, error);
+                if (!apply->workers[w])
+                        return NULL;
+        }
+        return g_steal_pointer(&apply);
+}
+
+void apply_free(Apply *apply) {
+        if (!apply)
+                return;
+        apply_stop(apply);
+        for (guint32 w = 0; w < apply->config.workers; w++) {
+                apply_worker_free(apply->workers[w]);
+                packet_free(apply->pending[w]);
+        }
+        map_cache_clear(&apply->maps);
+        row_image_clear(&apply->before);
+        row_image_clear(&apply->after);
+        g_string_free(apply->key, TRUE);
+        g_string_chunk_free(apply->files);
+        g_free(apply->workers);
+        g_free(apply->pending);
+        g_free(apply->sent);
+        g_free(apply->resume_seq);
+        g_free(apply->resume_part);
+        g_free(apply->part);
+        pthread_cond_destroy(&apply->progress);
+        pthread_mutex_destroy(&apply->lock);
+        g_free(apply);
+}
+
+/* --- the dispatcher --- */
+
+/* Hands a worker what was gathered for it; with nothing gathered, the news that it has everything up to here. */
+static bool flush_worker(Apply *apply, guint32 w) {
+        if (!apply->pending[w] && apply->sent[w] >= apply->seq)
+                return true;
+        Packet *packet = apply->pending[w] ? g_steal_pointer(&apply->pending[w]) : packet_new();
+        packet->done_seq = MAX(apply->seq, apply->resume_seq[w]);
+        packet->part = apply->seq < apply->resume_seq[w] ? apply->resume_part[w] : apply->part[w];
+        packet->done_file = apply->file;
+        packet->done_offset = apply->offset;
+        apply->sent[w] = packet->done_seq;
+        if (packet->changes->len == 0 && apply->seq <= apply->resume_seq[w]) { /* it knows more than we do */
+                packet_free(packet);
+                return true;
+        }
+        return apply_worker_push(apply->workers[w], packet);
+}
+
+static bool flush_all(Apply *apply) {
+        for (guint32 w = 0; w < apply->config.workers; w++)
+                if (!flush_worker(apply, w))
+                        return false;
+        apply->flushed_at = clock_monotonic();
+        return true;
+}
+
+static bool add_change(Apply *apply, LinkTable *table, RowOperation operation, guint64 hash, const RowImage *image) {
+        guint32 w = (guint32) ((table->ordered ? key_hash((const char *) &table->id, sizeof table->id) : hash) %
+                               apply->config.workers);
+        guint64 seq = apply->seq + 1;
+        apply->part[w]++;
+        if (seq <= apply->resume_seq[w] || (seq == apply->resume_seq[w] + 1 && apply->part[w] <= apply->resume_part[w]))
+                return true; /* committed before we began */
+
+        if (!apply->pending[w])
+                apply->pending[w] = packet_new();
+        packet_add(apply->pending[w], table, operation, apply->key->str, apply->key->len, hash, image);
+        return packet_weight(apply->pending[w]) < FLUSH_WEIGHT || flush_worker(apply, w);
+}
+
+/* One image: decides by the key's chunk whether it is still to be applied. false: told to stop. */
+static bool dispatch_image(Apply *apply, LinkTable *table, RowOperation operation, const RowImage *image) {
+        g_string_truncate(apply->key, 0);
+        key_append_from_image(apply->key, table->schema, image);
+
+        while (!g_atomic_int_get(&table->live)) {
+                ChunkVerdict verdict = chunk_map_judge(table->chunks, apply->key->str, apply->seq + 1);
+                if (verdict == CHUNK_VERDICT_APPLY)
+                        break;
+                if (verdict == CHUNK_VERDICT_DROP)
+                        return true;
+                if (g_atomic_int_get(&apply->stop) || !flush_all(apply))
+                        return false;
+                chunk_map_wait(table->chunks, 20 * USEC_PER_MSEC);
+        }
+        return add_change(apply, table, operation, key_hash(apply->key->str, apply->key->len), image);
+}
+
+static bool same_key(const TableSchema *schema, const RowImage *a, const RowImage *b) {
+        for (guint i = 0; i < schema->key->len; i++) {
+                unsigned column = g_array_index(schema->key, unsigned, i);
+                if (strcmp(row_image_literal(a, column), row_image_literal(b, column)) != 0)
+                        return false;
+        }
+        return true;
+}
+
+static bool dispatch_row(Apply *apply, const BinlogRows *rows, LinkTable *table) {
+        switch (rows->operation) {
+        case ROW_OPERATION_INSERT:
+                return dispatch_image(apply, table, ROW_OPERATION_INSERT, &apply->after);
+        case ROW_OPERATION_DELETE:
+                return dispatch_image(apply, table, ROW_OPERATION_DELETE, &apply->before);
+        case ROW_OPERATION_UPDATE:
+                if (same_key(table->schema, &apply->before, &apply->after))
+                        return dispatch_image(apply, table, ROW_OPERATION_UPDATE, &apply->after);
+                return dispatch_image(apply, table, ROW_OPERATION_DELETE, &apply->before) &&
+                       dispatch_image(apply, table, ROW_OPERATION_INSERT, &apply->after);
+        case _ROW_OPERATION_MAX:
+        case _ROW_OPERATION_INVALID:
+                break;
+        }
+        return true;
+}
+
+static bool dispatch_rows(Apply *apply, const BinlogEvent *event, bool *ret_stop, GError **error) {
+        const MapEntry *entry;
+        BinlogRows rows;
+        if (!map_cache_find(&apply->maps, event, &entry, error) ||
+            !binlog_rows_begin(&rows, event, entry->map, entry->table->schema, error))
+                return false;
+        bool more = true, good = true;
+        while (good && more && !*ret_stop) {
+                good = binlog_rows_next(&rows, &apply->before, &apply->after, &more, error);
+                if (good && more) {
+                        good = change_images_complete(&rows, &apply->before, &apply->after, entry->table->schema, error);
+                        *ret_stop = good && !dispatch_row(apply, &rows, entry->table);
+                }
+        }
+        binlog_rows_end(&rows);
+        return good;
+}
+
+/* A table is live when all of it is copied and no event that is still to come can be in the copy. */
+static void check_live(Apply *apply, gint64 now) {
+        apply->live_checked_at = now;
+        bool all = true;
+        for (guint i = 0; i < apply->config.tables->list->len; i++) {
+                LinkTable *table = g_ptr_array_index(apply->config.tables->list, i);
+                guint64 max_h;
+                if (g_atomic_int_get(&table->live))
+                        continue;
+                if (chunk_map_complete(table->chunks, &max_h) && apply->seq >= max_h)
+                        g_atomic_int_set(&table->live, 1);
+                else
+                        all = false;
+        }
+        apply->all_live = all;
+}
+
+static bool dispatch_commit(Apply *apply, const RelayRecord *record, GError **error) {
+        RelayCommit commit;
+        if (record->size < sizeof commit) {
+                g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "the relay log is damaged");
+                return false;
+        }
+        memcpy(&commit, record->data, sizeof commit);
+        g_autofree char *file = g_strndup((const char *) record->data + sizeof commit, record->size - sizeof commit);
+
+        bool changes = false;
+        for (guint32 w = 0; w < apply->config.workers; w++) {
+                changes |= apply->part[w] > 0;
+                apply->part[w] = 0;
+        }
+        apply->seq++;
+        apply->file = g_string_chunk_insert_const(apply->files, file);
+        apply->offset = commit.offset;
+        if (changes) {
+                pthread_mutex_lock(&apply->lock);
+                apply->transactions++;
+                pthread_mutex_unlock(&apply->lock);
+        }
+        return true;
+}
+
+static bool dispatch(Apply *apply, const RelayRecord *record, bool *ret_stop, GError **error) {
+        const MapEntry *entry;
+        BinlogEvent event = {
+                .type = record->type,
+                .flags = record->flags,
+                .timestamp = record->timestamp,
+                .body = record->data,
+                .body_size = record->size,
+        };
+        if (record->kind == RELAY_COMMIT)
+                return dispatch_commit(apply, record, error);
+        if (record->type == BINLOG_EVENT_TABLE_MAP)
+                return map_cache_add(&apply->maps, &event, &entry, error);
+        return dispatch_rows(apply, &event, ret_stop, error);
+}
+
+static void dispatcher(gpointer data) {
+        Apply *apply = data;
+        g_autoptr(GError) error = NULL;
+        bool stop = false;
+
+        while (!stop && !g_atomic_int_get(&apply->stop)) {
+                RelayRecord record;
+                bool found;
+                if (!relay_read(apply->config.relay, 0, &record, &found, &error))
+                        break;
+                if (!found) {
+                        stop = !flush_all(apply);
+                        if (!stop && !relay_read(apply->config.relay, 100 * USEC_PER_MSEC, &record, &found, &error))
+                                break;
+                }
+                if (!stop && found && !dispatch(apply, &record, &stop, &error))
+                        break;
+                if (found && record.kind != RELAY_COMMIT)
+                        continue;
+                gint64 now = clock_monotonic();
+                if (!apply->all_live && now - apply->live_checked_at >= LIVE_CHECK_USEC)
+                        check_live(apply, now);
+                if (!stop && now - apply->flushed_at >= FLUSH_USEC)
+                        stop = !flush_all(apply);
+        }
+        if (error)
+                fail(apply, error);
+}
+
+void apply_run(Apply *apply) {
+        for (guint32 w = 0; w < apply->config.workers; w++)
+                apply_worker_run(apply->workers[w]);
+        apply->dispatcher = thread_start("dispatcher", dispatcher, apply);
+}
+
+void apply_stop(Apply *apply) {
+        g_atomic_int_set(&apply->stop, 1);
+        relay_wake(apply->config.relay);
+        for (guint32 w = 0; w < apply->config.workers; w++)
+                apply_worker_stop(apply->workers[w]);
+        thread_join(g_steal_pointer(&apply->dispatcher));
+        for (guint32 w = 0; w < apply->config.workers; w++)
+                apply_worker_join(apply->workers[w]);
+        pthread_mutex_lock(&apply->lock);
+        apply->failed = true;
+        pthread_cond_broadcast(&apply->progress);
+        pthread_mutex_unlock(&apply->lock);
+}
+
+/* --- progress --- */
+
+guint64 apply_low_water(Apply *apply) {
+        guint64 low = G_MAXUINT64;
+        for (guint32 w = 0; w < apply->config.workers; w++)
+                low = MIN(low, apply_worker_done(apply->workers[w]));
+        return low;
+}
+
+bool apply_wait(Apply *apply, guint64 seq, gint64 timeout_usec, GError **error) {
+        struct timespec until = clock_deadline(MAX(timeout_usec, 0));
+        bool there, failed, timed_out = false;
+
+        pthread_mutex_lock(&apply->lock);
+        for (;;) {
+                there = apply_low_water(apply) >= seq;
+                failed = apply->failed;
+                if (there || failed || timed_out)
+                        break;
+                if (timeout_usec < 0)
+                        pthread_cond_wait(&apply->progress, &apply->lock);
+                else
+                        timed_out = pthread_cond_timedwait(&apply->progress, &apply->lock, &until) != 0;
+        }
+        pthread_mutex_unlock(&apply->lock);
+        if (there)
+                return true;
+        if (failed)
+                g_set_error(error, PS_ERROR, PS_ERROR_STOPPED, "applying has ended");
+        else
+                g_set_error(error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED,
+                            "transaction %" G_GUINT64_FORMAT " was not applied in time", seq);
+        return false;
+}
+
+void apply_counters(Apply *apply, guint64 *ret_transactions, guint64 *ret_rows) {
+        pthread_mutex_lock(&apply->lock);
+        *ret_transactions = apply->transactions;
+        pthread_mutex_unlock(&apply->lock);
+        *ret_rows = 0;
+        for (guint32 w = 0; w < apply->config.workers; w++)
+                *ret_rows += apply_worker_rows(apply->workers[w]);
+}

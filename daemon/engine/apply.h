@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* From the relay log into the downstream, exactly once, by several workers (engine.md §4).
+ *
+ * The dispatcher reads whole transactions in order and gives each row change to the worker that its key's hash names; the same key always
+ * goes to the same worker, which keeps its order. A worker makes one transaction of many changes. It begins with a compare-and-set of the
+ * worker's checkpoint row under the epoch, so that rows and checkpoint commit together or not at all, and a stale agent's commit fails.
+ * After a restart the dispatcher starts at the oldest checkpoint and passes over what each worker already has. */
+
+#include <stdbool.h>
+
+#include <glib.h>
+
+#include "engine/change.h"
+#include "engine/ledger.h"
+#include "engine/relay.h"
+#include "mysql/conn.h"
+
+typedef struct Apply Apply;
+
+typedef struct ApplyConfig {
+        const ConnParams *downstream;
+        const Ledger *ledger;
+        const LinkTables *tables;
+        Relay *relay;
+        guint32 leg;
+        guint64 epoch;
+        const Checkpoint *checkpoints; /* one per worker, by number */
+        guint32 workers;
+        guint64 seq; /* the oldest checkpoint's: the relay begins behind it */
+        /* Called on a worker's or the dispatcher's thread. */
+        void (*on_progress)(gpointer userdata); /* the low-water mark may have risen */
+        void (*on_failure)(gpointer userdata, const GError *error);
+        gpointer userdata;
+} ApplyConfig;
+
+Apply *apply_new(const ApplyConfig *config, GError **error); /* connects every worker */
+void apply_run(Apply *apply);
+void apply_stop(Apply *apply); /* ends and joins all threads; what was not committed is lost, as after a crash */
+void apply_free(Apply *apply);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Apply, apply_free)
+
+/* Every transaction up to here is committed downstream. */
+guint64 apply_low_water(Apply *apply);
+/* Until the low-water mark is at SEQ. PS_ERROR_DEADLINE_EXCEEDED, PS_ERROR_STOPPED. TIMEOUT_USEC < 0: for ever. */
+bool apply_wait(Apply *apply, guint64 seq, gint64 timeout_usec, GError **error);
+void apply_counters(Apply *apply, guint64 *ret_transactions, guint64 *ret_rows);

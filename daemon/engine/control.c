@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* See control.h. */
+
+#include "engine/control.h"
+
+#include "base/error.h"
+
+#define LOCK_WAIT 10 /* s: the server may take a moment to notice that a killed agent is gone */
+
+static bool take_lock(Engine *engine, Conn *conn, GError **error) {
+        guint64 got = 0;
+        g_autofree char *sql = g_strdup_printf("SELECT COALESCE(GET_LOCK('polarshift.%s', %d), 0)", engine->ledger->task, LOCK_WAIT);
+        if (!conn_query_uint64(conn, sql, &got, error))
+                return false;
+        if (got != 1)
+                g_set_error(error, PS_ERROR, PS_ERROR_STALE_STATE,
+                            "another agent holds the lock of this migration on %s; stop it first", conn_label(conn));
+        return got == 1;
+}
+
+static bool check_owner(Engine *engine, Conn *conn, GError **error) {
+        OwnerRow owner;
+        if (!ledger_read_owner(engine->ledger, conn, &owner, error))
+                return false;
+        if (owner.present && owner.epoch > engine->state->epoch) {
+                g_set_error(error, PS_ERROR, PS_ERROR_STALE_STATE,
+                            "%s says epoch %" G_GUINT64_FORMAT " for this migration, our state says %" G_GUINT64_FORMAT
+                            ": another agent went on with it, or the state was restored from a copy; use the newest state",
+                            conn_label(conn), owner.epoch, engine->state->epoch);
+                return false;
+        }
+        return true;
+}
+
+static bool check_identity(Engine *engine, Side side, Conn *conn, GError **error) {
+        const char *known = engine->state->identity[side], *now = conn_host_uuid(conn);
+        if (!known || !*known || !now || strcmp(known, now) == 0)
+                return true;
+        g_set_error(error, PS_ERROR, PS_ERROR_STALE_STATE,
+                    "%s is not the server that this migration started with (%s instead of %s); point the endpoint at that server",
+                    conn_label(conn), now, known);
+        return false;
+}
+
+Conn *control_acquire(Engine *engine, Side side, GError **error) {
+        Conn *conn = engine->control[side];
+        if (conn && !conn_is_dead(conn)) {
+                guint64 one;
+                if (conn_query_uint64(conn, "SELECT 1", &one, NULL))
+                        return conn;
+        }
+        control_release(engine, side);
+        if (!engine_params(engine, side, error))
+                return NULL;
+        g_autoptr(Conn) fresh = conn_open(engine->params[side], 0, error);
+        if (!fresh || !check_identity(engine, side, fresh, error) || !take_lock(engine, fresh, error) ||
+            !check_owner(engine, fresh, error)) {
+                engine_name_error(engine, side, error);
+                return NULL;
+        }
+        return engine->control[side] = g_steal_pointer(&fresh);
+}
+
+void control_release(Engine *engine, Side side) {
+        g_clear_pointer(&engine->control[side], conn_free);
+}
+
+bool control_own(Engine *engine, Side side, Side writer, guint64 epoch, const char *step, GError **error) {
+        Conn *conn = control_acquire(engine, side, error);
+        if (!conn)
+                return false;
+        if (ledger_write_owner(engine->ledger, conn, engine->config.agent_id, epoch, writer,
+                               migration_phase_to_string(engine->phase), step, error))
+                return true;
+        engine_name_error(engine, side, error);
+        return false;
+}

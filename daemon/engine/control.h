@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* The connection on which a side is fenced, opened and owned. It holds GET_LOCK on the migration, so that no second agent does the same,
+ * and has read the owner row: an epoch above ours means that our state is stale (life-cycle.md, 'Who owns what'). */
+
+#include "engine/engine-private.h"
+
+/* A live connection with the lock, or PS_ERROR_STALE_STATE, or the server's error in the contract's names. */
+Conn *control_acquire(Engine *engine, Side side, GError **error);
+/* Closes it, which releases the lock. */
+void control_release(Engine *engine, Side side);
+/* Writes the owner row on SIDE: WRITER and EPOCH are the truth that recovery reads. */
+bool control_own(Engine *engine, Side side, Side writer, guint64 epoch, const char *step, GError **error);

@@ -1,0 +1,531 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The copiers; see copy.h, and chunk.h for why a chunk is exact. Tables whose keys only the server can order are read under a brief table
+ * lock instead (engine.md §1): LOCK TABLES with autocommit=0 waits for every writer, a second session takes its snapshot, and the
+ * lock is held until the reader has read up to there, which is what makes the table's h_seq exact. */
+
+#include "engine/copy.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/thread.h"
+#include "engine/copy-rows.h"
+#include "mysql/sql.h"
+
+#define CHUNK_BYTES (8u * 1024 * 1024)
+#define CHUNK_BYTES_MAX (4 * CHUNK_BYTES)
+#define CHUNK_ROWS_MIN 16
+#define CHUNK_ROWS_MAX 100000
+#define READER_TIMEOUT (60 * USEC_PER_SEC)
+#define LOCK_READER_TIMEOUT (3 * USEC_PER_SEC)
+#define MAX_TABLE_RETRIES 60
+#define WATERMARK_BASE 100
+
+typedef struct Copier {
+        Copy *copy;
+        guint32 number;
+        guint64 part; /* what our checkpoint row holds */
+        Thread *thread;
+        Conn *up, *down;
+        RowBuffer rows;
+        GString *sql;
+} Copier;
+
+struct Copy {
+        CopyConfig config;
+        Copier *copiers;
+        gint stop, running;
+        pthread_mutex_t lock;
+        pthread_cond_t changed;
+        guint64 rows, bytes;
+};
+
+typedef enum ChunkOutcome { OUTCOME_DONE, OUTCOME_LATER, OUTCOME_FAILED } ChunkOutcome;
+
+bool copy_load(const Ledger *ledger, Conn *downstream, LinkTables *tables, guint64 *ret_rows, guint64 *ret_bytes, GError **error) {
+        g_autofree char *sql = g_strdup_printf("SELECT db, tbl, lo, hi, h_seq, n_rows, n_bytes FROM %s", ledger->chunk);
+        g_autoptr(ConnRows) rows = conn_stream(downstream, sql, -1, error);
+        if (!rows)
+                return false;
+        *ret_rows = *ret_bytes = 0;
+        for (;;) {
+                char **row;
+                const unsigned long *lengths;
+                if (!conn_rows_next(rows, &row, &lengths, error))
+                        return false;
+                if (!row)
+                        return true;
+                LinkTable *table = link_tables_find(tables, row[0], row[1]);
+                Key lo = {.data = row[2], .size = lengths[2]}, hi = {.data = row[3], .size = lengths[3]};
+                if (!table || !table->chunks || (lo.data && !key_valid(table->schema, lo.data, lo.size)) ||
+                    (hi.data && !key_valid(table->schema, hi.data, hi.size))) {
+                        g_set_error(error, PS_ERROR, PS_ERROR_STALE_STATE,
+                                    "%s holds a chunk of a table that is not carried any more, or whose key changed; Cancel "
+                                    "and start again", ledger->chunk);
+                        return false;
+                }
+                chunk_map_load(table->chunks, &lo, &hi, g_ascii_strtoull(row[4], NULL, 10));
+                *ret_rows += g_ascii_strtoull(row[5], NULL, 10);
+                *ret_bytes += g_ascii_strtoull(row[6], NULL, 10);
+        }
+}
+
+/* --- reading --- */
+
+/* The key of the row N places behind LO, or none when fewer are left before LIMIT. */
+static bool probe(Copier *copier, const LinkTable *table, const Key *lo, const Key *limit, guint64 n, Key *ret_hi, GError **error) {
+        const TableSchema *schema = table->schema;
+        GString *sql = copier->sql;
+        g_string_assign(sql, "SELECT ");
+        copy_append_key_select(sql, schema);
+        copy_append_range(sql, schema, lo, limit);
+        g_string_append(sql, " ORDER BY ");
+        sql_append_key_list(sql, schema);
+        g_string_append_printf(sql, " LIMIT %" G_GUINT64_FORMAT ",1", n - 1);
+
+        g_autoptr(ConnRows) rows = conn_query(copier->up, sql->str, error);
+        char **row;
+        const unsigned long *lengths;
+        *ret_hi = (Key){0};
+        if (!rows || !conn_rows_next(rows, &row, &lengths, error))
+                return false;
+        return !row || copy_key_from_row(schema, row, lengths, ret_hi, error);
+}
+
+/* Everything logged before this commits is visible to what is read after it (engine.md §0, finding 2). */
+static bool commit_watermark(Copier *copier, GError **error) {
+        return conn_execf(copier->up, error, "UPDATE %s SET value=value+1 WHERE id=%u", copier->copy->config.ledger->watermark,
+                          WATERMARK_BASE + copier->number);
+}
+
+/* The rows of CHUNK. Rows much larger than the estimate end it early: it is shortened to what was read. */
+static bool read_range(Copier *copier, const LinkTable *table, Chunk *chunk, GError **error) {
+        GString *sql = copier->sql;
+        bool more = false;
+        g_string_assign(sql, "SELECT ");
+        sql_append_select_list(sql, table->schema);
+        copy_append_range(sql, table->schema, &chunk->lo, &chunk->hi);
+        g_string_append(sql, " ORDER BY ");
+        sql_append_key_list(sql, table->schema);
+        ConnRows *rows = conn_stream(copier->up, sql->str, (gssize) sql->len, error);
+        if (!rows)
+                return false;
+        bool good = row_buffer_read(&copier->rows, table->schema, rows, CHUNK_BYTES_MAX, &more, error);
+        if (more)
+                conn_abort(copier->up); /* rather than reading the rest only to throw it away */
+        conn_rows_free(rows);
+        if (!good || !more)
+                return good;
+
+        const BufferedRow *last = &g_array_index(copier->rows.rows, BufferedRow, copier->rows.rows->len - 1);
+        Key hi = {.data = copier->rows.text->str + last->key, .size = last->key_size};
+        chunk_map_shrink(table->chunks, chunk, &hi);
+        Conn *fresh = conn_open(copier->copy->config.upstream, 0, error);
+        if (!fresh)
+                return false;
+        pthread_mutex_lock(&copier->copy->lock); /* copy_stop() aborts whatever is there */
+        Conn *old = copier->up;
+        copier->up = fresh;
+        pthread_mutex_unlock(&copier->copy->lock);
+        conn_free(old);
+        return true;
+}
+
+/* --- writing --- */
+
+static void append_marker(Copier *copier) {
+        const CopyConfig *config = &copier->copy->config;
+        g_string_append_printf(copier->sql,
+                               "BEGIN;UPDATE %s SET part=%" G_GUINT64_FORMAT " WHERE leg=%u AND w=%u AND part=%" G_GUINT64_FORMAT
+                               " AND epoch=%" G_GUINT64_FORMAT ";",
+                               config->ledger->checkpoint, copier->part + 1, config->leg, LEDGER_COPIER_BASE + copier->number,
+                               copier->part, config->epoch);
+}
+
+static void append_chunk_row(Copier *copier, const LinkTable *table, const Key *lo, const Key *hi, guint64 h_seq, guint64 n_rows,
+                             guint64 n_bytes) {
+        GString *sql = copier->sql;
+        g_string_append_printf(sql, "INSERT INTO %s (db,tbl,lo,hi,h_seq,n_rows,n_bytes) VALUES (",
+                               copier->copy->config.ledger->chunk);
+        sql_append_string(sql, table->schema->database, strlen(table->schema->database));
+        g_string_append_c(sql, ',');
+        sql_append_string(sql, table->schema->name, strlen(table->schema->name));
+        const Key *bounds[] = {lo, hi};
+        for (guint i = 0; i < 2; i++) {
+                g_string_append_c(sql, ',');
+                if (bounds[i]->data)
+                        sql_append_string(sql, bounds[i]->data, bounds[i]->size);
+                else
+                        g_string_append(sql, "NULL");
+        }
+        g_string_append_printf(sql, ",%" G_GUINT64_FORMAT ",%" G_GUINT64_FORMAT ",%" G_GUINT64_FORMAT ");", h_seq, n_rows, n_bytes);
+}
+
+static bool stale(Copier *copier, GError **error) {
+        g_set_error(error, PS_ERROR, PS_ERROR_STALE_STATE,
+                    "the checkpoint of copier %u on %s is not what this agent left there: another agent works on this "
+                    "migration, or its state was restored from a copy", copier->number, conn_label(copier->down));
+        return false;
+}
+
+/* The rows of the buffer in as many INSERTs as needed; each must add all of its rows, without a warning. */
+static bool insert_rows(Copier *copier, const LinkTable *table, GError **error) {
+        gsize limit = MIN((gsize) 1024 * 1024, conn_max_packet(copier->down) / 2);
+        guint next = 0;
+        while (next < copier->rows.rows->len) {
+                ConnResult result;
+                g_string_truncate(copier->sql, 0);
+                guint count = row_buffer_append_insert(&copier->rows, table->schema, next, limit, copier->sql);
+                if (!conn_exec(copier->down, copier->sql->str, (gssize) copier->sql->len, &result, error))
+                        return false;
+                if (result.affected != count || result.warnings > 0) {
+                        g_set_error(error, PS_ERROR, PS_ERROR_DATA_MISMATCH,
+                                    "%s did not store every row of `%s`.`%s` exactly: it added %" G_GUINT64_FORMAT
+                                    " of %u rows with %u warnings", conn_label(copier->down), table->schema->database,
+                                    table->schema->name, result.affected, count, result.warnings);
+                        return false;
+                }
+                next += count;
+        }
+        return true;
+}
+
+/* One transaction downstream; with CHUNK_ROW the copier's SQL has the chunk's row already. */
+static bool write_transaction(Copier *copier, const LinkTable *table, const Key *lo, const Key *hi, const guint64 *h_seq,
+                              GError **error) {
+        ConnResult results[3];
+        gsize done;
+        g_string_truncate(copier->sql, 0);
+        append_marker(copier);
+        if (h_seq)
+                append_chunk_row(copier, table, lo, hi, *h_seq, copier->rows.total_rows, copier->rows.total_bytes);
+        bool good = conn_exec_multi(copier->down, copier->sql->str, (gssize) copier->sql->len, results, h_seq ? 3 : 2, &done, error) &&
+                    (results[1].affected == 1 || stale(copier, error)) && insert_rows(copier, table, error) &&
+                    conn_exec(copier->down, "COMMIT", -1, NULL, error);
+        if (good)
+                copier->part++;
+        else if (!conn_is_dead(copier->down))
+                (void) conn_exec(copier->down, "ROLLBACK", -1, NULL, NULL);
+        return good;
+}
+
+/* --- one chunk --- */
+
+/* The table has to rest: rows that it meets below belong to values that are still on their way there (engine.md §1, event rule). */
+static ChunkOutcome give_up(Copier *copier, LinkTable *table, GError **error) {
+        if (conn_is_dead(copier->down) || !(mysql_error_is_duplicate(*error) || mysql_error_is_retryable(*error)))
+                return OUTCOME_FAILED;
+        pthread_mutex_lock(&copier->copy->lock);
+        bool again = table->retries++ < MAX_TABLE_RETRIES;
+        table->retry_at = clock_monotonic() + USEC_PER_SEC;
+        pthread_mutex_unlock(&copier->copy->lock);
+        if (!again) {
+                g_clear_error(error);
+                g_set_error(error, PS_ERROR, PS_ERROR_DATA_MISMATCH,
+                            "rows of `%s`.`%s` cannot be added on %s: it holds rows with the same unique values that do not "
+                            "come from this migration", table->schema->database, table->schema->name, conn_label(copier->down));
+                return OUTCOME_FAILED;
+        }
+        g_clear_error(error);
+        return OUTCOME_LATER;
+}
+
+static void adapt(LinkTable *table, guint64 rows, gsize bytes) {
+        if (rows == 0)
+                return;
+        guint64 fit = (guint64) (CHUNK_BYTES / (MAX((double) bytes / (double) rows, 1)));
+        table->chunk_rows = CLAMP(fit, CHUNK_ROWS_MIN, CHUNK_ROWS_MAX);
+}
+
+static ChunkOutcome copy_interval(Copier *copier, LinkTable *table, Chunk *chunk, GError **error) {
+        ChunkMap *map = table->chunks;
+        g_autofree char *file = NULL;
+        guint64 offset, h_seq;
+
+        row_buffer_reset(&copier->rows);
+        if (!commit_watermark(copier, error) || !read_range(copier, table, chunk, error) ||
+            !conn_binlog_position(copier->up, &file, &offset, error) ||
+            !stream_wait(copier->copy->config.stream, file, offset, READER_TIMEOUT, &h_seq, error)) {
+                chunk_map_cancel(map, chunk);
+                return OUTCOME_FAILED;
+        }
+        g_autoptr(GPtrArray) side = chunk_map_close_side(map, chunk, h_seq);
+        if (!side) { /* more was written to it than it holds */
+                table->chunk_rows = MAX(table->chunk_rows / 4, CHUNK_ROWS_MIN);
+                chunk_map_cancel(map, chunk);
+                return OUTCOME_LATER;
+        }
+        row_buffer_overlay(&copier->rows, table->schema, &chunk->hi, side);
+        if (!write_transaction(copier, table, &chunk->lo, &chunk->hi, &h_seq, error)) {
+                chunk_map_cancel(map, chunk);
+                return give_up(copier, table, error);
+        }
+        chunk_map_finish(map, chunk, h_seq);
+        return OUTCOME_DONE;
+}
+
+static ChunkOutcome copy_chunk(Copier *copier, LinkTable *table, Key *lo, Key *limit, GError **error) {
+        Key hi = {0};
+        if (table->chunk_rows == 0)
+                adapt(table, 1, MAX(table->schema->avg_row_bytes, 16));
+        if (!probe(copier, table, lo, limit, table->chunk_rows, &hi, error)) {
+                chunk_map_release(table->chunks);
+                return OUTCOME_FAILED;
+        }
+        Chunk *chunk = chunk_map_register(table->chunks, lo, hi.data ? &hi : limit, stream_started(copier->copy->config.stream));
+        key_clear(&hi);
+        ChunkOutcome outcome = copy_interval(copier, table, chunk, error);
+        if (outcome == OUTCOME_DONE)
+                adapt(table, copier->rows.rows->len, copier->rows.text->len);
+        return outcome;
+}
+
+/* --- a table under a brief lock --- */
+
+static bool snapshot(Copier *copier, const LinkTable *table, Conn *locker, guint64 *ret_h, GError **error) {
+        g_autofree char *name = sql_table(table->schema->database, table->schema->name), *file = NULL;
+        guint64 offset;
+        bool good = conn_exec(locker, "SET SESSION lock_wait_timeout=5, innodb_lock_wait_timeout=5, autocommit=0", -1, NULL, error) &&
+                    conn_execf(locker, error, "LOCK TABLES %s READ", name) &&
+                    conn_exec(copier->up, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", -1, NULL, error) &&
+                    conn_exec(copier->up, "START TRANSACTION WITH CONSISTENT SNAPSHOT", -1, NULL, error) &&
+                    conn_binlog_position(locker, &file, &offset, error) &&
+                    stream_wait(copier->copy->config.stream, file, offset, LOCK_READER_TIMEOUT, ret_h, error);
+        if (!conn_is_dead(locker)) {
+                g_autoptr(GError) ignored = NULL;
+                (void) conn_exec(locker, "COMMIT", -1, NULL, &ignored);
+                (void) conn_exec(locker, "UNLOCK TABLES", -1, NULL, NULL);
+        }
+        return good;
+}
+
+static bool copy_snapshot(Copier *copier, LinkTable *table, Chunk *chunk, GError **error) {
+        Copy *copy = copier->copy;
+        g_autofree char *name = sql_table(table->schema->database, table->schema->name);
+        guint64 h_seq;
+        g_autoptr(Conn) locker = conn_open(copy->config.upstream, 0, error);
+        if (!locker || !snapshot(copier, table, locker, &h_seq, error))
+                return false;
+        conn_free(g_steal_pointer(&locker));
+
+        /* What an interrupted copy left behind. */
+        if (!conn_execf(copier->down, error, "TRUNCATE TABLE %s", name))
+                return false;
+
+        g_string_assign(copier->sql, "SELECT ");
+        sql_append_select_list(copier->sql, table->schema);
+        g_string_append(copier->sql, " FROM ");
+        sql_append_table(copier->sql, table->schema->database, table->schema->name);
+        g_autoptr(ConnRows) rows = conn_stream(copier->up, copier->sql->str, (gssize) copier->sql->len, error);
+        if (!rows)
+                return false;
+        bool more = true;
+        while (more) {
+                if (g_atomic_int_get(&copy->stop)) {
+                        conn_abort(copier->up);
+                        g_set_error(error, PS_ERROR, PS_ERROR_STOPPED, "copying was stopped");
+                        return false;
+                }
+                row_buffer_next(&copier->rows);
+                if (!row_buffer_read(&copier->rows, table->schema, rows, CHUNK_BYTES, &more, error) ||
+                    !write_transaction(copier, table, &chunk->lo, &chunk->hi, more ? NULL : &h_seq, error))
+                        return false;
+                pthread_mutex_lock(&copy->lock);
+                copy->rows += copier->rows.rows->len;
+                copy->bytes += copier->rows.text->len;
+                pthread_mutex_unlock(&copy->lock);
+        }
+        g_clear_pointer(&rows, conn_rows_free);
+        if (!conn_exec(copier->up, "COMMIT", -1, NULL, error))
+                return false;
+        chunk_map_finish(table->chunks, chunk, h_seq);
+        return true;
+}
+
+static ChunkOutcome copy_table(Copier *copier, LinkTable *table, GError **error) {
+        static const Key infinite = {NULL, 0};
+        Chunk *chunk = chunk_map_register(table->chunks, &infinite, &infinite, stream_started(copier->copy->config.stream));
+        row_buffer_reset(&copier->rows);
+        if (copy_snapshot(copier, table, chunk, error)) {
+                row_buffer_reset(&copier->rows); /* counted already */
+                return OUTCOME_DONE;
+        }
+        chunk_map_cancel(table->chunks, chunk);
+        bool later = g_error_matches(*error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED) || mysql_error_is_retryable(*error);
+        if (!later || conn_is_dead(copier->up))
+                return OUTCOME_FAILED;
+        (void) conn_exec(copier->up, "ROLLBACK", -1, NULL, NULL);
+        if (g_error_matches(*error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED))
+                g_clear_error(error);
+        else
+                return give_up(copier, table, error);
+        pthread_mutex_lock(&copier->copy->lock);
+        table->retry_at = clock_monotonic() + USEC_PER_SEC;
+        pthread_mutex_unlock(&copier->copy->lock);
+        return OUTCOME_LATER;
+}
+
+/* --- the copiers --- */
+
+static void report_table(Copy *copy, LinkTable *table) {
+        guint64 max_h;
+        if (chunk_map_complete(table->chunks, &max_h) && g_atomic_int_compare_and_exchange(&table->reported, 0, 1))
+                copy->config.on_table(copy->config.userdata, table);
+}
+
+/* A hole to copy, if any; *ret_complete: there is nothing left in any table. */
+static LinkTable *take_work(Copy *copy, Key *ret_lo, Key *ret_hi, bool *ret_complete) {
+        gint64 now = clock_monotonic();
+        *ret_complete = true;
+        for (guint i = 0; i < copy->config.tables->list->len; i++) {
+                LinkTable *table = g_ptr_array_index(copy->config.tables->list, i);
+                bool complete;
+                pthread_mutex_lock(&copy->lock);
+                bool resting = table->retry_at > now;
+                pthread_mutex_unlock(&copy->lock);
+                if (resting) {
+                        *ret_complete = false;
+                        continue;
+                }
+                if (chunk_map_claim_hole(table->chunks, ret_lo, ret_hi, &complete)) {
+                        *ret_complete = false;
+                        return table;
+                }
+                *ret_complete &= complete;
+        }
+        return NULL;
+}
+
+static void wait_for_work(Copy *copy) {
+        struct timespec until = clock_deadline(100 * USEC_PER_MSEC);
+        pthread_mutex_lock(&copy->lock);
+        if (!g_atomic_int_get(&copy->stop))
+                (void) pthread_cond_timedwait(&copy->changed, &copy->lock, &until);
+        pthread_mutex_unlock(&copy->lock);
+}
+
+static void account(Copier *copier, const LinkTable *table, ChunkOutcome outcome) {
+        Copy *copy = copier->copy;
+        pthread_mutex_lock(&copy->lock);
+        if (outcome == OUTCOME_DONE) {
+                copy->rows += copier->rows.rows->len;
+                copy->bytes += copier->rows.text->len;
+        }
+        pthread_cond_broadcast(&copy->changed);
+        pthread_mutex_unlock(&copy->lock);
+}
+
+static void copier_run(gpointer data) {
+        Copier *copier = data;
+        Copy *copy = copier->copy;
+        g_autoptr(GError) error = NULL;
+        bool complete = false;
+
+        while (!g_atomic_int_get(&copy->stop)) {
+                Key lo = {0}, hi = {0};
+                LinkTable *table = take_work(copy, &lo, &hi, &complete);
+                if (!table && complete)
+                        break;
+                if (!table) {
+                        wait_for_work(copy);
+                        continue;
+                }
+                ChunkOutcome outcome = table->schema->key_order == KEY_ORDER_AGENT ? copy_chunk(copier, table, &lo, &hi, &error)
+                                                                                   : copy_table(copier, table, &error);
+                key_clear(&lo);
+                key_clear(&hi);
+                account(copier, table, outcome);
+                if (outcome == OUTCOME_DONE)
+                        report_table(copy, table);
+                if (outcome == OUTCOME_FAILED ||
+                    !throttle_wait(copy->config.throttle, copier->up, copier->rows.text->len, &copy->stop, &error))
+                        break;
+        }
+        bool last = g_atomic_int_dec_and_test(&copy->running);
+        if (g_atomic_int_get(&copy->stop))
+                return;
+        if (error)
+                copy->config.on_failure(copy->config.userdata, error);
+        else if (last && complete)
+                copy->config.on_done(copy->config.userdata);
+}
+
+static bool prepare(Copy *copy, GError **error) {
+        for (guint32 i = 0; i < copy->config.copiers; i++) {
+                Copier *copier = &copy->copiers[i];
+                copier->copy = copy;
+                copier->number = i;
+                copier->part = copy->config.checkpoints[i].part;
+                copier->sql = g_string_new(NULL);
+                row_buffer_init(&copier->rows);
+        }
+        for (guint32 i = 0; i < copy->config.copiers; i++) {
+                Copier *copier = &copy->copiers[i];
+                copier->up = conn_open(copy->config.upstream, 0, error);
+                copier->down = copier->up ? conn_open(copy->config.downstream, CONN_MULTI_STATEMENTS, error) : NULL;
+                if (!copier->down ||
+                    !conn_execf(copier->up, error, "INSERT IGNORE INTO %s (id, value) VALUES (%u, 0)",
+                                copy->config.ledger->watermark, WATERMARK_BASE + i))
+                        return false;
+        }
+        return true;
+}
+
+Copy *copy_new(const CopyConfig *config, GError **error) {
+        g_autoptr(Copy) copy = g_new0(Copy, 1);
+        copy->config = *config;
+        copy->copiers = g_new0(Copier, config->copiers);
+        pthread_mutex_init(&copy->lock, /* attr= */ NULL);
+        clock_cond_init(&copy->changed);
+        if (!prepare(copy, error))
+                return NULL;
+        return g_steal_pointer(&copy);
+}
+
+void copy_run(Copy *copy) {
+        copy->running = (gint) copy->config.copiers;
+        for (guint32 i = 0; i < copy->config.copiers; i++) {
+                g_autofree char *name = g_strdup_printf("copy-%u", i);
+                copy->copiers[i].thread = thread_start(name, copier_run, &copy->copiers[i]);
+        }
+}
+
+void copy_stop(Copy *copy) {
+        g_atomic_int_set(&copy->stop, 1);
+        throttle_wake(copy->config.throttle);
+        pthread_mutex_lock(&copy->lock);
+        pthread_cond_broadcast(&copy->changed);
+        pthread_mutex_unlock(&copy->lock);
+        pthread_mutex_lock(&copy->lock);
+        for (guint32 i = 0; i < copy->config.copiers; i++) {
+                if (copy->copiers[i].up)
+                        conn_abort(copy->copiers[i].up);
+                if (copy->copiers[i].down)
+                        conn_abort(copy->copiers[i].down);
+        }
+        pthread_mutex_unlock(&copy->lock);
+        for (guint32 i = 0; i < copy->config.copiers; i++)
+                thread_join(g_steal_pointer(&copy->copiers[i].thread));
+}
+
+void copy_free(Copy *copy) {
+        if (!copy)
+                return;
+        copy_stop(copy);
+        for (guint32 i = 0; i < copy->config.copiers; i++) {
+                conn_free(copy->copiers[i].up);
+                conn_free(copy->copiers[i].down);
+                row_buffer_clear(&copy->copiers[i].rows);
+                g_string_free(copy->copiers[i].sql, TRUE);
+        }
+        g_free(copy->copiers);
+        pthread_cond_destroy(&copy->changed);
+        pthread_mutex_destroy(&copy->lock);
+        g_free(copy);
+}
+
+void copy_counters(Copy *copy, guint64 *ret_rows, guint64 *ret_bytes) {
+        pthread_mutex_lock(&copy->lock);
+        *ret_rows = copy->rows;
+        *ret_bytes = copy->bytes;
+        pthread_mutex_unlock(&copy->lock);
+}

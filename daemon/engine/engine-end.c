@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Complete, Cancel and expiry: the link ends for good (life-cycle.md, 'Complete, Cancel, expiry, removal'). All can be called again and
+ * survive a crash in the middle: every step finds out for itself what is left to do. */
+
+#include "engine/engine-private.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "engine/control.h"
+#include "engine/fence.h"
+
+#define DRAIN_USEC (10 * USEC_PER_SEC)
+
+typedef struct Ending {
+        Engine *engine;
+        const EngineOperation *operation;
+        bool keep_reader_closed; /* a switched migration: A stays read-only, so that there are never two writable sides */
+        bool without_unreachable; /* flag 2 */
+        GString *left;           /* what is left to do by hand */
+} Ending;
+
+static bool unreachable(const GError *error) {
+        return g_error_matches(error, PS_ERROR, PS_ERROR_SOURCE_UNREACHABLE) || g_error_matches(error, PS_ERROR, PS_ERROR_DESTINATION_UNREACHABLE);
+}
+
+/* Everything that the writer's side has logged at the call is on the other one. */
+static bool drain(Ending *ending, GError **error) {
+        Engine *engine = ending->engine;
+        g_autofree char *file = NULL;
+        guint64 offset;
+        engine_set_step(engine, "drain");
+        Conn *up = control_acquire(engine, engine->state->writer, error);
+        if (!up)
+                return false;
+        if (!conn_binlog_position(up, &file, &offset, error)) {
+                engine_name_error(engine, engine->state->writer, error);
+                return false;
+        }
+        if (engine->link && link_wait_applied(engine->link, file, offset, DRAIN_USEC, error))
+                return true;
+        if (!engine->link)
+                g_set_error(error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED, "replication is not running, so the %s cannot be brought up to date; Resume first",
+                            side_to_string(engine_reader(engine)));
+        return false;
+}
+
+/* Stops every applier for good, those of a stale agent too. */
+static bool stop_applying(Ending *ending, GError **error) {
+        Engine *engine = ending->engine;
+        engine_set_step(engine, "stop");
+        engine_verify_cancel(engine);
+        engine_stop_link(engine);
+        engine_stop_watch(engine);
+        g_clear_pointer(&engine->monitor, monitor_free);
+        engine->state->epoch++;
+        return engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, error);
+}
+
+/* Tables of which the copy was not finished are named. */
+static bool name_incomplete(Ending *ending, Conn *down, GError **error) {
+        Engine *engine = ending->engine;
+        if (engine->state->copied || engine->state->leg == 0)
+                return true;
+        guint64 there = 0;
+        g_autofree char *ask = g_strdup_printf("SELECT COUNT(*) FROM information_schema.tables WHERE table_schema='" LEDGER_DATABASE
+                                               "' AND table_name='chunk_%s'", engine->ledger->task);
+        if (!conn_query_uint64(down, ask, &there, error))
+                return false;
+        if (there)
+                g_string_append(ending->left, "the copy was not finished: the destination's tables hold only a part of the rows; ");
+        return true;
+}
+
+static bool close_side(Ending *ending, Side side, GError **error) {
+        Engine *engine = ending->engine;
+        bool writer = side == engine->state->writer;
+        bool open = writer || !ending->keep_reader_closed;
+        Conn *conn = control_acquire(engine, side, error);
+        if (!conn)
+                return false;
+        bool good = (side != SIDE_DESTINATION || name_incomplete(ending, conn, error)) && ledger_drop(engine->ledger, conn, error) &&
+                    (writer || (open ? fence_open(conn, /* events_on= */ false, error) : conn_exec(conn, "SET GLOBAL read_only=1", -1, NULL, error)));
+        if (!good)
+                engine_name_error(engine, side, error);
+        return good;
+}
+
+static bool close_sides(Ending *ending, GError **error) {
+        Engine *engine = ending->engine;
+        engine_set_step(engine, "clean-up");
+        for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++) {
+                g_autoptr(GError) local = NULL;
+                if (close_side(ending, side, &local))
+                        continue;
+                if (!ending->without_unreachable || !unreachable(local)) {
+                        g_propagate_error(error, g_steal_pointer(&local));
+                        return false;
+                }
+                g_string_append_printf(ending->left, "on the %s: DROP TABLE `polarshift`.`ckpt_%s`, `polarshift`.`chunk_%s`, `polarshift`.`wm_%s`, "
+                                       "`polarshift`.`canary_%s`; DELETE FROM `polarshift`.`owner` WHERE uuid='%s'; ", side_to_string(side),
+                                       engine->ledger->task, engine->ledger->task, engine->ledger->task, engine->ledger->task, engine->state->uuid);
+        }
+        return true;
+}
+
+static bool hooks(Ending *ending, const char *point, GError **error) {
+        Engine *engine = ending->engine;
+        g_autofree char *json = g_strdup_printf("{\"point\":\"%s\",\"migration\":\"%s\",\"writer\":\"%s\"}", point, engine->spec->name,
+                                                side_to_string(engine->state->writer));
+        return engine->config.run_hooks(point, json, engine->config.userdata, error);
+}
+
+static bool run(Ending *ending, bool switched, GError **error) {
+        Engine *engine = ending->engine;
+        const EngineOperation *operation = ending->operation;
+        bool begun = engine->state->leg > 0;
+        if (!begun && engine->phase == MIGRATION_PHASE_CREATED)
+                return true; /* nothing was ever touched */
+
+        g_autoptr(GError) local = NULL;
+        if (operation->kind == OPERATION_COMPLETE && !operation->resumed && !drain(ending, &local) &&
+            !(ending->without_unreachable && (unreachable(local) || !engine->link))) {
+                g_propagate_error(error, g_steal_pointer(&local));
+                return false;
+        }
+        if (!stop_applying(ending, error))
+                return false;
+        g_clear_error(&local);
+        if (!hooks(ending, switched ? (operation->kind == OPERATION_EXPIRE ? "expired" : "complete") : operation->kind == OPERATION_EXPIRE ? "expired" : "cancel", &local))
+                engine_event(engine, ENGINE_EVENT_NOTE, 4, "%s", local->message);
+        return close_sides(ending, error);
+}
+
+static const char *reason_of(const EngineOperation *operation, bool switched) {
+        if (operation->kind != OPERATION_EXPIRE)
+                return "";
+        return switched ? "expired-switched" : "expired";
+}
+
+void engine_end(Engine *engine, const EngineOperation *operation) {
+        g_autoptr(GError) error = NULL;
+        bool switched = engine->phase == MIGRATION_PHASE_SWITCHED;
+        Ending ending = {
+                .engine = engine,
+                .operation = operation,
+                .keep_reader_closed = switched,
+                .without_unreachable = operation->flags & 2,
+                .left = g_string_new(NULL),
+        };
+        MigrationPhase final = operation->kind == OPERATION_COMPLETE ? MIGRATION_PHASE_COMPLETED : MIGRATION_PHASE_CANCELED;
+
+        for (;;) {
+                g_clear_error(&error);
+                if (run(&ending, switched, &error))
+                        break;
+                /* Expiry has nobody to ask: it goes on until it works. */
+                if (operation->kind != OPERATION_EXPIRE || engine_stopping(engine))
+                        break;
+                engine_set_error(engine, error);
+                engine_wait(engine, 10 * USEC_PER_SEC);
+        }
+        if (ending.left->len > 0)
+                engine_event(engine, ENGINE_EVENT_NOTE, 4, "left to do: %s", ending.left->str);
+        g_string_free(ending.left, TRUE);
+        if (error && engine_stopping(engine))
+                return;
+        for (Side side = SIDE_SOURCE; side < _SIDE_MAX && !error; side++)
+                control_release(engine, side);
+        engine_finish(engine, operation->id, error ? OPERATION_RESULT_FAILED : OPERATION_RESULT_DONE, error,
+                      error ? _MIGRATION_PHASE_INVALID : final, error ? NULL : reason_of(operation, switched));
+}

@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a migration does between operations: keeps the link running in the direction that its phase says, the monitor and the watch beside
+ * it; moves from copying to synchronizing; says what is wrong and tries again. */
+
+#include "engine/engine-private.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "engine/control.h"
+
+#define RETRY_MIN_USEC (USEC_PER_SEC / 2)
+#define RETRY_MAX_USEC (15 * USEC_PER_SEC)
+#define CAUGHT_UP_DELAY 5.0 /* s */
+
+Direction engine_direction(const Engine *engine) {
+        return migration_phase_direction(engine->phase);
+}
+
+Side engine_reader(const Engine *engine) {
+        return side_other(engine->state->writer);
+}
+
+/* --- connection parameters --- */
+
+static bool read_pem(Engine *engine, const char *name, char **ret, GError **error) {
+        if (!name)
+                return true;
+        *ret = engine->config.read_credential(name, engine->config.userdata, error);
+        if (!*ret && error && !*error)
+                g_set_error(error, PS_ERROR, PS_ERROR_CREDENTIAL_MISSING, "there is no credential %s; store it with set-credential", name);
+        return *ret != NULL;
+}
+
+bool engine_params(Engine *engine, Side side, GError **error) {
+        if (engine->params[side])
+                return true;
+        const ServerSpec *server = &engine->spec->servers[side];
+        g_autofree char *standard = g_strdup_printf("%s.%s", engine->spec->name, side_to_string(side));
+        const char *credential = server->credential ? server->credential : standard;
+        ConnParams *params = g_new0(ConnParams, 1);
+        g_autoptr(GError) local = NULL;
+
+        params->endpoint = endpoint_copy(server->endpoint);
+        params->password = engine->config.read_credential(credential, engine->config.userdata, &local);
+        bool good = !local;
+        if (good && !params->password && server->credential) {
+                g_set_error(&local, PS_ERROR, PS_ERROR_CREDENTIAL_MISSING, "there is no credential %s; store it with set-credential", credential);
+                good = false;
+        }
+        good = good && read_pem(engine, server->ca, &params->tls.ca, &local) && read_pem(engine, server->cert, &params->tls.cert, &local) &&
+               read_pem(engine, server->key, &params->tls.key, &local);
+        if (!good) {
+                conn_params_free(params);
+                g_propagate_error(error, g_steal_pointer(&local));
+                return false;
+        }
+        engine->params[side] = params;
+        return true;
+}
+
+void engine_drop_params(Engine *engine) {
+        for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++)
+                g_clear_pointer(&engine->params[side], conn_params_free);
+}
+
+/* --- parts --- */
+
+static void on_table(gpointer userdata, const char *database, const char *table) {
+        engine_event(userdata, ENGINE_EVENT_TABLE_COPIED, 6, "`%s`.`%s` is copied", database, table);
+}
+
+static void on_note(gpointer userdata, const char *message) {
+        engine_event(userdata, ENGINE_EVENT_NOT_CARRIED, 4, "%s", message);
+}
+
+static void on_refenced(gpointer userdata, Side side) {
+        engine_event(userdata, ENGINE_EVENT_FENCED, 4, "the %s had become writable (a restart?) and is read-only again", side_to_string(side));
+}
+
+bool engine_start_monitor(Engine *engine, GError **error) {
+        if (engine->monitor)
+                return true;
+        if (!engine_params(engine, SIDE_SOURCE, error) || !engine_params(engine, SIDE_DESTINATION, error))
+                return false;
+        MonitorConfig config = {
+                .servers = {engine->params[SIDE_SOURCE], engine->params[SIDE_DESTINATION]},
+                .ledger = engine->ledger,
+                .writer = engine->state->writer,
+                .on_change = engine_poke,
+                .on_refenced = on_refenced,
+                .userdata = engine,
+        };
+        engine->monitor = monitor_start(&config);
+        return true;
+}
+
+/* Dump connections of one server must have numbers of their own; ours come from the agent's random id. */
+static guint32 dump_id(const Engine *engine, guint32 which) {
+        return (guint32) ((engine->config.agent_id + engine->config.id * 4 + which) % 2000000000u) + 1000000000u;
+}
+
+void engine_start_watch(Engine *engine) {
+        if (engine->watch || !engine_params(engine, engine_reader(engine), NULL))
+                return;
+        WatchConfig config = {
+                .server = engine->params[engine_reader(engine)],
+                .ledger = engine->ledger,
+                .spec = engine->spec,
+                .server_id = dump_id(engine, 1),
+                .from = engine->state->watched,
+                .foreign = engine->state->foreign_writes,
+                .on_change = engine_poke,
+                .userdata = engine,
+        };
+        engine->watch = watch_start(&config);
+}
+
+void engine_stop_watch(Engine *engine) {
+        if (!engine->watch)
+                return;
+        watch_get(engine->watch, &engine->state->foreign_writes, &engine->state->watched);
+        g_clear_pointer(&engine->watch, watch_free);
+}
+
+void engine_stop_link(Engine *engine) {
+        pthread_mutex_lock(&engine->lock);
+        Link *link = engine->link;
+        pthread_mutex_unlock(&engine->lock);
+        if (!link)
+                return;
+        /* The verifier may be waiting in it: stopping makes it return, and only then the link goes. */
+        link_stop(link);
+        pthread_mutex_lock(&engine->lock);
+        engine->link = NULL;
+        while (engine->link_users > 0)
+                pthread_cond_wait(&engine->answered, &engine->lock);
+        engine->status.replication = REPLICATION_STOPPED;
+        engine->status.direction = DIRECTION_NONE;
+        engine->status.delay = -1;
+        pthread_mutex_unlock(&engine->lock);
+        link_free(link);
+}
+
+void engine_stop_all(Engine *engine) {
+        engine_stop_link(engine);
+        engine_stop_watch(engine);
+        g_clear_pointer(&engine->monitor, monitor_free);
+        for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++)
+                control_release(engine, side);
+}
+
+bool engine_wait_applied(Engine *engine, const char *file, guint64 offset, gint64 timeout_usec, GError **error) {
+        gint64 end = clock_monotonic() + timeout_usec;
+        for (;;) {
+                pthread_mutex_lock(&engine->lock);
+                Link *link = engine->link;
+                bool stop = engine->stop || g_atomic_int_get(&engine->verify_stop);
+                engine->link_users += link != NULL;
+                pthread_mutex_unlock(&engine->lock);
+
+                g_autoptr(GError) local = NULL;
+                gint64 left = timeout_usec < 0 ? USEC_PER_SEC : end - clock_monotonic();
+                bool there = link && !stop && link_wait_applied(link, file, offset, MIN(left, USEC_PER_SEC), &local);
+
+                pthread_mutex_lock(&engine->lock);
+                engine->link_users -= link != NULL;
+                pthread_cond_broadcast(&engine->answered);
+                if (!there && !stop && (!link || g_error_matches(local, PS_ERROR, PS_ERROR_STOPPED))) {
+                        struct timespec until = clock_deadline(100 * USEC_PER_MSEC); /* until there is a link again */
+                        (void) pthread_cond_timedwait(&engine->answered, &engine->lock, &until);
+                }
+                pthread_mutex_unlock(&engine->lock);
+                if (there)
+                        return true;
+                if (stop) {
+                        g_set_error(error, PS_ERROR, PS_ERROR_STOPPED, "told to stop");
+                        return false;
+                }
+                if (timeout_usec >= 0 && clock_monotonic() >= end) {
+                        g_set_error(error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED,
+                                    "the other side had not applied %s:%" G_GUINT64_FORMAT " in time", file, offset);
+                        return false;
+                }
+        }
+}
+
+/* --- the link --- */
+
+/* Before anything is applied: ours alone, the fence up, the epoch ours. */
+static bool prepare_servers(Engine *engine, GError **error) {
+        Side reader = engine_reader(engine);
+        Conn *up = control_acquire(engine, engine->state->writer, error);
+        Conn *down = up ? control_acquire(engine, reader, error) : NULL;
+        if (!down)
+                return false;
+        if (conn_exec(down, "SET GLOBAL read_only=1", -1, NULL, error) &&
+            ledger_raise_epoch(engine->ledger, down, engine->state->epoch, error))
+                return true;
+        engine_name_error(engine, reader, error);
+        return false;
+}
+
+static bool start_link(Engine *engine, GError **error) {
+        g_autofree char *directory = g_build_filename(engine->directory, "relay", NULL);
+        if (!engine_start_monitor(engine, error) || !prepare_servers(engine, error))
+                return false;
+        guint32 copiers = engine->spec->limits.copy_threads ? engine->spec->limits.copy_threads : ENGINE_COPIERS_DEFAULT;
+        LinkConfig config = {
+                .spec = engine->spec,
+                .ledger = engine->ledger,
+                .upstream = engine->params[engine->state->writer],
+                .downstream = engine->params[engine_reader(engine)],
+                .throttle = engine->throttle,
+                .directory = directory,
+                .server_id = dump_id(engine, 0),
+                .leg = engine->state->leg,
+                .epoch = engine->state->epoch,
+                .copying = !engine->state->copied,
+                .copiers = MIN(copiers, ENGINE_COPIERS_MAX),
+                .skip_ddl_seq = engine->state->skip_ddl_seq,
+                .on_change = engine_poke,
+                .on_table = on_table,
+                .on_note = on_note,
+                .userdata = engine,
+        };
+        Link *link = link_start(&config, error);
+        if (!link) {
+                engine_name_link_error(engine, error);
+                return false;
+        }
+        pthread_mutex_lock(&engine->lock);
+        engine->link = link;
+        engine->status.replication = REPLICATION_RUNNING;
+        engine->status.direction = engine_direction(engine);
+        pthread_cond_broadcast(&engine->answered);
+        pthread_mutex_unlock(&engine->lock);
+        engine_event(engine, ENGINE_EVENT_LINK_RUNNING, 5, "replication runs %s", direction_to_string(engine_direction(engine)));
+        return true;
+}
+
+static bool worth_retrying(const GError *error) {
+        switch (ps_error_code_of(error)) {
+        case PS_ERROR_SOURCE_UNREACHABLE:
+        case PS_ERROR_DESTINATION_UNREACHABLE:
+        case PS_ERROR_STOPPED:
+        case PS_ERROR_DEADLINE_EXCEEDED:
+                return true;
+        case PS_ERROR_FAILED:
+        case PS_ERROR_NO_SUCH_MIGRATION:
+        case PS_ERROR_NO_SUCH_CLUSTER:
+        case PS_ERROR_NO_SUCH_CREDENTIAL:
+        case PS_ERROR_ALREADY_EXISTS:
+        case PS_ERROR_INVALID_OPTION:
+        case PS_ERROR_INVALID_PHASE:
+        case PS_ERROR_NOT_SUPPORTED:
+        case PS_ERROR_OPERATION_IN_PROGRESS:
+        case PS_ERROR_STALE_GENERATION:
+        case PS_ERROR_STALE_STATE:
+        case PS_ERROR_DELAY_TOO_HIGH:
+        case PS_ERROR_DELAY_UNKNOWN:
+        case PS_ERROR_CHECK_FAILED:
+        case PS_ERROR_VERIFICATION_FAILED:
+        case PS_ERROR_AUTHENTICATION_FAILED:
+        case PS_ERROR_INSUFFICIENT_PRIVILEGE:
+        case PS_ERROR_CREDENTIAL_MISSING:
+        case PS_ERROR_REVERSE_NOT_PROVEN:
+        case PS_ERROR_FOREIGN_WRITES:
+        case PS_ERROR_UNSUPPORTED_OBJECT:
+        case PS_ERROR_DATA_MISMATCH:
+        case PS_ERROR_BINLOG_UNAVAILABLE:
+        case PS_ERROR_STATE_UNREADABLE:
+        case PS_ERROR_HOOK_FAILED:
+        case PS_ERROR_LIMITS_EXCEEDED:
+        case PS_ERROR_ACCESS_DENIED:
+        case _PS_ERROR_MAX:
+        case _PS_ERROR_INVALID:
+                break;
+        }
+        return false;
+}
+
+static void link_trouble(Engine *engine, const GError *error) {
+        engine->link_broken = !worth_retrying(error);
+        gint64 wait = MIN(RETRY_MIN_USEC << MIN(engine->link_failures, 6), RETRY_MAX_USEC);
+        engine->link_retry_at = clock_monotonic() + wait;
+        engine_set_error(engine, error);
+        pthread_mutex_lock(&engine->lock);
+        engine->status.replication = engine->link_broken ? REPLICATION_FAILED : REPLICATION_RETRYING;
+        pthread_mutex_unlock(&engine->lock);
+        /* Once when it begins, not at every try. */
+        if (engine->link_failures++ == 0 || engine->link_broken)
+                engine_event(engine, engine->link_broken ? ENGINE_EVENT_LINK_FAILED : ENGINE_EVENT_LINK_RETRYING, engine->link_broken ? 3 : 4,
+                             "%s", error->message);
+        engine_drop_idle_connections(engine);
+}
+
+void engine_drop_idle_connections(Engine *engine) {
+        for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++)
+                if (engine->control[side] && conn_is_dead(engine->control[side]))
+                        control_release(engine, side);
+}
+
+/* --- what the loop is shown --- */
+
+static void sample(Engine *engine) {
+        LinkStatus link = {.delay = -1};
+        if (engine->link)
+                link_get_status(engine->link, &link);
+        if (engine->watch)
+                watch_get(engine->watch, &engine->state->foreign_writes, &engine->state->watched);
+
+        pthread_mutex_lock(&engine->lock);
+        EngineStatus *status = &engine->status;
+        guint64 foreign = status->foreign_writes;
+        for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++)
+                status->read_write[side] = engine->monitor ? monitor_status(engine->monitor, side) : READ_WRITE_STATUS_UNKNOWN;
+        status->delay = link.delay;
+        if (engine->link) {
+                status->bytes_copied = link.bytes_copied;
+                status->bytes_total = link.bytes_total;
+                status->rows_copied = link.rows_copied;
+                status->rows_total = link.rows_total;
+                status->transactions_applied = engine->transactions_before + link.transactions;
+                status->rows_applied = engine->rows_before + link.rows_applied;
+                status->progress = engine->state->copied ? 1
+                                   : link.rows_total > 0 ? MIN((double) link.rows_copied / (double) link.rows_total, 0.999) : -1;
+        }
+        status->verification = engine->verify_running ? VERIFICATION_RUNNING : engine->state->verification;
+        status->verified_at = engine->state->verified_at;
+        status->reverse_proven = engine->state->reverse_proven;
+        status->write_interruption = engine->state->write_interruption;
+        status->foreign_writes = engine->state->foreign_writes - engine->state->foreign_writes_acknowledged;
+        bool alarm = status->foreign_writes > foreign;
+        foreign = status->foreign_writes;
+        pthread_mutex_unlock(&engine->lock);
+        if (alarm)
+                engine_event(engine, ENGINE_EVENT_FOREIGN_WRITES, 3,
+                             "%" G_GUINT64_FORMAT " transactions of others were written on the %s, which must not take writes", foreign,
+                             side_to_string(engine_reader(engine)));
+}
+
+/* Copying has an estimate of its end once it moves. */
+static void estimate(Engine *engine) {
+        pthread_mutex_lock(&engine->lock);
+        EngineStatus *status = &engine->status;
+        gint64 now = clock_monotonic();
+        if (engine->state->copied || status->progress <= 0)
+                status->estimated_end = 0;
+        else if (engine->progress_since == 0 || status->progress < engine->progress_first) {
+                engine->progress_since = now;
+                engine->progress_first = status->progress;
+        } else if (status->progress > engine->progress_first && now > engine->progress_since) {
+                double rate = (status->progress - engine->progress_first) / (double) (now - engine->progress_since);
+                status->estimated_end = clock_real() + (guint64) ((1 - status->progress) / rate);
+        }
+        pthread_mutex_unlock(&engine->lock);
+}
+
+/* --- from copying to synchronizing --- */
+
+static void copied(Engine *engine) {
+        g_autoptr(GError) error = NULL;
+        engine->state->copied = true;
+        if (!engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, &error)) {
+                engine->state->copied = false;
+                engine_set_error(engine, error);
+                return;
+        }
+        engine_event(engine, ENGINE_EVENT_COPY_FINISHED, 5, "every table is copied");
+}
+
+static void caught_up(Engine *engine) {
+        g_autoptr(GError) error = NULL;
+        engine_start_watch(engine);
+        if (!engine_commit(engine, MIGRATION_PHASE_SYNCHRONIZING, "", &error)) {
+                engine_set_error(engine, error);
+                return;
+        }
+        engine_event(engine, ENGINE_EVENT_CAUGHT_UP, 5, "the destination has caught up with the source");
+        engine_verify_soon(engine);
+}
+
+static void progress(Engine *engine) {
+        if (!engine->state->copied && link_copied(engine->link))
+                copied(engine);
+        if (engine->phase == MIGRATION_PHASE_COPYING && engine->state->copied && engine->status.delay >= 0 &&
+            engine->status.delay < MIN(CAUGHT_UP_DELAY, engine->spec->limits.max_delay))
+                caught_up(engine);
+        /* The way back is proven as soon as there is one, so that Switch can be offered. */
+        if (engine->phase == MIGRATION_PHASE_SYNCHRONIZING && !engine->state->reverse_proven && clock_monotonic() >= engine->prove_at) {
+                g_autoptr(GError) error = NULL;
+                engine->prove_at = clock_monotonic() + 5 * USEC_PER_SEC;
+                if (!engine_prove_reverse(engine, &error))
+                        engine_event(engine, ENGINE_EVENT_NOTE, 4, "the way back is not proven yet: %s", error->message);
+        }
+        if (engine->verify_at != 0 && clock_monotonic() >= engine->verify_at && engine->status.replication == REPLICATION_RUNNING)
+                engine_verify_soon(engine);
+}
+
+/* Resume with ddl=skip or done-by-hand: the statement that the link stopped at is the next transaction after what every worker has. */
+static void take_ddl_choice(Engine *engine) {
+        pthread_mutex_lock(&engine->lock);
+        bool pass = engine->ddl != RESUME_DDL_RETRY && engine->stopped_at_seq > 0;
+        engine->ddl = RESUME_DDL_RETRY;
+        pthread_mutex_unlock(&engine->lock);
+        if (!pass)
+                return;
+        g_autoptr(GError) error = NULL;
+        engine->state->skip_ddl_seq = engine->stopped_at_seq;
+        engine->stopped_at_seq = 0;
+        if (!engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, &error))
+                engine_set_error(engine, error);
+}
+
+static void look_at_link(Engine *engine) {
+        g_autoptr(GError) error = link_error(engine->link);
+        if (!error)
+                return;
+        LinkStatus link;
+        link_get_status(engine->link, &link);
+        if (g_error_matches(error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT))
+                engine->stopped_at_seq = link.read + 1;
+        engine->transactions_before += link.transactions;
+        engine->rows_before += link.rows_applied;
+        engine_name_link_error(engine, &error);
+        engine_stop_link(engine);
+        link_trouble(engine, error);
+}
+
+void engine_step(Engine *engine) {
+        bool wanted = engine_direction(engine) != DIRECTION_NONE && engine->state->leg > 0;
+        pthread_mutex_lock(&engine->lock);
+        bool paused = engine->paused;
+        pthread_mutex_unlock(&engine->lock);
+
+        engine_verify_collect(engine);
+        if (engine->link)
+                look_at_link(engine);
+        if (engine->link && paused)
+                engine_stop_link(engine);
+        if (wanted && !paused && !engine->link && !engine->link_broken && clock_monotonic() >= engine->link_retry_at) {
+                g_autoptr(GError) error = NULL;
+                take_ddl_choice(engine);
+                if (engine->link_failures > 0) /* credentials and endpoints may have been mended */
+                        engine_refresh_params(engine);
+                if (start_link(engine, &error)) {
+                        engine->link_failures = 0;
+                        engine_set_error(engine, NULL);
+                } else
+                        link_trouble(engine, error);
+        }
+        if (wanted && engine->phase != MIGRATION_PHASE_COPYING && !engine->watch)
+                engine_start_watch(engine);
+        sample(engine);
+        estimate(engine);
+        if (engine->link)
+                progress(engine);
+}
+
+/* The parts that use the parameters are stopped first. */
+void engine_refresh_params(Engine *engine) {
+        engine_stop_all(engine);
+        engine_drop_params(engine);
+}

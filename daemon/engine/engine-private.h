@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* What the files of the engine share: the migration's thread owns everything here that is not marked otherwise. */
+
+#include <pthread.h>
+
+#include "base/thread.h"
+#include "engine/engine.h"
+#include "engine/ledger.h"
+#include "engine/link.h"
+#include "engine/monitor.h"
+#include "engine/throttle.h"
+#include "engine/verify.h"
+#include "engine/watch.h"
+
+#define ENGINE_COPIERS_MAX 16
+#define ENGINE_COPIERS_DEFAULT 4
+#define ENGINE_WORKERS_MAX 64
+#define ENGINE_WORKERS_DEFAULT 4
+
+struct Engine {
+        EngineConfig config; /* spec, state and directory point to our own copies */
+        MigrationSpec *spec;
+        char *directory;
+        Ledger *ledger;
+        EngineState *state;
+        MigrationPhase phase;
+        Thread *thread;
+
+        ConnParams *params[_SIDE_MAX];   /* NULL until needed, or after credentials may have changed */
+        Conn *control[_SIDE_MAX];        /* holds GET_LOCK on the migration; see control.h */
+        Monitor *monitor;
+        Watch *watch;
+        Throttle *throttle;
+        gint64 link_retry_at;            /* monotonic; 0: at once */
+        unsigned link_failures;          /* in a row: the wait before the next try grows with it */
+        bool link_broken;                /* failed for good: Resume tries again */
+        gint64 verify_at;                /* monotonic: when to verify by ourselves; 0: not planned */
+        gint64 prove_at;                 /* monotonic: when to try the canary again */
+        guint64 stopped_at_seq;          /* the transaction that the link would not carry; 0: none */
+        guint64 transactions_before, rows_before; /* applied by earlier links of this process */
+        gint64 progress_since;           /* monotonic; with the progress then: for the estimate */
+        double progress_first;
+
+        pthread_mutex_t lock;            /* guards all below */
+        pthread_cond_t wake;             /* something for the thread to do */
+        pthread_cond_t answered;         /* a commit was answered, the link changed */
+        GQueue operations;               /* of EngineOperation */
+        guint64 running;                 /* id of the operation that runs */
+        bool stop, paused, poked;
+        guint64 abort_id;
+        bool limits_changed;
+        MigrationLimits limits;
+        ServerSpec *new_server[_SIDE_MAX];
+        ResumeDdl ddl;
+        bool resume;                     /* Resume was called: try a broken link again */
+        guint64 acknowledge;
+        bool commit_answered;
+        GError *commit_error;
+        unsigned link_users;             /* who waits in the link, beside the thread */
+        Link *link;                      /* set and freed by the thread under the lock; used by the verifier in between */
+        EngineStatus status;             /* what get_status() shows, apart from what is asked at once */
+
+        /* The verifier. */
+        Thread *verifier;
+        gint verify_stop;                /* atomic */
+        bool verify_running, verify_done;
+        guint64 verify_operation;        /* 0: by ourselves */
+        bool verify_repair;
+        VerifyResult verify_result;
+        GError *verify_error;
+};
+
+/* engine.c */
+G_GNUC_PRINTF(4, 5)
+void engine_event(Engine *engine, EngineEventKind kind, int priority, const char *format, ...);
+/* Makes the state durable; with PHASE (or _INVALID) a phase change. */
+bool engine_commit(Engine *engine, MigrationPhase phase, const char *reason, GError **error);
+/* The same, and the end of OPERATION. ERROR_IN is the operation's (not consumed), NULL when DONE. A commit that fails is tried again until
+ * it works or the agent stops: an outcome must not be lost. */
+void engine_finish(Engine *engine, guint64 id, OperationResult result, const GError *error_in, MigrationPhase phase, const char *reason);
+bool engine_stopping(Engine *engine);
+bool engine_aborted(Engine *engine, guint64 id); /* Abort was asked for, or the agent stops */
+/* Waits without holding anything up: wakes on stop, abort and news. */
+void engine_wait(Engine *engine, gint64 usec);
+void engine_set_step(Engine *engine, const char *step); /* OperationStep */
+void engine_set_error(Engine *engine, const GError *error); /* LastError; NULL: healthy */
+void engine_poke(gpointer engine); /* any thread */
+/* What a server's error means on SIDE, in the contract's names. */
+void engine_name_error(Engine *engine, Side side, GError **error);
+void engine_name_link_error(Engine *engine, GError **error);
+
+/* engine-link.c: keeps the link, the monitor and the watch as the phase wants them. */
+bool engine_params(Engine *engine, Side side, GError **error);
+void engine_drop_params(Engine *engine);
+void engine_step(Engine *engine);
+void engine_stop_link(Engine *engine);
+void engine_stop_all(Engine *engine); /* link, monitor, watch, control connections */
+bool engine_start_monitor(Engine *engine, GError **error);
+void engine_start_watch(Engine *engine);
+void engine_stop_watch(Engine *engine);
+void engine_drop_idle_connections(Engine *engine);
+void engine_refresh_params(Engine *engine);
+/* Through whatever link there is, or will be within TIMEOUT_USEC (< 0: for ever). Any thread. */
+bool engine_wait_applied(Engine *engine, const char *file, guint64 offset, gint64 timeout_usec, GError **error);
+Direction engine_direction(const Engine *engine);
+Side engine_reader(const Engine *engine); /* the side that does not take writes */
+
+/* engine-start.c, switchover.c, engine-end.c, engine-verify.c: operations */
+void engine_check(Engine *engine, const EngineOperation *operation);
+void engine_begin(Engine *engine, const EngineOperation *operation);
+void engine_switch(Engine *engine, const EngineOperation *operation);
+void engine_end(Engine *engine, const EngineOperation *operation);
+void engine_verify(Engine *engine, const EngineOperation *operation);
+void engine_verify_soon(Engine *engine);
+void engine_verify_collect(Engine *engine); /* takes the verifier's result, if it is there */
+void engine_verify_cancel(Engine *engine);
+
+/* canary.c: PS_ERROR_REVERSE_NOT_PROVEN with why. */
+bool engine_prove_reverse(Engine *engine, GError **error);

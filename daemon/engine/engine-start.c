@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Check, and Start: from two servers that know nothing of each other to a copy that has begun. Nothing is changed anywhere before every
+ * check has passed; what fails behind that is taken back. */
+
+#include "engine/engine-private.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "engine/control.h"
+#include "engine/fence.h"
+#include "engine/objects.h"
+#include "engine/precheck.h"
+
+typedef struct Pair {
+        Conn *conns[_SIDE_MAX];
+} Pair;
+
+static void pair_clear(Pair *pair) {
+        for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++)
+                g_clear_pointer(&pair->conns[side], conn_free);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Pair, pair_clear)
+
+static bool connect_pair(Engine *engine, Pair *ret, GError **error) {
+        for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++) {
+                if (!engine_params(engine, side, error))
+                        return false;
+                ret->conns[side] = conn_open(engine->params[side], 0, error);
+                if (!ret->conns[side]) {
+                        engine_name_error(engine, side, error);
+                        return false;
+                }
+        }
+        return true;
+}
+
+/* Runs the checks and keeps their rows in the state, to be committed with whatever comes next. */
+static bool run_checks(Engine *engine, Pair *pair, PrecheckStage stage, GError **error) {
+        PrecheckInput input = {
+                .spec = engine->spec,
+                .servers = {pair->conns[SIDE_SOURCE], pair->conns[SIDE_DESTINATION]},
+                .uuid = engine->state->uuid,
+                .stage = stage,
+        };
+        GPtrArray *rows = precheck_run(&input, error);
+        if (!rows) {
+                engine_name_link_error(engine, error);
+                return false;
+        }
+        g_clear_pointer(&engine->state->checks, g_ptr_array_unref);
+        engine->state->checks = rows;
+        engine->state->checked_at = clock_real();
+        return true;
+}
+
+void engine_check(Engine *engine, const EngineOperation *operation) {
+        g_auto(Pair) pair = {0};
+        g_autoptr(GError) error = NULL;
+        engine_set_step(engine, "checks");
+        /* Before a start the credentials may have been changed since the last look; later they are in use. */
+        if (!engine->link)
+                engine_refresh_params(engine);
+        PrecheckStage stage = engine->phase == MIGRATION_PHASE_CREATED ? PRECHECK_START : PRECHECK_SWITCH;
+        bool good = connect_pair(engine, &pair, &error) && run_checks(engine, &pair, stage, &error);
+        engine_finish(engine, operation->id, good ? OPERATION_RESULT_DONE : OPERATION_RESULT_FAILED, error, _MIGRATION_PHASE_INVALID, NULL);
+}
+
+/* --- start --- */
+
+static void remember_unfit(Engine *engine, const ObjectList *objects) {
+        GPtrArray *lines = g_ptr_array_new_with_free_func(g_free);
+        for (guint i = 0; i < objects->unfit->len; i++) {
+                const UnfitObject *object = g_ptr_array_index(objects->unfit, i);
+                g_ptr_array_add(lines, g_strdup_printf("%s %s: %s", object->type, object->name, object->reason));
+                engine_event(engine, ENGINE_EVENT_NOT_CARRIED, 4, "a %s is not carried: %s", object->type, object->reason);
+        }
+        g_clear_pointer(&engine->state->unfit, g_ptr_array_unref);
+        engine->state->unfit = lines;
+}
+
+static void remember_identity(Engine *engine, const Pair *pair) {
+        for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++) {
+                g_free(engine->state->identity[side]);
+                engine->state->identity[side] = g_strdup(conn_host_uuid(pair->conns[side]));
+        }
+}
+
+/* Our tables on both sides, and who owns what. */
+static bool take_ownership(Engine *engine, GError **error) {
+        for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++) {
+                Conn *conn = control_acquire(engine, side, error);
+                if (!conn)
+                        return false;
+                if (!ledger_create(engine->ledger, conn, error)) {
+                        engine_name_error(engine, side, error);
+                        return false;
+                }
+                if (!control_own(engine, side, SIDE_SOURCE, engine->state->epoch, "start", error))
+                        return false;
+        }
+        return true;
+}
+
+static bool begin_leg(Engine *engine, GError **error) {
+        EngineState *state = engine->state;
+        Conn *up = control_acquire(engine, SIDE_SOURCE, error), *down = up ? control_acquire(engine, SIDE_DESTINATION, error) : NULL;
+        if (!down)
+                return false;
+        guint32 workers = engine->spec->limits.apply_threads ? engine->spec->limits.apply_threads : ENGINE_WORKERS_DEFAULT;
+        state->workers = MIN(workers, ENGINE_WORKERS_MAX);
+        if (!conn_binlog_position(up, &state->leg_start.file, &state->leg_start.offset, error)) {
+                engine_name_error(engine, SIDE_SOURCE, error);
+                return false;
+        }
+        if (!ledger_begin_leg(engine->ledger, down, 1, state->workers, ENGINE_COPIERS_MAX, state->epoch, error) ||
+            !ledger_set_leg_start(engine->ledger, down, 1, &state->leg_start, error)) {
+                engine_name_error(engine, SIDE_DESTINATION, error);
+                return false;
+        }
+        state->leg = 1;
+        return true;
+}
+
+static bool fence_destination(Engine *engine, GError **error) {
+        Conn *down = control_acquire(engine, SIDE_DESTINATION, error);
+        if (!down)
+                return false;
+        if (conn_exec(down, "SET GLOBAL read_only=1", -1, NULL, error))
+                return true;
+        engine_name_error(engine, SIDE_DESTINATION, error);
+        return false;
+}
+
+/* Takes back what a failed start did: our tables, the fence, and the tables that were made and are still empty. */
+static void undo_start(Engine *engine, const ObjectList *objects) {
+        Conn *down = control_acquire(engine, SIDE_DESTINATION, NULL);
+        if (down) {
+                for (guint i = 0; objects && i < objects->tables->len; i++)
+                        (void) objects_drop_empty(down, g_ptr_array_index(objects->tables, i), NULL);
+                (void) ledger_drop(engine->ledger, down, NULL);
+                (void) conn_exec(down, "SET GLOBAL read_only=0", -1, NULL, NULL);
+        }
+        Conn *up = control_acquire(engine, SIDE_SOURCE, NULL);
+        if (up)
+                (void) ledger_drop(engine->ledger, up, NULL);
+        engine->state->leg = 0;
+        binlog_position_clear(&engine->state->leg_start);
+        engine_stop_all(engine);
+}
+
+static bool prepare(Engine *engine, const Pair *pair, const ObjectList *objects, GError **error) {
+        engine_set_step(engine, "ownership");
+        if (!take_ownership(engine, error))
+                return false;
+        engine_set_step(engine, "fence-destination");
+        if (!fence_destination(engine, error))
+                return false;
+        engine_set_step(engine, "tables");
+        if (!objects_create(pair->conns[SIDE_SOURCE], pair->conns[SIDE_DESTINATION], objects, error)) {
+                engine_name_link_error(engine, error);
+                return false;
+        }
+        engine_set_step(engine, "position");
+        return begin_leg(engine, error);
+}
+
+void engine_begin(Engine *engine, const EngineOperation *operation) {
+        g_auto(Pair) pair = {0};
+        g_autoptr(ObjectList) objects = NULL;
+        g_autoptr(GError) error = NULL;
+
+        engine_set_step(engine, "checks");
+        engine_refresh_params(engine);
+        if (engine->state->epoch == 0)
+                engine->state->epoch = 1;
+        engine->state->writer = SIDE_SOURCE;
+        if (!connect_pair(engine, &pair, &error) || !run_checks(engine, &pair, PRECHECK_START, &error) ||
+            !precheck_verdict(engine->state->checks, operation->flags & 1, &error)) {
+                engine_finish(engine, operation->id, OPERATION_RESULT_FAILED, error, _MIGRATION_PHASE_INVALID, NULL);
+                return;
+        }
+        objects = objects_list(pair.conns[SIDE_SOURCE], engine->spec, &error);
+        if (!objects) {
+                engine_name_link_error(engine, &error);
+                engine_finish(engine, operation->id, OPERATION_RESULT_FAILED, error, _MIGRATION_PHASE_INVALID, NULL);
+                return;
+        }
+        remember_unfit(engine, objects);
+        remember_identity(engine, &pair);
+        if (!prepare(engine, &pair, objects, &error)) {
+                undo_start(engine, objects);
+                engine_finish(engine, operation->id, OPERATION_RESULT_UNDONE, error, _MIGRATION_PHASE_INVALID, NULL);
+                return;
+        }
+        engine_event(engine, ENGINE_EVENT_COPY_STARTED, 5, "copying %u tables with %u apply workers", objects->tables->len, engine->state->workers);
+        engine_finish(engine, operation->id, OPERATION_RESULT_DONE, NULL, MIGRATION_PHASE_COPYING, "");
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Verification runs on a thread of its own, beside everything else: by itself once the destination has caught up, and when Verify or
+ * Repair asks for it. */
+
+#include "engine/engine-private.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "engine/objects.h"
+
+#define RETRY_USEC (10 * USEC_PER_SEC)
+
+typedef struct Job {
+        Engine *engine;
+        const ConnParams *upstream, *downstream; /* live as long as the verifier: engine_verify_cancel() comes before they are dropped */
+        guint32 leg;
+        guint64 epoch;
+        bool repair;
+} Job;
+
+static bool wait_applied(gpointer userdata, const char *file, guint64 offset, gint64 timeout_usec, GError **error) {
+        Job *job = userdata;
+        return engine_wait_applied(job->engine, file, offset, timeout_usec, error);
+}
+
+/* A repair is a transaction of ours like an applier's: it begins with its own checkpoint row, under the epoch. */
+static bool write_marked(gpointer userdata, Conn *downstream, const char *statements, GError **error) {
+        Job *job = userdata;
+        ConnResult result;
+        g_autofree char *claim = g_strdup_printf("UPDATE %s SET part=part+1 WHERE leg=%u AND w=%u AND epoch=%" G_GUINT64_FORMAT,
+                                                 job->engine->ledger->checkpoint, job->leg, LEDGER_REPAIR_SLOT, job->epoch);
+        bool good = conn_exec(downstream, "BEGIN", -1, NULL, error) && conn_exec(downstream, claim, -1, &result, error);
+        if (good && result.affected != 1) {
+                g_set_error(error, PS_ERROR, PS_ERROR_STALE_STATE, "another agent works on this migration");
+                good = false;
+        }
+        good = good && conn_exec_multi(downstream, statements, -1, NULL, 0, NULL, error) && conn_exec(downstream, "COMMIT", -1, NULL, error);
+        if (!good && !conn_is_dead(downstream))
+                (void) conn_exec(downstream, "ROLLBACK", -1, NULL, NULL);
+        return good;
+}
+
+static bool compare(Job *job, VerifyResult *ret, GError **error) {
+        Engine *engine = job->engine;
+        g_autoptr(Conn) conn = conn_open(job->upstream, 0, error);
+        g_autoptr(ObjectList) objects = conn ? objects_list(conn, engine->spec, error) : NULL;
+        if (!objects)
+                return false;
+        VerifyInput input = {
+                .upstream = job->upstream,
+                .downstream = job->downstream,
+                .tables = objects->tables,
+                .stop = &engine->verify_stop,
+                .wait_applied = wait_applied,
+                .repair = job->repair,
+                .write_marked = write_marked,
+                .userdata = job,
+        };
+        return verify_run(&input, ret, error);
+}
+
+static void verifier(gpointer data) {
+        g_autofree Job *job = data;
+        Engine *engine = job->engine;
+        GError *error = NULL;
+        VerifyResult result = {0};
+        (void) compare(job, &result, &error);
+
+        pthread_mutex_lock(&engine->lock);
+        engine->verify_result = result;
+        engine->verify_error = error;
+        engine->verify_done = true;
+        engine->poked = true;
+        pthread_cond_broadcast(&engine->wake);
+        pthread_mutex_unlock(&engine->lock);
+}
+
+static void start(Engine *engine, guint64 operation, bool repair) {
+        Job *job = g_new0(Job, 1);
+        *job = (Job){
+                .engine = engine,
+                .upstream = engine->params[engine->state->writer],
+                .downstream = engine->params[engine_reader(engine)],
+                .leg = engine->state->leg,
+                .epoch = engine->state->epoch,
+                .repair = repair,
+        };
+        pthread_mutex_lock(&engine->lock);
+        engine->verify_operation = operation;
+        engine->verify_repair = repair;
+        engine->verify_done = false;
+        engine->verify_running = true;
+        g_atomic_int_set(&engine->verify_stop, 0);
+        pthread_mutex_unlock(&engine->lock);
+        engine->verify_at = 0;
+        engine->verifier = thread_start("verifier", verifier, job);
+        engine_event(engine, ENGINE_EVENT_VERIFICATION_STARTED, 6, repair ? "comparing both sides, and repairing" : "comparing both sides");
+        engine_poke(engine);
+}
+
+void engine_verify_soon(Engine *engine) {
+        if (!engine->verifier && engine->link)
+                start(engine, 0, /* repair= */ false);
+        else if (!engine->verifier)
+                engine->verify_at = clock_monotonic() + USEC_PER_SEC;
+}
+
+/* --- what came of it --- */
+
+static char *summary(const VerifyResult *result) {
+        return g_strdup_printf("{\"tables\":%" G_GUINT64_FORMAT ",\"rows\":%" G_GUINT64_FORMAT ",\"chunks\":%" G_GUINT64_FORMAT
+                               ",\"different\":%" G_GUINT64_FORMAT ",\"compared-again\":%" G_GUINT64_FORMAT ",\"seconds\":%.3f}",
+                               result->tables, result->rows, result->chunks, result->different, result->rows_compared_again, result->seconds);
+}
+
+static void take_result(Engine *engine, const VerifyResult *result, bool repaired) {
+        bool equal = result->different == 0 || repaired;
+        engine->state->verification = equal ? VERIFICATION_EQUAL : VERIFICATION_DIFFERENT;
+        engine->state->verified_at = clock_real();
+        g_free(engine->state->verification_summary);
+        engine->state->verification_summary = summary(result);
+        engine_event(engine, ENGINE_EVENT_VERIFICATION_FINISHED, equal ? 5 : 3,
+                     "%" G_GUINT64_FORMAT " tables and %" G_GUINT64_FORMAT " rows compared in %.1f s: %s (%" G_GUINT64_FORMAT " rows differ%s)", result->tables,
+                     result->rows, result->seconds, equal ? "equal" : "different", result->different, repaired ? "ed and were repaired" : "");
+}
+
+void engine_verify_collect(Engine *engine) {
+        pthread_mutex_lock(&engine->lock);
+        bool done = engine->verifier && engine->verify_done;
+        pthread_mutex_unlock(&engine->lock);
+        if (!done)
+                return;
+        thread_join(g_steal_pointer(&engine->verifier));
+
+        pthread_mutex_lock(&engine->lock);
+        guint64 operation = engine->verify_operation;
+        g_autoptr(GError) error = g_steal_pointer(&engine->verify_error);
+        VerifyResult result = engine->verify_result;
+        engine->verify_result = (VerifyResult){0};
+        engine->verify_running = engine->verify_done = false;
+        engine->verify_operation = 0;
+        pthread_mutex_unlock(&engine->lock);
+
+        engine_name_link_error(engine, &error);
+        if (!error)
+                take_result(engine, &result, engine->verify_repair);
+        verify_result_clear(&result);
+        if (operation == 0) { /* by ourselves: again later when it could not be done */
+                if (error)
+                        engine->verify_at = clock_monotonic() + RETRY_USEC;
+                (void) engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, NULL);
+                return;
+        }
+        bool canceled = g_error_matches(error, PS_ERROR, PS_ERROR_STOPPED);
+        if (canceled && engine_stopping(engine))
+                return; /* the operation is run again at the next start */
+        engine_finish(engine, operation, !error ? OPERATION_RESULT_DONE : canceled ? OPERATION_RESULT_CANCELED : OPERATION_RESULT_FAILED, error,
+                      _MIGRATION_PHASE_INVALID, NULL);
+}
+
+void engine_verify_cancel(Engine *engine) {
+        if (!engine->verifier)
+                return;
+        g_atomic_int_set(&engine->verify_stop, 1);
+        pthread_mutex_lock(&engine->lock);
+        pthread_cond_broadcast(&engine->answered);
+        while (!engine->verify_done) {
+                struct timespec until = clock_deadline(USEC_PER_SEC);
+                (void) pthread_cond_timedwait(&engine->wake, &engine->lock, &until);
+        }
+        pthread_mutex_unlock(&engine->lock);
+        engine_verify_collect(engine);
+}
+
+void engine_verify(Engine *engine, const EngineOperation *operation) {
+        g_autoptr(GError) error = NULL;
+        engine_verify_cancel(engine); /* one that runs by itself makes room */
+        if (!engine->link && engine->state->leg > 0)
+                engine_step(engine);
+        if (!engine->link) {
+                g_set_error(&error, PS_ERROR, PS_ERROR_DELAY_UNKNOWN, "replication is not running; LastError says why, Resume tries again");
+                engine_finish(engine, operation->id, OPERATION_RESULT_FAILED, error, _MIGRATION_PHASE_INVALID, NULL);
+                return;
+        }
+        engine_set_step(engine, operation->kind == OPERATION_REPAIR ? "repair" : "verify");
+        start(engine, operation->id, operation->kind == OPERATION_REPAIR);
+}

@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The migration's thread, and the calls from the loop; see engine.h. The thread does one thing at a time: an operation, or what the
+ * phase wants next (engine_step()). */
+
+#include "engine/engine-private.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "engine/control.h"
+
+/* --- to the loop --- */
+
+void engine_event(Engine *engine, EngineEventKind kind, int priority, const char *format, ...) {
+        EngineEvent *event = g_new0(EngineEvent, 1);
+        va_list args;
+        va_start(args, format);
+        event->message = g_strdup_vprintf(format, args);
+        va_end(args);
+        event->kind = kind;
+        event->priority = priority;
+        mailbox_post(engine->config.mailbox, engine->config.id, ENGINE_MESSAGE_EVENT, event, (GDestroyNotify) engine_event_free);
+}
+
+static void tell_changed(Engine *engine) {
+        mailbox_post(engine->config.mailbox, engine->config.id, ENGINE_MESSAGE_CHANGED, NULL, NULL);
+}
+
+static bool commit_and_wait(Engine *engine, EngineCommit *commit, GError **error) {
+        if (engine->watch)
+                watch_get(engine->watch, &engine->state->foreign_writes, &engine->state->watched);
+        commit->state = engine_state_copy(engine->state);
+
+        pthread_mutex_lock(&engine->lock);
+        engine->commit_answered = false;
+        pthread_mutex_unlock(&engine->lock);
+        mailbox_post(engine->config.mailbox, engine->config.id, ENGINE_MESSAGE_COMMIT, commit, (GDestroyNotify) engine_commit_free);
+
+        pthread_mutex_lock(&engine->lock);
+        while (!engine->commit_answered)
+                pthread_cond_wait(&engine->answered, &engine->lock);
+        GError *failure = g_steal_pointer(&engine->commit_error);
+        pthread_mutex_unlock(&engine->lock);
+        if (failure)
+                g_propagate_error(error, failure);
+        return !failure;
+}
+
+bool engine_commit(Engine *engine, MigrationPhase phase, const char *reason, GError **error) {
+        EngineCommit *commit = g_new0(EngineCommit, 1);
+        commit->phase = phase;
+        commit->reason = reason;
+        if (!commit_and_wait(engine, commit, error))
+                return false;
+        if (phase != _MIGRATION_PHASE_INVALID)
+                engine->phase = phase;
+        return true;
+}
+
+void engine_finish(Engine *engine, guint64 id, OperationResult result, const GError *error_in, MigrationPhase phase, const char *reason) {
+        engine->state->operation_id = 0;
+        engine->state->step = SWITCH_STEP_NONE;
+        engine_set_step(engine, "");
+        for (;;) {
+                g_autoptr(GError) error = NULL;
+                EngineCommit *commit = g_new0(EngineCommit, 1);
+                commit->phase = phase;
+                commit->reason = reason;
+                commit->finished.id = id;
+                commit->finished.result = result;
+                commit->finished.error = (int) ps_error_code_of(error_in);
+                commit->finished.message = g_strdup(error_in ? error_in->message : "");
+                if (commit_and_wait(engine, commit, &error))
+                        break;
+                engine_set_error(engine, error);
+                if (engine_stopping(engine))
+                        return; /* the operation is still in state.json, and its end is found again at the next start */
+                engine_wait(engine, USEC_PER_SEC);
+        }
+        if (phase != _MIGRATION_PHASE_INVALID)
+                engine->phase = phase;
+        pthread_mutex_lock(&engine->lock);
+        engine->running = 0;
+        pthread_mutex_unlock(&engine->lock);
+}
+
+void engine_set_step(Engine *engine, const char *step) {
+        pthread_mutex_lock(&engine->lock);
+        g_strlcpy(engine->status.step, step, sizeof engine->status.step);
+        pthread_mutex_unlock(&engine->lock);
+        tell_changed(engine);
+}
+
+void engine_set_error(Engine *engine, const GError *error) {
+        pthread_mutex_lock(&engine->lock);
+        engine->status.error = error ? (int) ps_error_code_of(error) : -1;
+        g_strlcpy(engine->status.error_message, error ? error->message : "", sizeof engine->status.error_message);
+        pthread_mutex_unlock(&engine->lock);
+        tell_changed(engine);
+}
+
+/* --- names for errors --- */
+
+void engine_name_error(Engine *engine, Side side, GError **error) {
+        if (!error || !*error || (*error)->domain != MYSQL_ERROR)
+                return;
+        const char *name = side_to_string(side);
+        GError *old = g_steal_pointer(error);
+        if (mysql_error_is_authentication(old))
+                g_set_error(error, PS_ERROR, PS_ERROR_AUTHENTICATION_FAILED,
+                            "%s refused the %s's account: %s; store the right password with set-credential", name, name, old->message);
+        else if (mysql_error_is_privilege(old))
+                g_set_error(error, PS_ERROR, PS_ERROR_INSUFFICIENT_PRIVILEGE,
+                            "the %s's account lacks a privilege: %s; Check lists what it needs", name, old->message);
+        else if (mysql_error_is_connection(old))
+                g_set_error(error, PS_ERROR, side == SIDE_SOURCE ? PS_ERROR_SOURCE_UNREACHABLE : PS_ERROR_DESTINATION_UNREACHABLE,
+                            "the %s cannot be reached: %s", name, old->message);
+        else
+                g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "the %s answered: %s", name, old->message);
+        g_error_free(old);
+}
+
+/* Errors of the link carry the label of the server that they come from. */
+void engine_name_link_error(Engine *engine, GError **error) {
+        if (!error || !*error || (*error)->domain != MYSQL_ERROR)
+                return;
+        Side side = SIDE_SOURCE;
+        const Endpoint *endpoint = engine->spec->servers[SIDE_DESTINATION].endpoint;
+        for (guint i = 0; i < endpoint->hosts->len; i++) {
+                const EndpointHost *host = g_ptr_array_index(endpoint->hosts, i);
+                g_autofree char *label = g_strdup_printf("%s:%u", host->host, host->port);
+                if (g_str_has_prefix((*error)->message, label))
+                        side = SIDE_DESTINATION;
+        }
+        if (endpoint->socket && g_str_has_prefix((*error)->message, endpoint->socket))
+                side = SIDE_DESTINATION;
+        engine_name_error(engine, side, error);
+}
+
+/* --- waiting --- */
+
+bool engine_stopping(Engine *engine) {
+        pthread_mutex_lock(&engine->lock);
+        bool stop = engine->stop;
+        pthread_mutex_unlock(&engine->lock);
+        return stop;
+}
+
+bool engine_aborted(Engine *engine, guint64 id) {
+        pthread_mutex_lock(&engine->lock);
+        bool aborted = engine->stop || (engine->abort_id == id && id != 0);
+        pthread_mutex_unlock(&engine->lock);
+        return aborted;
+}
+
+void engine_wait(Engine *engine, gint64 usec) {
+        struct timespec until = clock_deadline(usec);
+        pthread_mutex_lock(&engine->lock);
+        if (!engine->stop && !engine->poked)
+                (void) pthread_cond_timedwait(&engine->wake, &engine->lock, &until);
+        engine->poked = false;
+        pthread_mutex_unlock(&engine->lock);
+}
+
+void engine_poke(gpointer data) {
+        Engine *engine = data;
+        pthread_mutex_lock(&engine->lock);
+        engine->poked = true;
+        pthread_cond_signal(&engine->wake);
+        pthread_mutex_unlock(&engine->lock);
+        tell_changed(engine);
+}
+
+/* --- the thread --- */
+
+static void run_operation(Engine *engine, const EngineOperation *operation) {
+        switch (operation->kind) {
+        case OPERATION_CHECK:
+                engine_check(engine, operation);
+                return;
+        case OPERATION_START:
+                engine_begin(engine, operation);
+                return;
+        case OPERATION_VERIFY:
+        case OPERATION_REPAIR:
+                engine_verify(engine, operation);
+                return;
+        case OPERATION_SWITCH:
+        case OPERATION_ROLLBACK:
+                engine_switch(engine, operation);
+                return;
+        case OPERATION_COMPLETE:
+        case OPERATION_CANCEL:
+        case OPERATION_EXPIRE:
+                engine_end(engine, operation);
+                return;
+        case _OPERATION_MAX:
+        case _OPERATION_INVALID:
+                break;
+        }
+        g_autoptr(GError) error = g_error_new(PS_ERROR, PS_ERROR_NOT_SUPPORTED, "this operation is not there yet");
+        engine_finish(engine, operation->id, OPERATION_RESULT_FAILED, error, _MIGRATION_PHASE_INVALID, NULL);
+}
+
+/* What the loop changed since the last look. */
+static void take_changes(Engine *engine) {
+        pthread_mutex_lock(&engine->lock);
+        if (engine->limits_changed) {
+                engine->spec->limits = engine->limits;
+                engine->limits_changed = false;
+                throttle_set(engine->throttle, engine->limits.max_source_load, engine->limits.max_copy_rate);
+        }
+        for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++) {
+                ServerSpec *fresh = g_steal_pointer(&engine->new_server[side]);
+                if (!fresh)
+                        continue;
+                ServerSpec *old = &engine->spec->servers[side];
+                endpoint_free(old->endpoint);
+                old->endpoint = fresh->endpoint;
+                g_free(old->uri);
+                old->uri = fresh->uri;
+                g_free(fresh);
+        }
+        if (engine->acknowledge > 0) {
+                engine->state->foreign_writes_acknowledged =
+                        MIN(engine->state->foreign_writes_acknowledged + engine->acknowledge, engine->state->foreign_writes);
+                engine->acknowledge = 0;
+        }
+        if (engine->resume) {
+                engine->resume = engine->link_broken = false;
+                engine->link_retry_at = 0;
+                engine->link_failures = 0;
+        }
+        pthread_mutex_unlock(&engine->lock);
+}
+
+static EngineOperation *next_operation(Engine *engine) {
+        pthread_mutex_lock(&engine->lock);
+        EngineOperation *operation = g_queue_pop_head(&engine->operations);
+        if (operation)
+                engine->running = operation->id;
+        pthread_mutex_unlock(&engine->lock);
+        return operation;
+}
+
+static void engine_thread(gpointer data) {
+        Engine *engine = data;
+        while (!engine_stopping(engine)) {
+                take_changes(engine);
+                g_autofree EngineOperation *operation = next_operation(engine);
+                if (operation)
+                        run_operation(engine, operation);
+                /* While the journal holds an unfinished switch, nothing is touched before that operation is given to us again. */
+                else if (engine->state->operation_id != 0 && engine->state->step != SWITCH_STEP_NONE)
+                        engine_wait(engine, USEC_PER_SEC);
+                else {
+                        engine_step(engine);
+                        engine_wait(engine, USEC_PER_SEC / 2);
+                }
+        }
+        engine_verify_cancel(engine);
+        engine_stop_all(engine);
+        mailbox_post(engine->config.mailbox, engine->config.id, ENGINE_MESSAGE_STOPPED, NULL, NULL);
+}
+
+/* --- from the loop --- */
+
+Engine *engine_new(const EngineConfig *config) {
+        Engine *engine = g_new0(Engine, 1);
+        engine->config = *config;
+        engine->spec = spec_copy(config->spec);
+        engine->state = engine_state_copy(config->state);
+        engine->directory = g_strdup(config->directory);
+        engine->config.spec = engine->spec;
+        engine->config.state = NULL;
+        engine->config.directory = engine->directory;
+        engine->phase = config->phase;
+        engine->paused = config->paused;
+        engine->ledger = ledger_new(engine->state->uuid);
+        engine->throttle = throttle_new(engine->spec->limits.max_source_load, engine->spec->limits.max_copy_rate);
+        engine->limits = engine->spec->limits;
+        engine->status.delay = engine->status.progress = -1;
+        engine->status.error = -1;
+        pthread_mutex_init(&engine->lock, /* attr= */ NULL);
+        clock_cond_init(&engine->wake);
+        clock_cond_init(&engine->answered);
+        g_queue_init(&engine->operations);
+        return engine;
+}
+
+void engine_run(Engine *engine) {
+        engine->thread = thread_start("engine", engine_thread, engine);
+}
+
+static void wake(Engine *engine) {
+        engine->poked = true;
+        pthread_cond_broadcast(&engine->wake);
+}
+
+void engine_operate(Engine *engine, const EngineOperation *operation) {
+        pthread_mutex_lock(&engine->lock);
+        g_queue_push_tail(&engine->operations, g_memdup2(operation, sizeof *operation));
+        wake(engine);
+        pthread_mutex_unlock(&engine->lock);
+}
+
+void engine_abort(Engine *engine, guint64 id) {
+        pthread_mutex_lock(&engine->lock);
+        engine->abort_id = id;
+        if (engine->verify_operation == id)
+                g_atomic_int_set(&engine->verify_stop, 1);
+        wake(engine);
+        pthread_mutex_unlock(&engine->lock);
+}
+
+void engine_set_paused(Engine *engine, bool paused, ResumeDdl ddl) {
+        pthread_mutex_lock(&engine->lock);
+        engine->paused = paused;
+        if (!paused) {
+                engine->resume = true;
+                engine->ddl = ddl;
+        }
+        wake(engine);
+        pthread_mutex_unlock(&engine->lock);
+}
+
+void engine_set_limits(Engine *engine, const MigrationLimits *limits) {
+        pthread_mutex_lock(&engine->lock);
+        engine->limits = *limits;
+        engine->limits_changed = true;
+        wake(engine);
+        pthread_mutex_unlock(&engine->lock);
+}
+
+void engine_set_endpoint(Engine *engine, Side side, const ServerSpec *server) {
+        ServerSpec *copy = g_new0(ServerSpec, 1);
+        copy->uri = g_strdup(server->uri);
+        copy->endpoint = endpoint_copy(server->endpoint);
+        pthread_mutex_lock(&engine->lock);
+        if (engine->new_server[side]) {
+                g_free(engine->new_server[side]->uri);
+                endpoint_free(engine->new_server[side]->endpoint);
+                g_free(engine->new_server[side]);
+        }
+        engine->new_server[side] = copy;
+        wake(engine);
+        pthread_mutex_unlock(&engine->lock);
+}
+
+void engine_acknowledge_foreign_writes(Engine *engine, guint64 count) {
+        pthread_mutex_lock(&engine->lock);
+        engine->acknowledge += count;
+        wake(engine);
+        pthread_mutex_unlock(&engine->lock);
+}
+
+void engine_committed(Engine *engine, const GError *error) {
+        pthread_mutex_lock(&engine->lock);
+        engine->commit_answered = true;
+        g_clear_error(&engine->commit_error);
+        engine->commit_error = error ? g_error_copy(error) : NULL;
+        pthread_cond_broadcast(&engine->answered);
+        pthread_mutex_unlock(&engine->lock);
+}
+
+void engine_get_status(Engine *engine, EngineStatus *ret) {
+        pthread_mutex_lock(&engine->lock);
+        *ret = engine->status;
+        pthread_mutex_unlock(&engine->lock);
+}
+
+void engine_stop(Engine *engine) {
+        pthread_mutex_lock(&engine->lock);
+        engine->stop = true;
+        g_atomic_int_set(&engine->verify_stop, 1);
+        pthread_cond_broadcast(&engine->wake);
+        pthread_cond_broadcast(&engine->answered);
+        pthread_mutex_unlock(&engine->lock);
+}
+
+void engine_free(Engine *engine) {
+        if (!engine)
+                return;
+        thread_join(engine->thread);
+        g_queue_clear_full(&engine->operations, g_free);
+        throttle_free(engine->throttle);
+        engine_drop_params(engine);
+        ledger_free(engine->ledger);
+        spec_free(engine->spec);
+        engine_state_free(engine->state);
+        g_clear_error(&engine->commit_error);
+        for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++)
+                if (engine->new_server[side]) {
+                        g_free(engine->new_server[side]->uri);
+                        endpoint_free(engine->new_server[side]->endpoint);
+                        g_free(engine->new_server[side]);
+                }
+        pthread_cond_destroy(&engine->wake);
+        pthread_cond_destroy(&engine->answered);
+        pthread_mutex_destroy(&engine->lock);
+        g_free(engine->directory);
+        g_free(engine);
+}

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* See link.h. */
+
+#include "engine/link.h"
+
+#include <pthread.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "engine/apply.h"
+#include "engine/copy.h"
+#include "engine/objects.h"
+#include "engine/relay.h"
+#include "engine/stream.h"
+
+#define HEARTBEAT_LOST (5 * USEC_PER_SEC)
+#define MAX_HEARTBEATS 100000
+
+typedef struct Heartbeat {
+        guint64 seq, value; /* value: µs since the epoch, when it was written */
+} Heartbeat;
+
+struct Link {
+        LinkConfig config;
+        LinkTables *tables;
+        GArray *checkpoints;
+        guint32 workers, copiers;
+        Relay *relay;
+        Stream *stream;
+        Apply *apply;
+        Copy *copy;
+        guint64 rows_before, bytes_before; /* copied by earlier runs */
+        guint64 rows_total, bytes_total;
+
+        pthread_mutex_t lock;
+        pthread_cond_t changed;
+        GError *error;
+        bool all_copied;     /* by the copiers */
+        bool copied;         /* and overtaken by the appliers */
+        GQueue heartbeats;   /* of Heartbeat, read and not yet applied */
+        guint64 last_value;  /* newest applied */
+        double last_delay;
+        guint64 canary, canary_seq;
+};
+
+static void on_failure(gpointer userdata, const GError *error) {
+        Link *link = userdata;
+        pthread_mutex_lock(&link->lock);
+        /* PS_ERROR_STOPPED is only the echo of another part's failure. */
+        if (!link->error || g_error_matches(link->error, PS_ERROR, PS_ERROR_STOPPED)) {
+                g_clear_error(&link->error);
+                link->error = g_error_copy(error);
+        }
+        pthread_cond_broadcast(&link->changed);
+        pthread_mutex_unlock(&link->lock);
+        link->config.on_change(link->config.userdata);
+}
+
+/* --- what the stream sees --- */
+
+static void on_heartbeat(gpointer userdata, guint64 seq, guint64 value) {
+        Link *link = userdata;
+        Heartbeat *heartbeat = g_new(Heartbeat, 1);
+        *heartbeat = (Heartbeat){seq, value};
+        pthread_mutex_lock(&link->lock);
+        g_queue_push_tail(&link->heartbeats, heartbeat);
+        if (g_queue_get_length(&link->heartbeats) > MAX_HEARTBEATS) /* a day behind: the oldest one tells the delay */
+                g_free(g_queue_pop_nth(&link->heartbeats, 1));
+        pthread_mutex_unlock(&link->lock);
+}
+
+static void on_canary(gpointer userdata, guint64 seq, guint64 value) {
+        Link *link = userdata;
+        pthread_mutex_lock(&link->lock);
+        link->canary = value;
+        link->canary_seq = seq;
+        pthread_cond_broadcast(&link->changed);
+        pthread_mutex_unlock(&link->lock);
+}
+
+static void on_stream_note(gpointer userdata, const char *message) {
+        Link *link = userdata;
+        link->config.on_note(link->config.userdata, message);
+}
+
+/* --- what the appliers report --- */
+
+static bool all_live(const Link *link) {
+        for (guint i = 0; i < link->tables->list->len; i++)
+                if (!g_atomic_int_get(&((LinkTable *) g_ptr_array_index(link->tables->list, i))->live))
+                        return false;
+        return true;
+}
+
+static void on_progress(gpointer userdata) {
+        Link *link = userdata;
+        guint64 low = apply_low_water(link->apply), now = clock_real();
+        bool news = false;
+
+        pthread_mutex_lock(&link->lock);
+        for (;;) {
+                Heartbeat *oldest = g_queue_peek_head(&link->heartbeats);
+                if (!oldest || oldest->seq > low)
+                        break;
+                link->last_value = oldest->value;
+                link->last_delay = now > oldest->value ? (double) (now - oldest->value) / USEC_PER_SEC : 0;
+                g_free(g_queue_pop_head(&link->heartbeats));
+        }
+        if (link->all_copied && !link->copied && all_live(link))
+                link->copied = news = true;
+        pthread_cond_broadcast(&link->changed);
+        pthread_mutex_unlock(&link->lock);
+        if (news)
+                link->config.on_change(link->config.userdata);
+}
+
+static void on_copy_table(gpointer userdata, const LinkTable *table) {
+        Link *link = userdata;
+        link->config.on_table(link->config.userdata, table->schema->database, table->schema->name);
+}
+
+static void on_copy_done(gpointer userdata) {
+        Link *link = userdata;
+        pthread_mutex_lock(&link->lock);
+        link->all_copied = true;
+        pthread_mutex_unlock(&link->lock);
+        link->config.on_change(link->config.userdata);
+}
+
+/* --- start --- */
+
+static bool load(Link *link, GError **error) {
+        const LinkConfig *config = &link->config;
+        g_autoptr(Conn) up = conn_open(config->upstream, 0, error);
+        g_autoptr(Conn) down = up ? conn_open(config->downstream, 0, error) : NULL;
+        if (!down)
+                return false;
+
+        g_autoptr(ObjectList) objects = objects_list(up, config->spec, error);
+        if (!objects)
+                return false;
+        for (guint i = 0; i < objects->tables->len; i++) {
+                const TableSchema *schema = g_ptr_array_index(objects->tables, i);
+                link->rows_total += schema->rows_estimate;
+                link->bytes_total += schema->data_bytes;
+        }
+        link->tables = link_tables_new(g_steal_pointer(&objects->tables), config->copying);
+        objects->tables = g_ptr_array_new();
+
+        if (config->copying &&
+            !copy_load(config->ledger, down, link->tables, &link->rows_before, &link->bytes_before, error))
+                return false;
+
+        link->checkpoints = ledger_load_checkpoints(config->ledger, down, config->leg, error);
+        if (!link->checkpoints)
+                return false;
+        for (guint i = 0; i < link->checkpoints->len; i++) {
+                guint32 number = g_array_index(link->checkpoints, Checkpoint, i).worker;
+                link->workers += number == link->workers && number < LEDGER_COPIER_BASE;
+                link->copiers += number == LEDGER_COPIER_BASE + link->copiers && number < LEDGER_REPAIR_SLOT;
+        }
+        if (link->workers == 0) {
+                g_set_error(error, PS_ERROR, PS_ERROR_STALE_STATE,
+                            "%s has no checkpoint of this migration's leg %u: its tables in `" LEDGER_DATABASE
+                            "` were removed, or it is not the server it was", conn_label(down), config->leg);
+                return false;
+        }
+        link->copiers = MIN(link->copiers, config->copiers);
+        return true;
+}
+
+static const Checkpoint *oldest_checkpoint(const Link *link) {
+        const Checkpoint *oldest = &g_array_index(link->checkpoints, Checkpoint, 0);
+        for (guint32 w = 1; w < link->workers; w++) {
+                const Checkpoint *checkpoint = &g_array_index(link->checkpoints, Checkpoint, w);
+                if (checkpoint->seq < oldest->seq)
+                        oldest = checkpoint;
+        }
+        return oldest;
+}
+
+static bool connect_parts(Link *link, GError **error) {
+        const LinkConfig *config = &link->config;
+        const Checkpoint *oldest = oldest_checkpoint(link);
+
+        link->relay = relay_new(config->directory, error);
+        if (!link->relay)
+                return false;
+        StreamConfig stream = {
+                .upstream = config->upstream,
+                .spec = config->spec,
+                .ledger = config->ledger,
+                .tables = link->tables,
+                .relay = link->relay,
+                .server_id = config->server_id,
+                .file = oldest->file,
+                .offset = oldest->offset,
+                .seq = oldest->seq,
+                .skip_ddl_seq = config->skip_ddl_seq,
+                .on_heartbeat = on_heartbeat,
+                .on_canary = on_canary,
+                .on_failure = on_failure,
+                .on_note = on_stream_note,
+                .userdata = link,
+        };
+        ApplyConfig apply = {
+                .downstream = config->downstream,
+                .ledger = config->ledger,
+                .tables = link->tables,
+                .relay = link->relay,
+                .leg = config->leg,
+                .epoch = config->epoch,
+                .checkpoints = (const Checkpoint *) link->checkpoints->data,
+                .workers = link->workers,
+                .seq = oldest->seq,
+                .on_progress = on_progress,
+                .on_failure = on_failure,
+                .userdata = link,
+        };
+        link->stream = stream_new(&stream, error);
+        link->apply = link->stream ? apply_new(&apply, error) : NULL;
+        if (!link->apply)
+                return false;
+        if (!config->copying)
+                return true;
+
+        CopyConfig copy = {
+                .upstream = config->upstream,
+                .downstream = config->downstream,
+                .ledger = config->ledger,
+                .tables = link->tables,
+                .stream = link->stream,
+                .throttle = config->throttle,
+                .leg = config->leg,
+                .epoch = config->epoch,
+                .checkpoints = &g_array_index(link->checkpoints, Checkpoint, link->workers),
+                .copiers = link->copiers,
+                .on_table = on_copy_table,
+                .on_done = on_copy_done,
+                .on_failure = on_failure,
+                .userdata = link,
+        };
+        link->copy = copy_new(&copy, error);
+        return link->copy != NULL;
+}
+
+Link *link_start(const LinkConfig *config, GError **error) {
+        g_autoptr(Link) link = g_new0(Link, 1);
+        link->config = *config;
+        link->last_delay = -1;
+        link->copied = link->all_copied = !config->copying;
+        pthread_mutex_init(&link->lock, /* attr= */ NULL);
+        clock_cond_init(&link->changed);
+        g_queue_init(&link->heartbeats);
+        if (!load(link, error) || !connect_parts(link, error))
+                return NULL;
+        apply_run(link->apply);
+        stream_run(link->stream);
+        if (link->copy)
+                copy_run(link->copy);
+        return g_steal_pointer(&link);
+}
+
+void link_stop(Link *link) {
+        /* The stream first: whoever waits for it is told that it has ended. */
+        if (link->stream)
+                stream_stop(link->stream);
+        if (link->copy)
+                copy_stop(link->copy);
+        if (link->apply)
+                apply_stop(link->apply);
+        pthread_mutex_lock(&link->lock);
+        if (!link->error)
+                link->error = g_error_new(PS_ERROR, PS_ERROR_STOPPED, "the link was stopped");
+        pthread_cond_broadcast(&link->changed);
+        pthread_mutex_unlock(&link->lock);
+}
+
+void link_free(Link *link) {
+        if (!link)
+                return;
+        link_stop(link);
+        copy_free(link->copy);
+        apply_free(link->apply);
+        stream_free(link->stream);
+        relay_free(link->relay);
+        link_tables_free(link->tables);
+        g_clear_pointer(&link->checkpoints, g_array_unref);
+        g_queue_clear_full(&link->heartbeats, g_free);
+        g_clear_error(&link->error);
+        pthread_cond_destroy(&link->changed);
+        pthread_mutex_destroy(&link->lock);
+        g_free(link);
+}
+
+/* --- questions --- */
+
+GError *link_error(Link *link) {
+        pthread_mutex_lock(&link->lock);
+        GError *error = link->error ? g_error_copy(link->error) : NULL;
+        pthread_mutex_unlock(&link->lock);
+        return error;
+}
+
+bool link_copied(Link *link) {
+        pthread_mutex_lock(&link->lock);
+        bool copied = link->copied;
+        pthread_mutex_unlock(&link->lock);
+        return copied;
+}
+
+bool link_wait_applied(Link *link, const char *file, guint64 offset, gint64 timeout_usec, GError **error) {
+        gint64 until = clock_monotonic() + timeout_usec;
+        guint64 seq;
+        if (!stream_wait(link->stream, file, offset, timeout_usec, &seq, error))
+                return false;
+        return apply_wait(link->apply, seq, timeout_usec < 0 ? -1 : MAX(until - clock_monotonic(), 0), error);
+}
+
+bool link_wait_canary(Link *link, guint64 value, gint64 timeout_usec, GError **error) {
+        struct timespec until = clock_deadline(timeout_usec);
+        gint64 end = clock_monotonic() + timeout_usec;
+        bool timed_out = false;
+        pthread_mutex_lock(&link->lock);
+        while (link->canary != value && !link->error && !timed_out)
+                timed_out = pthread_cond_timedwait(&link->changed, &link->lock, &until) != 0;
+        bool seen = link->canary == value;
+        guint64 seq = link->canary_seq;
+        pthread_mutex_unlock(&link->lock);
+        if (!seen) {
+                g_set_error(error, PS_ERROR, PS_ERROR_REVERSE_NOT_PROVEN, "the canary did not come through the link");
+                return false;
+        }
+        return apply_wait(link->apply, seq, MAX(end - clock_monotonic(), 0), error);
+}
+
+static double current_delay(Link *link) {
+        guint64 now = clock_real();
+        Heartbeat *oldest = g_queue_peek_head(&link->heartbeats);
+        if (oldest)
+                return MAX(now > oldest->value ? (double) (now - oldest->value) / USEC_PER_SEC : 0, 0);
+        if (link->last_delay >= 0 && now - link->last_value < HEARTBEAT_LOST)
+                return link->last_delay;
+        return -1; /* no heartbeat arrives: unknown is not 0 */
+}
+
+void link_get_status(Link *link, LinkStatus *ret) {
+        *ret = (LinkStatus){0};
+        if (link->copy)
+                copy_counters(link->copy, &ret->rows_copied, &ret->bytes_copied);
+        apply_counters(link->apply, &ret->transactions, &ret->rows_applied);
+        ret->rows_copied += link->rows_before;
+        ret->bytes_copied += link->bytes_before;
+        ret->rows_total = MAX(link->rows_total, ret->rows_copied);
+        ret->bytes_total = MAX(link->bytes_total, ret->bytes_copied);
+        ret->low_water = apply_low_water(link->apply);
+        ret->read = stream_completed(link->stream);
+        ret->backlog = relay_backlog(link->relay);
+        pthread_mutex_lock(&link->lock);
+        ret->delay = link->error ? -1 : current_delay(link);
+        ret->copied = link->copied;
+        pthread_mutex_unlock(&link->lock);
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* One direction of data at work: the stream, the appliers and, while the destination is not complete, the copy. A link lives from one
+ * connection to the servers to the next trouble: when a part fails the whole link is stopped, and a new one goes on from the checkpoints. */
+
+#include <stdbool.h>
+
+#include <glib.h>
+
+#include "engine/ledger.h"
+#include "engine/spec.h"
+#include "engine/state.h"
+#include "engine/throttle.h"
+#include "mysql/conn.h"
+
+typedef struct Link Link;
+
+typedef struct LinkConfig {
+        const MigrationSpec *spec;
+        const Ledger *ledger;
+        const ConnParams *upstream, *downstream;
+        Throttle *throttle;
+        const char *directory; /* for the relay log */
+        guint32 server_id;
+        guint32 leg;
+        guint64 epoch;
+        bool copying;
+        guint32 copiers;
+        guint64 skip_ddl_seq;
+        /* Any thread; must not call back into the link: something happened that is worth looking at. */
+        void (*on_change)(gpointer userdata);
+        void (*on_table)(gpointer userdata, const char *database, const char *table);
+        void (*on_note)(gpointer userdata, const char *message);
+        gpointer userdata;
+} LinkConfig;
+
+/* Connects, reads checkpoints and schemas, starts the threads. */
+Link *link_start(const LinkConfig *config, GError **error);
+/* Ends and joins everything; what is not committed is lost, as after a crash. */
+void link_stop(Link *link);
+void link_free(Link *link); /* stops */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Link, link_free)
+
+/* What made the link fail, a copy; NULL: it is well. */
+GError *link_error(Link *link);
+bool link_copied(Link *link); /* everything is copied and the low-water mark is behind all of it */
+
+/* Waits until everything up to FILE/OFFSET of the upstream's binary log is committed downstream. TIMEOUT_USEC < 0: for ever.
+ * PS_ERROR_DEADLINE_EXCEEDED, PS_ERROR_STOPPED (the link failed or was stopped). */
+bool link_wait_applied(Link *link, const char *file, guint64 offset, gint64 timeout_usec, GError **error);
+/* Waits until the canary with VALUE, written on the upstream, went through. */
+bool link_wait_canary(Link *link, guint64 value, gint64 timeout_usec, GError **error);
+
+typedef struct LinkStatus {
+        double delay; /* s, −1 unknown */
+        guint64 rows_copied, bytes_copied, rows_total, bytes_total; /* totals are estimates */
+        guint64 transactions, rows_applied;
+        guint64 low_water, read; /* ordinals */
+        guint64 backlog; /* bytes of relay log */
+        bool copied;
+} LinkStatus;
+void link_get_status(Link *link, LinkStatus *ret);

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* See monitor.h. */
+
+#include "engine/monitor.h"
+
+#include <pthread.h>
+
+#include "base/clock.h"
+#include "base/thread.h"
+
+#define BEAT_USEC USEC_PER_SEC
+#define IO_TIMEOUT 5 /* s */
+
+struct Monitor {
+        MonitorConfig config;
+        ConnParams params[_SIDE_MAX]; /* as the configuration's, with shorter time-outs */
+        Thread *thread;
+
+        pthread_mutex_t lock;
+        pthread_cond_t changed;
+        bool stop, held, beating, due; /* due: beat now */
+        Side writer;
+        Conn *conns[_SIDE_MAX]; /* changed under the lock, used by the thread */
+        ReadWriteStatus status[_SIDE_MAX];
+};
+
+static void set_conn(Monitor *monitor, Side side, Conn *conn) {
+        pthread_mutex_lock(&monitor->lock);
+        Conn *old = monitor->conns[side];
+        monitor->conns[side] = conn;
+        pthread_mutex_unlock(&monitor->lock);
+        conn_free(old);
+}
+
+static void set_status(Monitor *monitor, Side side, ReadWriteStatus status) {
+        pthread_mutex_lock(&monitor->lock);
+        bool changed = monitor->status[side] != status;
+        monitor->status[side] = status;
+        pthread_mutex_unlock(&monitor->lock);
+        if (changed)
+                monitor->config.on_change(monitor->config.userdata);
+}
+
+static bool beat_side(Monitor *monitor, Side side, Side writer) {
+        if (!monitor->conns[side])
+                set_conn(monitor, side, conn_open(&monitor->params[side], 0, NULL));
+        Conn *conn = monitor->conns[side];
+        guint64 read_only;
+        if (!conn || !conn_query_uint64(conn, "SELECT @@global.read_only", &read_only, NULL))
+                return false;
+
+        if (side == writer &&
+            !conn_execf(conn, NULL, "INSERT INTO %s (id, value) VALUES (1, %" G_GUINT64_FORMAT ") ON DUPLICATE KEY UPDATE value=%" G_GUINT64_FORMAT,
+                        monitor->config.ledger->watermark, clock_real(), clock_real()) && conn_is_dead(conn))
+                return false;
+        if (side != writer && !read_only) {
+                if (!conn_exec(conn, "SET GLOBAL read_only=1", -1, NULL, NULL))
+                        return false;
+                read_only = 1;
+                monitor->config.on_refenced(monitor->config.userdata, side);
+        }
+        set_status(monitor, side, read_only ? READ_WRITE_STATUS_READ_ONLY : READ_WRITE_STATUS_READ_WRITE);
+        return true;
+}
+
+static void run(gpointer data) {
+        Monitor *monitor = data;
+        gint64 next = 0;
+
+        pthread_mutex_lock(&monitor->lock);
+        while (!monitor->stop) {
+                gint64 wait = monitor->due ? 0 : next - clock_monotonic();
+                if (monitor->held || wait > 0) {
+                        struct timespec until = clock_deadline(monitor->held ? BEAT_USEC : wait);
+                        (void) pthread_cond_timedwait(&monitor->changed, &monitor->lock, &until);
+                        continue;
+                }
+                monitor->beating = true;
+                monitor->due = false;
+                Side writer = monitor->writer;
+                pthread_mutex_unlock(&monitor->lock);
+
+                next = clock_monotonic() + BEAT_USEC;
+                for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++)
+                        if (!beat_side(monitor, side, writer)) {
+                                set_conn(monitor, side, NULL);
+                                set_status(monitor, side, READ_WRITE_STATUS_UNREACHABLE);
+                        }
+
+                pthread_mutex_lock(&monitor->lock);
+                monitor->beating = false;
+                pthread_cond_broadcast(&monitor->changed);
+        }
+        pthread_mutex_unlock(&monitor->lock);
+        for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++)
+                set_conn(monitor, side, NULL);
+}
+
+Monitor *monitor_start(const MonitorConfig *config) {
+        Monitor *monitor = g_new0(Monitor, 1);
+        monitor->config = *config;
+        monitor->writer = config->writer;
+        for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++) {
+                monitor->params[side] = *config->servers[side];
+                monitor->params[side].io_timeout = IO_TIMEOUT;
+                monitor->params[side].connect_timeout = IO_TIMEOUT;
+        }
+        pthread_mutex_init(&monitor->lock, /* attr= */ NULL);
+        clock_cond_init(&monitor->changed);
+        monitor->thread = thread_start("monitor", run, monitor);
+        return monitor;
+}
+
+void monitor_free(Monitor *monitor) {
+        if (!monitor)
+                return;
+        pthread_mutex_lock(&monitor->lock);
+        monitor->stop = true;
+        for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++)
+                if (monitor->conns[side])
+                        conn_abort(monitor->conns[side]);
+        pthread_cond_broadcast(&monitor->changed);
+        pthread_mutex_unlock(&monitor->lock);
+        thread_join(monitor->thread);
+        pthread_cond_destroy(&monitor->changed);
+        pthread_mutex_destroy(&monitor->lock);
+        g_free(monitor);
+}
+
+void monitor_hold(Monitor *monitor) {
+        pthread_mutex_lock(&monitor->lock);
+        monitor->held = true;
+        while (monitor->beating)
+                pthread_cond_wait(&monitor->changed, &monitor->lock);
+        pthread_mutex_unlock(&monitor->lock);
+}
+
+void monitor_release(Monitor *monitor, Side writer) {
+        pthread_mutex_lock(&monitor->lock);
+        monitor->held = false;
+        monitor->due = true;
+        monitor->writer = writer;
+        pthread_cond_broadcast(&monitor->changed);
+        pthread_mutex_unlock(&monitor->lock);
+}
+
+ReadWriteStatus monitor_status(Monitor *monitor, Side side) {
+        pthread_mutex_lock(&monitor->lock);
+        ReadWriteStatus status = monitor->status[side];
+        pthread_mutex_unlock(&monitor->lock);
+        return status;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* Once a second, on a connection of its own to each side: is it reachable, does it take writes? Writes the heartbeat on the side that
+ * takes writes, and closes the other one again when it was found open (a restart forgets read_only). */
+
+#include <stdbool.h>
+
+#include <glib.h>
+
+#include "engine/engine.h"
+#include "engine/ledger.h"
+#include "mysql/conn.h"
+
+typedef struct Monitor Monitor;
+
+typedef struct MonitorConfig {
+        const ConnParams *servers[_SIDE_MAX];
+        const Ledger *ledger;
+        Side writer;
+        /* The monitor's thread. */
+        void (*on_change)(gpointer userdata);                /* a read/write status changed */
+        void (*on_refenced)(gpointer userdata, Side side);   /* a side was found open and closed */
+        gpointer userdata;
+} MonitorConfig;
+
+Monitor *monitor_start(const MonitorConfig *config);
+void monitor_free(Monitor *monitor); /* stops */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Monitor, monitor_free)
+
+/* Between hold and release nothing is written anywhere; returns when a beat that was under way is over. */
+void monitor_hold(Monitor *monitor);
+void monitor_release(Monitor *monitor, Side writer);
+ReadWriteStatus monitor_status(Monitor *monitor, Side side);

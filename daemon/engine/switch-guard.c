@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* See switch-guard.h. */
+
+#include "engine/switch-guard.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "engine/control.h"
+#include "engine/fence.h"
+#include "engine/objects.h"
+#include "engine/precheck.h"
+#include "mysql/sql.h"
+
+#define LONG_TRANSACTION 60 /* s */
+
+bool switch_no_foreign_writes(Engine *engine, GError **error) {
+        guint64 open = engine->state->foreign_writes - engine->state->foreign_writes_acknowledged;
+        if (open == 0)
+                return true;
+        g_set_error(error, PS_ERROR, PS_ERROR_FOREIGN_WRITES,
+                    "%" G_GUINT64_FORMAT " transactions of others were written on the %s; look at them, Verify, and AcknowledgeForeignWrites",
+                    open, side_to_string(engine_reader(engine)));
+        return false;
+}
+
+static bool check_link(Engine *engine, const EngineOperation *operation, GError **error) {
+        if (!engine->link || engine->status.replication != REPLICATION_RUNNING) {
+                g_set_error(error, PS_ERROR, PS_ERROR_DELAY_UNKNOWN, "replication is not running; LastError says why");
+                return false;
+        }
+        LinkStatus status;
+        link_get_status(engine->link, &status);
+        double limit = operation->max_delay >= 0 ? operation->max_delay : engine->spec->limits.max_delay;
+        if (status.delay < 0) {
+                g_set_error(error, PS_ERROR, PS_ERROR_DELAY_UNKNOWN, "the replication delay is not known yet; try again in a moment");
+                return false;
+        }
+        if (status.delay >= limit) {
+                g_set_error(error, PS_ERROR, PS_ERROR_DELAY_TOO_HIGH, "the replication delay is %.1f s, the limit %.1f s; wait until it is lower",
+                            status.delay, limit);
+                return false;
+        }
+        return true;
+}
+
+static bool check_verified(Engine *engine, GError **error) {
+        if (engine->spec->verify == VERIFY_ADVISORY || engine->state->verification == VERIFICATION_EQUAL)
+                return true;
+        g_set_error(error, PS_ERROR, PS_ERROR_VERIFICATION_FAILED, "both sides are not verified equal (%s); run Verify first",
+                    verification_state_to_string(engine->state->verification));
+        return false;
+}
+
+static bool check_servers(Engine *engine, GError **error) {
+        Conn *source = control_acquire(engine, SIDE_SOURCE, error);
+        Conn *destination = source ? control_acquire(engine, SIDE_DESTINATION, error) : NULL;
+        if (!destination)
+                return false;
+        PrecheckInput input = {.spec = engine->spec, .servers = {source, destination}, .uuid = engine->state->uuid, .stage = PRECHECK_SWITCH};
+        GPtrArray *rows = precheck_run(&input, error);
+        if (!rows) {
+                engine_name_link_error(engine, error);
+                return false;
+        }
+        g_clear_pointer(&engine->state->checks, g_ptr_array_unref);
+        engine->state->checks = rows;
+        engine->state->checked_at = clock_real();
+        return precheck_verdict(rows, /* accept_warnings= */ true, error);
+}
+
+static bool check_sessions(Engine *engine, const EngineOperation *operation, Side from, GError **error) {
+        unsigned sessions;
+        guint64 oldest;
+        Conn *a = control_acquire(engine, from, error);
+        if (!a)
+                return false;
+        if (!fence_survey(a, operation->kill_sessions, &sessions, &oldest, error)) {
+                engine_name_error(engine, from, error);
+                return false;
+        }
+        if (oldest <= LONG_TRANSACTION || operation->kill_sessions)
+                return true;
+        g_set_error(error, PS_ERROR, PS_ERROR_CHECK_FAILED,
+                    "a transaction on the %s has been open for %" G_GUINT64_FORMAT " s and would be lost; let it end, or use kill-sessions",
+                    side_to_string(from), oldest);
+        return false;
+}
+
+/* B must hand out numbers above all that A handed out, those of deleted rows too. */
+static bool raise_counters(Engine *engine, Side from, Side to, GError **error) {
+        Conn *a = control_acquire(engine, from, error), *b = a ? control_acquire(engine, to, error) : NULL;
+        if (!b)
+                return false;
+        static const char counters[] = "SELECT table_schema, table_name, auto_increment FROM information_schema.tables "
+                                       "WHERE auto_increment > 1 AND table_type = 'BASE TABLE'";
+        g_autoptr(ConnRows) there = conn_query(a, counters, error);
+        g_autoptr(ConnRows) here = there ? conn_query(b, counters, error) : NULL;
+        if (!here) {
+                engine_name_link_error(engine, error);
+                return false;
+        }
+        g_autoptr(GHashTable) known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+        for (;;) {
+                char **row;
+                if (!conn_rows_next(here, &row, NULL, error))
+                        return false;
+                if (!row)
+                        break;
+                g_hash_table_replace(known, sql_table(row[0], row[1]), g_strdup(row[2]));
+        }
+        for (;;) {
+                char **row;
+                if (!conn_rows_next(there, &row, NULL, error))
+                        return false;
+                if (!row)
+                        return true;
+                if (!spec_selects(engine->spec, row[0], row[1]))
+                        continue;
+                g_autofree char *table = sql_table(row[0], row[1]);
+                const char *current = g_hash_table_lookup(known, table);
+                guint64 wanted = g_ascii_strtoull(row[2], NULL, 10);
+                g_autoptr(GError) local = NULL;
+                if ((!current || g_ascii_strtoull(current, NULL, 10) < wanted) &&
+                    !conn_execf(b, &local, "ALTER TABLE /* polarshift */ %s AUTO_INCREMENT=%" G_GUINT64_FORMAT, table, wanted) &&
+                    !g_error_matches(local, MYSQL_ERROR, 1146)) { /* a table that is not carried */
+                        g_propagate_error(error, g_steal_pointer(&local));
+                        engine_name_error(engine, to, error);
+                        return false;
+                }
+        }
+}
+
+/* From the commit point on B is the only copy: what it acknowledges must survive a crash. And A gets its checkpoints for the way back now, so
+ * that nothing is written there behind the fence. */
+static bool prepare_sides(Engine *engine, Side from, Side to, GError **error) {
+        EngineState *state = engine->state;
+        Conn *a = control_acquire(engine, from, error), *b = a ? control_acquire(engine, to, error) : NULL;
+        if (!b)
+                return false;
+        if (!conn_exec(b, "SET GLOBAL innodb_flush_log_at_trx_commit=1", -1, NULL, error) || !conn_exec(b, "SET GLOBAL sync_binlog=1", -1, NULL, error)) {
+                engine_name_error(engine, to, error);
+                return false;
+        }
+        if (!ledger_begin_leg(engine->ledger, a, state->leg + 1, state->workers, 0, state->epoch + 1, error)) {
+                engine_name_error(engine, from, error);
+                return false;
+        }
+        return true;
+}
+
+bool switch_guard(Engine *engine, const EngineOperation *operation, Side from, Side to, GError **error) {
+        engine_verify_collect(engine);
+        engine_start_watch(engine);
+        return check_link(engine, operation, error) && check_verified(engine, error) && switch_no_foreign_writes(engine, error) &&
+               check_servers(engine, error) && check_sessions(engine, operation, from, error) && engine_prove_reverse(engine, error) &&
+               raise_counters(engine, from, to, error) && prepare_sides(engine, from, to, error) && check_link(engine, operation, error);
+}
+
+bool switch_record_plan(Engine *engine, const EngineOperation *operation, Side from, GError **error) {
+        unsigned sessions;
+        guint64 oldest;
+        LinkStatus status;
+        Conn *a = control_acquire(engine, from, error);
+        if (!a || !fence_survey(a, operation->kill_sessions, &sessions, &oldest, error))
+                return false;
+        link_get_status(engine->link, &status);
+        g_free(engine->state->last_plan);
+        engine->state->last_plan = g_strdup_printf("{\"operation\":\"%s\",\"dry-run\":true,\"allowed\":true,\"at\":%" G_GUINT64_FORMAT
+                                                   ",\"delay\":%.3f,\"sessions-that-would-be-ended\":%u,\"oldest-transaction-seconds\":%" G_GUINT64_FORMAT
+                                                   ",\"transactions-behind\":%" G_GUINT64_FORMAT "}",
+                                                   operation_kind_to_string(operation->kind), clock_real(), status.delay, sessions, oldest,
+                                                   status.read > status.low_water ? status.read - status.low_water : 0);
+        return true;
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* Step 1 of the switch protocol: what can be known before anybody has to wait. */
+
+#include "engine/engine-private.h"
+
+bool switch_guard(Engine *engine, const EngineOperation *operation, Side from, Side to, GError **error);
+bool switch_no_foreign_writes(Engine *engine, GError **error);
+/* The result of a dry run, into the state. */
+bool switch_record_plan(Engine *engine, const EngineOperation *operation, Side from, GError **error);

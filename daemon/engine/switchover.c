@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Switch and Rollback: one protocol with the sides exchanged (life-cycle.md). A is the side that takes writes, B the other one. The story:
+ *
+ *    1 guard          everything that can be known beforehand; whoever refuses here has cost nobody anything
+ *    2 fence          A closes: from here on applications wait
+ *    3 end-position   what A logged last
+ *    4 drain          B has all of it
+ *    5 final-check    and nothing that is not ours was written on B
+ *    6 epoch          appliers are stopped and can never commit again
+ *    7 flip           what B needs to take writes
+ *    8 reverse-start  where B's own changes will begin
+ *    9 commit         A is looked at once more; the owner row on B says who takes writes; B opens: applications go on
+ *   10 release        A stays closed
+ *   11 reverse        the stream B → A runs, a canary came through it
+ *
+ * Before each step its intention is in state.json. Until step 9's is, everything is undone, and A is opened first; once it is, the owner
+ * row on B decides, and everything is finished forward. */
+
+#include "engine/engine-private.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "engine/control.h"
+#include "engine/fence.h"
+#include "engine/precheck.h"
+#include "engine/switch-guard.h"
+
+#define DEFAULT_DEADLINE 30.0 /* s */
+
+typedef struct Switchover {
+        Engine *engine;
+        const EngineOperation *operation;
+        Side from, to;    /* A and B */
+        gint64 deadline;  /* monotonic; of steps 2 to 9 */
+        gint64 fenced_at; /* monotonic; 0: not fenced by this process */
+        char *mark;       /* fence_log_mark() of A at the end position */
+        guint64 uptime;   /* of A, when it was fenced */
+        unsigned killed;
+} Switchover;
+
+static MigrationPhase phase_behind(const Switchover *s) {
+        return s->to == SIDE_DESTINATION ? MIGRATION_PHASE_SWITCHED : MIGRATION_PHASE_SYNCHRONIZING;
+}
+
+static const char *name_of(const Switchover *s) {
+        return operation_kind_to_string(s->operation->kind);
+}
+
+static gint64 time_left(const Switchover *s) {
+        return s->deadline - clock_monotonic();
+}
+
+static bool in_time(const Switchover *s, GError **error) {
+        if (time_left(s) > 0)
+                return true;
+        g_set_error(error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED, "the %s did not get through within its deadline", name_of(s));
+        return false;
+}
+
+static Conn *conn_of(const Switchover *s, Side side, GError **error) {
+        return control_acquire(s->engine, side, error);
+}
+
+static bool named(const Switchover *s, Side side, bool good, GError **error) {
+        if (!good)
+                engine_name_error(s->engine, side, error);
+        return good;
+}
+
+static bool hooks(const Switchover *s, const char *when, GError **error) {
+        Engine *engine = s->engine;
+        g_autofree char *point = g_strdup_printf("%s-%s", when, name_of(s));
+        g_autofree char *json = g_strdup_printf("{\"point\":\"%s\",\"migration\":\"%s\",\"writer\":\"%s\",\"operation\":%" G_GUINT64_FORMAT "}",
+                                                point, engine->spec->name, side_to_string(engine->state->writer), s->operation->id);
+        return engine->config.run_hooks(point, json, engine->config.userdata, error);
+}
+
+/* --- the steps --- */
+
+static bool do_guard(Switchover *s, GError **error) {
+        return switch_guard(s->engine, s->operation, s->from, s->to, error) && hooks(s, "pre", error);
+}
+
+static guint64 uptime_of(Conn *conn) {
+        g_autoptr(ConnRows) rows = conn_query(conn, "SHOW GLOBAL STATUS LIKE 'Uptime'", NULL);
+        char **row = NULL;
+        return rows && conn_rows_next(rows, &row, NULL, NULL) && row && row[1] ? g_ascii_strtoull(row[1], NULL, 10) : 0;
+}
+
+static bool do_fence(Switchover *s, GError **error) {
+        Engine *engine = s->engine;
+        FenceReport report = {0};
+        monitor_hold(engine->monitor); /* no heartbeat behind the end position */
+        if (!control_own(engine, s->from, s->from, engine->state->epoch, "fencing", error))
+                return false;
+        Conn *a = conn_of(s, s->from, error);
+        if (!a)
+                return false;
+        s->uptime = uptime_of(a);
+        s->fenced_at = clock_monotonic();
+        engine->state->fenced_at = clock_real();
+        bool closed = fence_close(a, s->operation->kill_sessions, time_left(s), &report, error);
+        engine->state->events_were_on[s->from] |= report.events_were_on;
+        s->killed = report.killed;
+        return named(s, s->from, closed, error);
+}
+
+static bool do_end_position(Switchover *s, GError **error) {
+        EngineState *state = s->engine->state;
+        g_autofree char *file = NULL;
+        guint64 offset;
+        Conn *a = conn_of(s, s->from, error);
+        if (!a)
+                return false;
+        g_clear_pointer(&s->mark, g_free);
+        if (!named(s, s->from, fence_log_mark(a, &s->mark, error) && conn_binlog_position(a, &file, &offset, error), error))
+                return false;
+        binlog_position_set(&state->end_position, file, offset);
+        return true;
+}
+
+static bool do_drain(Switchover *s, GError **error) {
+        Engine *engine = s->engine;
+        g_autoptr(GError) local = NULL;
+        if (engine->link && link_wait_applied(engine->link, engine->state->end_position.file, engine->state->end_position.offset,
+                                              MAX(time_left(s), 0), &local))
+                return true;
+        g_autoptr(GError) broken = engine->link ? link_error(engine->link) : NULL;
+        g_propagate_error(error, broken ? g_steal_pointer(&broken) : local ? g_steal_pointer(&local)
+                                 : g_error_new(PS_ERROR, PS_ERROR_FAILED, "replication is not running"));
+        engine_name_link_error(engine, error);
+        return false;
+}
+
+/* What was written on B up to now must be ours. */
+static bool do_final_check(Switchover *s, GError **error) {
+        Engine *engine = s->engine;
+        g_autofree char *file = NULL;
+        guint64 offset;
+        Conn *b = conn_of(s, s->to, error);
+        if (!b || !named(s, s->to, conn_binlog_position(b, &file, &offset, error), error) ||
+            !watch_wait(engine->watch, file, offset, MAX(time_left(s), 0), error))
+                return false;
+        watch_get(engine->watch, &engine->state->foreign_writes, &engine->state->watched);
+        return switch_no_foreign_writes(engine, error);
+}
+
+static bool do_epoch(Switchover *s, GError **error) {
+        Engine *engine = s->engine;
+        Conn *b = conn_of(s, s->to, error);
+        engine_stop_link(engine); /* joined: nothing of this agent applies any more; the epoch stops any other */
+        return b && named(s, s->to, ledger_raise_epoch(engine->ledger, b, engine->state->epoch, error), error);
+}
+
+static bool do_flip(Switchover *s, GError **error) {
+        /* Triggers and events are not carried by this version, AUTO_INCREMENT counters were raised by the guard and follow every applied
+         * row since: what is left to do is to see that the scheduler of B stays off until it takes writes. */
+        Conn *b = conn_of(s, s->to, error);
+        bool closed = false;
+        if (!b || !named(s, s->to, fence_is_closed(b, &closed, error), error))
+                return false;
+        if (!closed)
+                g_set_error(error, PS_ERROR, PS_ERROR_FOREIGN_WRITES, "the %s was opened by somebody else during the %s", side_to_string(s->to), name_of(s));
+        return closed;
+}
+
+static bool do_reverse_start(Switchover *s, GError **error) {
+        g_autofree char *file = NULL;
+        guint64 offset;
+        Conn *b = conn_of(s, s->to, error);
+        if (!b || !named(s, s->to, conn_binlog_position(b, &file, &offset, error), error))
+                return false;
+        binlog_position_set(&s->engine->state->reverse_start, file, offset);
+        return true;
+}
+
+/* A once more: still closed, not restarted, and silent since the end position. */
+static bool still_fenced(Switchover *s, bool *ret_moved, GError **error) {
+        bool closed;
+        g_autofree char *mark = NULL;
+        Conn *a = conn_of(s, s->from, error);
+        if (!a || !named(s, s->from, fence_is_closed(a, &closed, error) && fence_log_mark(a, &mark, error), error))
+                return false;
+        if (!closed || uptime_of(a) < s->uptime) {
+                g_set_error(error, PS_ERROR, PS_ERROR_FOREIGN_WRITES, "the %s was restarted or opened during the %s", side_to_string(s->from), name_of(s));
+                return false;
+        }
+        *ret_moved = g_strcmp0(mark, s->mark) != 0;
+        return true;
+}
+
+static bool look_once_more(Switchover *s, GError **error) {
+        bool moved;
+        if (!still_fenced(s, &moved, error))
+                return false;
+        if (!moved)
+                return true;
+        g_set_error(error, PS_ERROR, PS_ERROR_FOREIGN_WRITES,
+                    "somebody whom read_only does not stop wrote on the %s during the %s; end such sessions (or use kill-sessions) and try again",
+                    side_to_string(s->from), name_of(s));
+        return false;
+}
+
+/* Everything that step 9's intention says. */
+static void take_over(const Switchover *s) {
+        EngineState *state = s->engine->state;
+        state->writer = s->to;
+        state->leg++;
+        state->copied = true;
+        binlog_position_set(&state->leg_start, state->reverse_start.file, state->reverse_start.offset);
+        binlog_position_clear(&state->watched);
+        state->foreign_writes = state->foreign_writes_acknowledged = 0;
+        state->reverse_proven = false;
+        state->skip_ddl_seq = 0;
+}
+
+/* The commit point: the owner row on B, and then B is opened. */
+static bool open_new_side(Switchover *s, GError **error) {
+        Engine *engine = s->engine;
+        Conn *b = conn_of(s, s->to, error);
+        return b && control_own(engine, s->to, s->to, engine->state->epoch, "committed", error) &&
+               named(s, s->to, fence_open(b, engine->state->events_were_on[s->to], error), error);
+}
+
+typedef struct Step {
+        SwitchStep step;
+        bool (*run)(Switchover *s, GError **error);
+} Step;
+
+static const Step steps[] = {
+        {SWITCH_STEP_FENCE, do_fence},
+        {SWITCH_STEP_END_POSITION, do_end_position},
+        {SWITCH_STEP_DRAIN, do_drain},
+        {SWITCH_STEP_FINAL_CHECK, do_final_check},
+        {SWITCH_STEP_EPOCH, do_epoch},
+        {SWITCH_STEP_FLIP, do_flip},
+        {SWITCH_STEP_REVERSE_START, do_reverse_start},
+        {SWITCH_STEP_COMMIT, look_once_more},
+};
+
+/* --- the journal --- */
+
+static bool journal(Switchover *s, SwitchStep step, GError **error) {
+        Engine *engine = s->engine;
+        engine->state->operation_id = s->operation->id;
+        engine->state->step = step;
+        if (step == SWITCH_STEP_EPOCH)
+                engine->state->epoch++; /* the intention is what recovery counts from */
+        engine_set_step(engine, switch_step_to_string(step));
+        return engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, error);
+}
+
+/* --- undo --- */
+
+/* Applications come first: A is opened before anything else is looked at, and tried until it works. */
+static bool reopen(Engine *engine, Side side) {
+        for (;;) {
+                g_autoptr(GError) error = NULL;
+                Conn *a = control_acquire(engine, side, &error);
+                if (a && fence_open(a, engine->state->events_were_on[side], &error)) {
+                        engine->state->events_were_on[side] = false;
+                        return true;
+                }
+                engine_name_error(engine, side, &error);
+                engine_set_error(engine, error);
+                if (engine_stopping(engine))
+                        return false;
+                engine_wait(engine, USEC_PER_SEC / 5);
+        }
+}
+
+static void undo(Switchover *s, const GError *why) {
+        Engine *engine = s->engine;
+        bool fenced = engine->state->step >= SWITCH_STEP_FENCE;
+        engine_set_step(engine, "undo");
+        if (fenced && !reopen(engine, s->from))
+                return; /* the agent stops: the journal still says so, and the next start opens it */
+        if (fenced) {
+                engine_event(engine, ENGINE_EVENT_UNFENCED, 4, "the %s takes writes again, the %s was undone", side_to_string(s->from), name_of(s));
+                (void) control_own(engine, s->from, s->from, engine->state->epoch, "", NULL);
+        }
+        if (engine->monitor)
+                monitor_release(engine->monitor, s->from);
+        binlog_position_clear(&engine->state->end_position);
+        binlog_position_clear(&engine->state->reverse_start);
+        bool aborted = engine_aborted(engine, s->operation->id);
+        engine_finish(engine, s->operation->id,
+                      aborted ? OPERATION_RESULT_CANCELED : fenced ? OPERATION_RESULT_UNDONE : OPERATION_RESULT_FAILED, why, _MIGRATION_PHASE_INVALID, NULL);
+        engine_set_error(engine, NULL);
+}
+
+/* --- behind the commit point --- */
+
+/* Retried, never skipped. false: the agent stops. */
+static bool until_done(Switchover *s, bool (*what)(Switchover *s, GError **error)) {
+        for (;;) {
+                g_autoptr(GError) error = NULL;
+                if (what(s, &error))
+                        return true;
+                engine_set_error(s->engine, error);
+                if (engine_stopping(s->engine))
+                        return false;
+                engine_wait(s->engine, USEC_PER_SEC / 2);
+        }
+}
+
+static bool commit_phase(Switchover *s, GError **error) {
+        s->engine->state->step = SWITCH_STEP_RELEASE;
+        return engine_commit(s->engine, phase_behind(s), "", error);
+}
+
+/* A's side of the new direction: its checkpoints know where the stream begins. */
+static bool release(Switchover *s, GError **error) {
+        Engine *engine = s->engine;
+        EngineState *state = engine->state;
+        Conn *a = conn_of(s, s->from, error);
+        return a && named(s, s->from,
+                          conn_exec(a, "SET GLOBAL read_only=1", -1, NULL, error) &&
+                                  ledger_begin_leg(engine->ledger, a, state->leg, state->workers, 0, state->epoch, error) &&
+                                  ledger_raise_epoch(engine->ledger, a, state->epoch, error) &&
+                                  ledger_set_leg_start(engine->ledger, a, state->leg, &state->leg_start, error),
+                          error) &&
+               control_own(engine, s->from, s->to, state->epoch, "released", error);
+}
+
+static bool reverse_runs(Switchover *s, GError **error) {
+        Engine *engine = s->engine;
+        engine_step(engine);
+        if (!engine->link) {
+                g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "replication from the %s has not started yet", side_to_string(s->to));
+                return false;
+        }
+        guint64 value = clock_real();
+        Conn *b = conn_of(s, s->to, error);
+        if (!b || !named(s, s->to,
+                         conn_execf(b, error, "INSERT INTO %s (id, value) VALUES (1, %" G_GUINT64_FORMAT ") ON DUPLICATE KEY UPDATE value=%" G_GUINT64_FORMAT,
+                                    engine->ledger->canary, value, value),
+                         error))
+                return false;
+        return link_wait_canary(engine->link, value, 10 * USEC_PER_SEC, error);
+}
+
+static void finish_forward(Switchover *s) {
+        Engine *engine = s->engine;
+        g_autoptr(GError) error = NULL;
+        engine_set_step(engine, switch_step_to_string(SWITCH_STEP_RELEASE));
+        if (!until_done(s, release))
+                return;
+        engine_stop_watch(engine); /* it watched the other side */
+        binlog_position_clear(&engine->state->watched);
+        engine->state->foreign_writes = engine->state->foreign_writes_acknowledged = 0;
+        if (engine->monitor)
+                monitor_release(engine->monitor, s->to);
+        engine->state->step = SWITCH_STEP_REVERSE;
+        engine_set_step(engine, switch_step_to_string(SWITCH_STEP_REVERSE));
+        engine->link_broken = false;
+        engine->link_retry_at = 0;
+        if (!until_done(s, reverse_runs))
+                return;
+        if (!hooks(s, "post", &error))
+                engine_event(engine, ENGINE_EVENT_NOTE, 4, "%s", error->message);
+
+        Conn *a = conn_of(s, s->from, NULL);
+        unsigned left = 0;
+        if (a && fence_sessions_left(a, &left, NULL) && left > 0)
+                engine_event(engine, ENGINE_EVENT_NOTE, 5, "%u sessions are still connected to the %s", left, side_to_string(s->from));
+        binlog_position_clear(&engine->state->end_position);
+        binlog_position_clear(&engine->state->reverse_start);
+        engine_set_error(engine, NULL);
+        (void) engine_prove_reverse(engine, NULL);
+        engine_finish(engine, s->operation->id, OPERATION_RESULT_DONE, NULL, _MIGRATION_PHASE_INVALID, NULL);
+}
+
+static void commit_and_finish(Switchover *s) {
+        Engine *engine = s->engine;
+        take_over(s);
+        if (!until_done(s, open_new_side))
+                return;
+        guint64 now = clock_real();
+        engine->state->write_interruption = s->fenced_at ? (double) (clock_monotonic() - s->fenced_at) / USEC_PER_SEC
+                                            : now > engine->state->fenced_at ? (double) (now - engine->state->fenced_at) / USEC_PER_SEC : 0;
+        if (!until_done(s, commit_phase))
+                return;
+        engine_event(engine, ENGINE_EVENT_WRITE_INTERRUPTION, 5, "the %s takes writes now; writes were interrupted for %.3f s (%u sessions ended)",
+                     side_to_string(s->to), engine->state->write_interruption, s->killed);
+        finish_forward(s);
+}
+
+/* --- forward, from the start or after a crash --- */
+
+static void run(Switchover *s) {
+        Engine *engine = s->engine;
+        g_autoptr(GError) error = NULL;
+
+        engine_set_step(engine, switch_step_to_string(SWITCH_STEP_GUARD));
+        bool good = do_guard(s, &error);
+        if (good && (s->operation->flags & 1)) { /* a dry run ends here */
+                good = switch_record_plan(engine, s->operation, s->from, &error);
+                engine_finish(engine, s->operation->id, good ? OPERATION_RESULT_DONE : OPERATION_RESULT_FAILED, error, _MIGRATION_PHASE_INVALID, NULL);
+                return;
+        }
+        if (!good) {
+                undo(s, error);
+                return;
+        }
+        s->deadline = clock_monotonic() + (gint64) ((s->operation->deadline > 0 ? s->operation->deadline : DEFAULT_DEADLINE) * USEC_PER_SEC);
+        for (gsize i = 0; good && i < G_N_ELEMENTS(steps); i++) {
+                if (engine_aborted(engine, s->operation->id)) {
+                        g_set_error(&error, PS_ERROR, PS_ERROR_FAILED, "the %s was aborted", name_of(s));
+                        good = false;
+                } else
+                        good = in_time(s, &error) && journal(s, steps[i].step, &error) && steps[i].run(s, &error);
+        }
+        if (good && in_time(s, &error))
+                commit_and_finish(s);
+        else {
+                engine_event(engine, ENGINE_EVENT_OPERATION_STEP, 4, "the %s is undone at step %s: %s", name_of(s),
+                             switch_step_to_string(engine->state->step), error->message);
+                undo(s, error);
+        }
+}
+
+/* Found in the journal after a restart. What both servers say decides; what cannot be asked yet is asked again. */
+static void recover(Switchover *s) {
+        Engine *engine = s->engine;
+        g_autoptr(GError) error = NULL;
+        SwitchStep step = engine->state->step;
+
+        engine_event(engine, ENGINE_EVENT_RECOVERED, 4, "the agent stopped in the middle of a %s, at step %s", name_of(s), switch_step_to_string(step));
+        engine_set_step(engine, "recovery");
+        if (step == SWITCH_STEP_COMMIT) {
+                OwnerRow owner = {0};
+                for (;;) {
+                        Conn *b = conn_of(s, s->to, &error);
+                        if (b && named(s, s->to, ledger_read_owner(engine->ledger, b, &owner, &error), &error))
+                                break;
+                        engine_set_error(engine, error);
+                        g_clear_error(&error);
+                        if (engine_stopping(engine))
+                                return;
+                        engine_wait(engine, USEC_PER_SEC);
+                }
+                if (owner.present && owner.writer == s->to && owner.epoch == engine->state->epoch) {
+                        commit_and_finish(s);
+                        return;
+                }
+        }
+        g_set_error(&error, PS_ERROR, PS_ERROR_FAILED, "the agent was stopped at step %s; everything was put back", switch_step_to_string(step));
+        undo(s, error);
+}
+
+void engine_switch(Engine *engine, const EngineOperation *operation) {
+        Side from = operation->kind == OPERATION_SWITCH ? SIDE_SOURCE : SIDE_DESTINATION;
+        Switchover s = {.engine = engine, .operation = operation, .from = from, .to = side_other(from)};
+        SwitchStep step = engine->state->operation_id == operation->id ? engine->state->step : SWITCH_STEP_NONE;
+
+        if (!operation->resumed || step == SWITCH_STEP_NONE || step == SWITCH_STEP_GUARD)
+                run(&s);
+        else if (step >= SWITCH_STEP_RELEASE)
+                finish_forward(&s);
+        else
+                recover(&s);
+        g_free(s.mark);
+}

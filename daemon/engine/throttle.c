@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* See throttle.h. */
+
+#include "engine/throttle.h"
+
+#include <pthread.h>
+
+#include "base/clock.h"
+
+#define LOAD_USEC (500 * USEC_PER_MSEC)
+
+struct Throttle {
+        pthread_mutex_t lock;
+        pthread_cond_t changed;
+        guint32 max_load;
+        guint64 max_rate;
+        gint64 load_asked_at, free_at; /* monotonic */
+        bool busy;
+};
+
+Throttle *throttle_new(guint32 max_source_load, guint64 max_copy_rate) {
+        Throttle *throttle = g_new0(Throttle, 1);
+        pthread_mutex_init(&throttle->lock, /* attr= */ NULL);
+        clock_cond_init(&throttle->changed);
+        throttle->max_load = max_source_load;
+        throttle->max_rate = max_copy_rate;
+        return throttle;
+}
+
+void throttle_free(Throttle *throttle) {
+        if (!throttle)
+                return;
+        pthread_cond_destroy(&throttle->changed);
+        pthread_mutex_destroy(&throttle->lock);
+        g_free(throttle);
+}
+
+void throttle_set(Throttle *throttle, guint32 max_source_load, guint64 max_copy_rate) {
+        pthread_mutex_lock(&throttle->lock);
+        throttle->max_load = max_source_load;
+        throttle->max_rate = max_copy_rate;
+        throttle->free_at = 0;
+        throttle->busy = false;
+        pthread_cond_broadcast(&throttle->changed);
+        pthread_mutex_unlock(&throttle->lock);
+}
+
+void throttle_wake(Throttle *throttle) {
+        pthread_mutex_lock(&throttle->lock);
+        pthread_cond_broadcast(&throttle->changed);
+        pthread_mutex_unlock(&throttle->lock);
+}
+
+static bool ask_load(Throttle *throttle, Conn *upstream, GError **error) {
+        pthread_mutex_lock(&throttle->lock);
+        gint64 now = clock_monotonic();
+        guint32 max = throttle->max_load;
+        bool ask = max > 0 && now - throttle->load_asked_at >= LOAD_USEC;
+        if (ask)
+                throttle->load_asked_at = now;
+        pthread_mutex_unlock(&throttle->lock);
+        if (!ask)
+                return true;
+
+        g_autoptr(ConnRows) rows = conn_query(upstream, "SHOW GLOBAL STATUS LIKE 'Threads_running'", error);
+        char **row;
+        if (!rows || !conn_rows_next(rows, &row, NULL, error))
+                return false;
+        guint64 running = row && row[1] ? g_ascii_strtoull(row[1], NULL, 10) : 0;
+        pthread_mutex_lock(&throttle->lock);
+        throttle->busy = running > max;
+        pthread_mutex_unlock(&throttle->lock);
+        return true;
+}
+
+bool throttle_wait(Throttle *throttle, Conn *upstream, guint64 bytes, gint *stop, GError **error) {
+        pthread_mutex_lock(&throttle->lock);
+        if (throttle->max_rate > 0)
+                throttle->free_at = MAX(throttle->free_at, clock_monotonic()) +
+                                    (gint64) ((double) bytes * (double) USEC_PER_SEC / (double) throttle->max_rate);
+        pthread_mutex_unlock(&throttle->lock);
+
+        while (!g_atomic_int_get(stop)) {
+                if (!ask_load(throttle, upstream, error))
+                        return false;
+                pthread_mutex_lock(&throttle->lock);
+                gint64 wait = throttle->busy ? LOAD_USEC : throttle->max_rate > 0 ? throttle->free_at - clock_monotonic() : 0;
+                if (wait > 0) {
+                        struct timespec until = clock_deadline(MIN(wait, LOAD_USEC));
+                        (void) pthread_cond_timedwait(&throttle->changed, &throttle->lock, &until);
+                }
+                pthread_mutex_unlock(&throttle->lock);
+                if (wait <= 0)
+                        break;
+        }
+        return true;
+}

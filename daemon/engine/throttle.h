@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* Keeps the load that copying puts on the source within the limits, which may change at any time. Thread-safe. */
+
+#include <stdbool.h>
+
+#include <glib.h>
+
+#include "mysql/conn.h"
+
+typedef struct Throttle Throttle;
+
+Throttle *throttle_new(guint32 max_source_load, guint64 max_copy_rate);
+void throttle_free(Throttle *throttle);
+void throttle_set(Throttle *throttle, guint32 max_source_load, guint64 max_copy_rate);
+/* Before a chunk: waits while the upstream is busier than allowed (Threads_running, asked twice a second at most), and until BYTES that were
+ * copied before fit the rate. Ends early when *STOP is set. */
+bool throttle_wait(Throttle *throttle, Conn *upstream, guint64 bytes, gint *stop, GError **error);
+void throttle_wake(Throttle *throttle); /* all waiting callers look at their stop flag */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Throttle, throttle_free)
