@@ -45,13 +45,15 @@ static MigrationSpec *make_spec(const char *source, const char *destination, cha
         return spec;
 }
 
-static void fill_params(ConnParams *params, const MigrationSpec *spec, Side side) {
-        *params = (ConnParams){ .endpoint = endpoint_copy(spec->servers[side].endpoint), .password = g_strdup(g_getenv("PASSWORD")) };
+static ConnParams *make_params(const MigrationSpec *spec, Side side) {
+        ConnParams *params = g_new0(ConnParams, 1);
+        params->endpoint = endpoint_copy(spec->servers[side].endpoint);
+        params->password = g_strdup(g_getenv("PASSWORD"));
+        return params;
 }
 
 static Conn *connect_side(const MigrationSpec *spec, Side side, GError **error) {
-        ConnParams *params = g_new0(ConnParams, 1);
-        fill_params(params, spec, side);
+        ConnParams *params = make_params(spec, side);
         Conn *conn = conn_open(params, 0, error);
         conn_params_free(params);
         return conn;
@@ -171,18 +173,20 @@ static int run_verify(char **words) {
         if (replica && !(test.replica = connect_side(spec, SIDE_DESTINATION, &error)))
                 return fail(error);
 
-        ConnParams up, down;
-        fill_params(&up, spec, SIDE_SOURCE);
-        fill_params(&down, spec, SIDE_DESTINATION);
-        VerifyInput input = { .upstream = &up,
-                              .downstream = &down,
+        ConnParams *up = make_params(spec, SIDE_SOURCE), *down = make_params(spec, SIDE_DESTINATION);
+        VerifyInput input = { .upstream = up,
+                              .downstream = down,
                               .tables = list->tables,
                               .wait_applied = wait_applied,
                               .repair = repair,
                               .write_marked = repair ? write_marked : NULL,
                               .userdata = &test };
         VerifyResult result = { 0 };
-        if (!verify_run(&input, &result, &error))
+        bool ok = verify_run(&input, &result, &error);
+        conn_params_free(up);
+        conn_params_free(down);
+        conn_free(test.replica);
+        if (!ok)
                 return fail(error);
         printf("tables=%" G_GUINT64_FORMAT " rows=%" G_GUINT64_FORMAT " chunks=%" G_GUINT64_FORMAT " again=%" G_GUINT64_FORMAT
                " different=%" G_GUINT64_FORMAT " seconds=%.2f\n",
@@ -190,7 +194,6 @@ static int run_verify(char **words) {
         for (guint i = 0; i < result.differences->len; i++)
                 printf("%s\n", (const char *) result.differences->pdata[i]);
         verify_result_clear(&result);
-        conn_free(test.replica);
         return EXIT_SUCCESS;
 }
 
