@@ -77,6 +77,7 @@ void manager_free(Manager *manager) {
         settings_free(manager->settings);
         log_free(manager->log);
         g_free(manager->state_directory);
+        g_free(manager->status_shown);
         g_free(manager);
 }
 
@@ -122,11 +123,16 @@ void manager_show_status(Manager *manager) {
                 if (migration_phase_direction(m->record->phase) != DIRECTION_NONE)
                         active++;
         guint unreadable = g_hash_table_size(manager->unreadable);
+        GString *text = g_string_new(NULL);
+        g_string_printf(text, "STATUS=%u migrations, %u of them linked", g_hash_table_size(manager->migrations), active);
         if (unreadable > 0)
-                (void) sd_notifyf(0, "STATUS=%u migrations, %u of them linked; the state of %u cannot be read",
-                                  g_hash_table_size(manager->migrations), active, unreadable);
-        else
-                (void) sd_notifyf(0, "STATUS=%u migrations, %u of them linked", g_hash_table_size(manager->migrations), active);
+                g_string_append_printf(text, "; the state of %u cannot be read", unreadable);
+        if (g_strcmp0(text->str, manager->status_shown) != 0) { /* the socket blocks when nobody reads it */
+                (void) sd_notify(0, text->str);
+                g_free(manager->status_shown);
+                manager->status_shown = g_strdup(text->str);
+        }
+        g_string_free(text, TRUE);
 }
 
 /* ---- recovery ---- */

@@ -32,6 +32,7 @@ typedef struct Manager {
         Hooks *hooks;
         Mailbox *mailbox;
         char *state_directory;
+        char *status_shown; /* STATUS= as systemd has it */
 
         GHashTable *migrations; /* name → Migration, owned */
         GHashTable *by_id;      /* &Migration.id → Migration: whom a message speaks of */

@@ -135,7 +135,7 @@ bool call_wait(Call *call) {
         if (r >= 0)
                 r = sd_bus_track_add_sender(call->track, call->message);
         if (r < 0) {
-                call_fail(call, g_error_new(PS_ERROR, PS_ERROR_FAILED, "cannot watch the caller: %s", g_strerror(-r)));
+                call_fail(call, g_error_new(PS_ERROR, PS_ERROR_FAILED, "the caller has left, or cannot be watched: %s", g_strerror(-r)));
                 return false;
         }
         call->waiting = true;

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A dump connection, told in order:
  *
- *  1. The session says what it can take: checksums as the server writes them, heartbeats, a name of its own (a second
- *     dump under the same name ends the first one), on MariaDB the events of its own kind.
- *  2. COM_BINLOG_DUMP names file, position (32 bits) and server id. From then on the server only sends: packets that
- *     begin with 0x00 and hold one event each, an error packet, or an end packet.
- *  3. First comes an artificial ROTATE with the file's name, then the FORMAT_DESCRIPTION of that file, which says whether
- *     the events behind it end in a CRC32; then events from the position on.
- *  4. At a file's end a ROTATE names the next one (after a crash only the artificial one does), and 3. starts again.
+ *  1. The session says what it can take: checksums as the server writes them, heartbeats, a name of its own
+ * (a second dump under the same name ends the first one), on MariaDB the events of its own kind.
+ *  2. COM_BINLOG_DUMP names file, position (32 bits) and server id. From then on the server only sends:
+ * packets that begin with 0x00 and hold one event each, an error packet, or an end packet.
+ *  3. First comes an artificial ROTATE with the file's name, then the FORMAT_DESCRIPTION of that file, which
+ * says whether the events behind it end in a CRC32; then events from the position on.
+ *  4. At a file's end a ROTATE names the next one (after a crash only the artificial one does), and 3. starts
+ * again.
  *  5. While nothing happens, HEARTBEATs come; when they stay away the read time-out ends the connection.
  *
- * Events carry the position of their end in 32 bits only. The upper half is kept here by adding up: the next position is
- * the first one behind the event whose low half is the event's. (There may be gaps: MariaDB does not send all events.) */
+ * Events carry the position of their end in 32 bits only. The upper half is kept here by adding up: the next
+ * position is the first one behind the event whose low half is the event's. (There may be gaps: MariaDB does
+ * not send all events.) */
 
 #include "mysql/binlog-stream.h"
 
@@ -28,7 +30,8 @@ struct BinlogStream {
         Conn *conn;
         char *file;
         guint64 position;
-        guint64 wanted; /* events that end here or before are skipped: the start lies above what the command can say */
+        guint64 wanted; /* events that end here or before are skipped: the start lies above what the command
+                           can say */
         bool with_crc;
 };
 
@@ -40,8 +43,10 @@ static bool set_session(BinlogStream *stream, guint64 heartbeat_usec, GError **e
         /* MySQL renamed them, and looks for either name depending on its version. */
         return conn_execf(stream->conn, error,
                           "SET @master_binlog_checksum=@@global.binlog_checksum, "
-                          "@source_binlog_checksum=@@global.binlog_checksum, @master_heartbeat_period=%" G_GUINT64_FORMAT
-                          ", @source_heartbeat_period=%" G_GUINT64_FORMAT ", @slave_uuid='%s', @replica_uuid='%s'",
+                          "@source_binlog_checksum=@@global.binlog_checksum, "
+                          "@master_heartbeat_period=%" G_GUINT64_FORMAT
+                          ", @source_heartbeat_period=%" G_GUINT64_FORMAT
+                          ", @slave_uuid='%s', @replica_uuid='%s'",
                           period, period, uuid, uuid) &&
                (!conn_flavor(stream->conn)->mariadb ||
                 conn_exec(stream->conn, "SET @mariadb_slave_capability=4", -1, NULL, error));
@@ -49,7 +54,7 @@ static bool set_session(BinlogStream *stream, guint64 heartbeat_usec, GError **e
 
 static void put_le(GByteArray *buffer, guint32 value, unsigned bytes) {
         for (unsigned i = 0; i < bytes; i++) {
-                guint8 byte = (guint8) (value >> (8 * i));
+                guint8 byte = (guint8)(value >> (8 * i));
                 g_byte_array_append(buffer, &byte, 1);
         }
 }
@@ -57,18 +62,19 @@ static void put_le(GByteArray *buffer, guint32 value, unsigned bytes) {
 static bool send_dump(BinlogStream *stream, guint32 server_id, GError **error) {
         MYSQL *mysql = conn_handle(stream->conn);
         g_autoptr(GByteArray) command = g_byte_array_new();
-        put_le(command, (guint32) stream->position, 4);
+        put_le(command, (guint32)stream->position, 4);
         put_le(command, 0, 2); /* flags: wait for more at the end */
         put_le(command, server_id, 4);
-        g_byte_array_append(command, (const guint8 *) stream->file, (guint) strlen(stream->file));
-        if (mysql->methods->db_command(mysql, COM_BINLOG_DUMP, (const char *) command->data, command->len, 1, NULL) != 0)
+        g_byte_array_append(command, (const guint8 *)stream->file, (guint)strlen(stream->file));
+        if (mysql->methods->db_command(mysql, COM_BINLOG_DUMP, (const char *)command->data, command->len, 1,
+                                       NULL) != 0)
                 return conn_fail(stream->conn, error);
         return true;
 }
 
 BinlogStream *binlog_stream_open(const BinlogStreamParams *params, GError **error) {
         guint64 heartbeat = params->heartbeat_usec > 0 ? params->heartbeat_usec : HEARTBEAT_USEC;
-        unsigned timeout = (unsigned) MIN((3 * heartbeat + G_USEC_PER_SEC - 1) / G_USEC_PER_SEC + 2, 3600);
+        unsigned timeout = (unsigned)MIN((3 * heartbeat + G_USEC_PER_SEC - 1) / G_USEC_PER_SEC + 2, 3600);
         g_autoptr(BinlogStream) stream = g_new0(BinlogStream, 1);
         stream->file = g_strdup(params->file);
         stream->position = MAX(params->position, FIRST_POSITION);
@@ -77,7 +83,8 @@ BinlogStream *binlog_stream_open(const BinlogStreamParams *params, GError **erro
                 stream->position = FIRST_POSITION;
         }
         stream->conn = conn_open_with_timeout(params->server, 0, timeout, error);
-        if (!stream->conn || !set_session(stream, heartbeat, error) || !send_dump(stream, params->server_id, error))
+        if (!stream->conn || !set_session(stream, heartbeat, error) ||
+            !send_dump(stream, params->server_id, error))
                 return NULL;
         return g_steal_pointer(&stream);
 }
@@ -111,7 +118,8 @@ const Flavor *binlog_stream_flavor(const BinlogStream *stream) {
 static bool set_unavailable(BinlogStream *stream, const char *text, GError **error) {
         g_set_error(error, PS_ERROR, PS_ERROR_BINLOG_UNAVAILABLE,
                     "%s: The binary log cannot be read from %s, position %" G_GUINT64_FORMAT
-                    ": %s. If it was purged, start the migration anew and let the server keep its binary logs for longer "
+                    ": %s. If it was purged, start the migration anew and let the server keep its binary "
+                    "logs for longer "
                     "(expire_logs_days)",
                     conn_label(stream->conn), stream->file, MAX(stream->position, stream->wanted), text);
         return false;
@@ -119,8 +127,10 @@ static bool set_unavailable(BinlogStream *stream, const char *text, GError **err
 
 static bool read_failed(BinlogStream *stream, GError **error) {
         MYSQL *mysql = conn_handle(stream->conn);
-        /* 1236 also says that somebody else dumps under our name, which is no loss: trying again is right then. */
-        if (!conn_is_aborted(stream->conn) && mysql_errno(mysql) == 1236 && !strstr(mysql_error(mysql), "same server")) {
+        /* 1236 also says that somebody else dumps under our name, which is no loss: trying again is right
+         * then. */
+        if (!conn_is_aborted(stream->conn) && mysql_errno(mysql) == 1236 &&
+            !strstr(mysql_error(mysql), "same server")) {
                 g_autofree char *text = g_utf8_make_valid(mysql_error(mysql), -1);
                 return set_unavailable(stream, text, error);
         }
@@ -137,16 +147,18 @@ static bool read_packet(BinlogStream *stream, const guint8 **ret_data, gsize *re
                 return read_failed(stream, error);
         const guint8 *packet = mysql->net.read_pos;
         if (size > 0 && size < 9 && packet[0] == 0xfe) {
-                /* A server that shuts down, or an administrator who killed the dump. What comes after a reconnection says
-                 * whether anything is lost. */
-                g_set_error(error, MYSQL_ERROR, CR_SERVER_LOST, "%s: The server ended the binary log dump (%d, HY000)",
-                            conn_label(stream->conn), CR_SERVER_LOST);
+                /* A server that shuts down, or an administrator who killed the dump. What comes after a
+                 * reconnection says whether anything is lost. */
+                g_set_error(error, MYSQL_ERROR, CR_SERVER_LOST,
+                            "%s: The server ended the binary log dump (%d, HY000)", conn_label(stream->conn),
+                            CR_SERVER_LOST);
                 conn_abort(stream->conn);
                 return false;
         }
         if (size < 1 + BINLOG_HEADER_SIZE || packet[0] != 0) {
                 g_set_error(error, PS_ERROR, PS_ERROR_DATA_MISMATCH,
-                            "%s: Not an event behind position %" G_GUINT64_FORMAT " of %s: a packet of %lu bytes",
+                            "%s: Not an event behind position %" G_GUINT64_FORMAT
+                            " of %s: a packet of %lu bytes",
                             conn_label(stream->conn), stream->position, stream->file, size);
                 return false;
         }
@@ -157,9 +169,10 @@ static bool read_packet(BinlogStream *stream, const guint8 **ret_data, gsize *re
 
 /* ---- events */
 
-/* Artificial ROTATEs and HEARTBEATs are made when they are sent: whether they end in a CRC depends on what the session asked
- * for and on the server's version, not on the file. A CRC that fits says that it is one. */
-static bool parse_either(BinlogStream *stream, const guint8 *data, gsize size, BinlogEvent *ret, GError **error) {
+/* Artificial ROTATEs and HEARTBEATs are made when they are sent: whether they end in a CRC depends on what
+ * the session asked for and on the server's version, not on the file. A CRC that fits says that it is one. */
+static bool parse_either(BinlogStream *stream, const guint8 *data, gsize size, BinlogEvent *ret,
+                         GError **error) {
         if (binlog_event_parse(data, size, true, ret, NULL))
                 return true;
         return binlog_event_parse(data, size, false, ret, error);
@@ -167,7 +180,7 @@ static bool parse_either(BinlogStream *stream, const guint8 *data, gsize size, B
 
 static bool parse(BinlogStream *stream, const guint8 *data, gsize size, BinlogEvent *ret, GError **error) {
         unsigned type = data[4];
-        guint16 flags = (guint16) (data[17] | data[18] << 8);
+        guint16 flags = (guint16)(data[17] | data[18] << 8);
         if (type == BINLOG_EVENT_FORMAT_DESCRIPTION) {
                 BinlogFormat format;
                 if (!binlog_format_parse(data, size, &format, error))
@@ -202,7 +215,8 @@ static bool take_heartbeat(BinlogStream *stream, const BinlogEvent *event, GErro
                 /* The old form has the low half only. What it is ahead by was not sent on purpose. */
                 guint64 position = heartbeat.position;
                 if (position <= G_MAXUINT32)
-                        position = stream->position + (guint32) ((guint32) position - (guint32) stream->position);
+                        position = stream->position +
+                                   (guint32)((guint32)position - (guint32)stream->position);
                 if (position > stream->position && position - stream->position <= G_MAXINT32)
                         stream->position = position;
         }
@@ -221,12 +235,13 @@ static bool advance(BinlogStream *stream, const BinlogEvent *event, GError **err
         /* The head of the file is sent whatever the start was; it counts only when the start was the head. */
         if (event->type == BINLOG_EVENT_FORMAT_DESCRIPTION && stream->position > FIRST_POSITION)
                 return true;
-        guint32 step = event->log_pos - (guint32) stream->position;
+        guint32 step = event->log_pos - (guint32)stream->position;
         if (step < event->size) {
                 g_set_error(error, PS_ERROR, PS_ERROR_DATA_MISMATCH,
-                            "%s: A %s event of %u bytes behind position %" G_GUINT64_FORMAT " of %s says that it ends at %u",
-                            conn_label(stream->conn), binlog_event_type_name(event->type), event->size, stream->position,
-                            stream->file, event->log_pos);
+                            "%s: A %s event of %u bytes behind position %" G_GUINT64_FORMAT
+                            " of %s says that it ends at %u",
+                            conn_label(stream->conn), binlog_event_type_name(event->type), event->size,
+                            stream->position, stream->file, event->log_pos);
                 return false;
         }
         stream->position += step;

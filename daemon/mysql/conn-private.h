@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
-/* What conn.c and binlog-stream.c share: the client library's handle. Nobody else includes this or <mysql.h>. */
+/* What conn.c and binlog-stream.c share: the client library's handle. Nobody else includes this or <mysql.h>.
+ */
 
 #include <mysql.h>
 
@@ -11,4 +12,5 @@ MYSQL *conn_handle(Conn *conn);
 bool conn_fail(Conn *conn, GError **error);
 bool conn_is_aborted(const Conn *conn);
 /* As conn_open(), with the time-out of each read in seconds. */
-Conn *conn_open_with_timeout(const ConnParams *params, ConnFlags flags, unsigned read_timeout, GError **error);
+Conn *conn_open_with_timeout(const ConnParams *params, ConnFlags flags, unsigned read_timeout,
+                             GError **error);

@@ -20,12 +20,12 @@ static guint64 info_number(const char *info, const char *key) {
 static void fill_result(MYSQL *mysql, ConnResult *ret) {
         const char *info = mysql_info(mysql);
         guint64 affected = mysql_affected_rows(mysql);
-        *ret = (ConnResult) {
-                .affected = affected == MYSQL_COUNT_ERROR ? 0 : affected,
-                .insert_id = mysql_insert_id(mysql),
-                .warnings = mysql_warning_count(mysql),
-                .records = info_number(info, "Records: "),
-                .duplicates = info_number(info, "Duplicates: ") + info_number(info, "Skipped: "),
+        *ret = (ConnResult){
+                        .affected = affected == MYSQL_COUNT_ERROR ? 0 : affected,
+                        .insert_id = mysql_insert_id(mysql),
+                        .warnings = mysql_warning_count(mysql),
+                        .records = info_number(info, "Records: "),
+                        .duplicates = info_number(info, "Duplicates: ") + info_number(info, "Skipped: "),
         };
 }
 
@@ -43,14 +43,14 @@ static bool discard_rows(MYSQL *mysql) {
 static bool send_statement(Conn *conn, const char *sql, gssize length, GError **error) {
         if (conn_is_aborted(conn))
                 return conn_fail(conn, error);
-        gsize n = length < 0 ? strlen(sql) : (gsize) length;
+        gsize n = length < 0 ? strlen(sql) : (gsize)length;
         if (mysql_real_query(conn_handle(conn), sql, n) != 0)
                 return conn_fail(conn, error);
         return true;
 }
 
-bool conn_exec_multi(Conn *conn, const char *sql, gssize length, ConnResult *ret, gsize n_ret, gsize *ret_count,
-                     GError **error) {
+bool conn_exec_multi(Conn *conn, const char *sql, gssize length, ConnResult *ret, gsize n_ret,
+                     gsize *ret_count, GError **error) {
         MYSQL *mysql = conn_handle(conn);
         gsize count = 0;
         bool ok = send_statement(conn, sql, length, error);
@@ -98,10 +98,10 @@ static int upload_begin(void **handle, const char *name, void *data) {
 
 static int upload_read(void *handle, char *buffer, unsigned size) {
         ConnUpload *upload = handle;
-        gsize n = MIN(upload->length - upload->offset, (gsize) size);
+        gsize n = MIN(upload->length - upload->offset, (gsize)size);
         memcpy(buffer, upload->data + upload->offset, n);
         upload->offset += n;
-        return (int) n;
+        return (int)n;
 }
 
 static void upload_end(void *handle) {
@@ -117,11 +117,12 @@ void conn_upload_prepare(Conn *conn) {
                                        conn_upload(conn));
 }
 
-bool conn_load_data(Conn *conn, const char *sql, const char *data, gsize length, ConnResult *ret, GError **error) {
+bool conn_load_data(Conn *conn, const char *sql, const char *data, gsize length, ConnResult *ret,
+                    GError **error) {
         ConnUpload *upload = conn_upload(conn);
-        *upload = (ConnUpload) { .active = true, .data = data, .length = length };
+        *upload = (ConnUpload){.active = true, .data = data, .length = length};
         bool ok = conn_exec(conn, sql, -1, ret, error);
-        *upload = (ConnUpload) { .active = false };
+        *upload = (ConnUpload){.active = false};
         return ok;
 }
 
@@ -142,12 +143,12 @@ static ConnRows *start_rows(Conn *conn, const char *sql, gssize length, bool buf
                 if (mysql_errno(mysql) != 0)
                         conn_fail(conn, error);
                 else
-                        g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "%s: A statement that should answer with rows did not",
-                                    conn_label(conn));
+                        g_set_error(error, PS_ERROR, PS_ERROR_FAILED,
+                                    "%s: A statement that should answer with rows did not", conn_label(conn));
                 return NULL;
         }
         ConnRows *rows = g_new0(ConnRows, 1);
-        *rows = (ConnRows) { .conn = conn, .res = res, .buffered = buffered };
+        *rows = (ConnRows){.conn = conn, .res = res, .buffered = buffered};
         return rows;
 }
 
@@ -188,13 +189,15 @@ unsigned conn_rows_columns(const ConnRows *rows) {
 }
 
 const char *conn_rows_column_name(const ConnRows *rows, unsigned column) {
-        return column < mysql_num_fields(rows->res) ? mysql_fetch_field_direct(rows->res, column)->name : NULL;
+        return column < mysql_num_fields(rows->res) ? mysql_fetch_field_direct(rows->res, column)->name
+                                                    : NULL;
 }
 
 void conn_rows_free(ConnRows *rows) {
         if (!rows)
                 return;
-        /* Reads what is left of an unbuffered result; after conn_abort() that is what the kernel holds already. */
+        /* Reads what is left of an unbuffered result; after conn_abort() that is what the kernel holds
+         * already. */
         mysql_free_result(rows->res);
         MYSQL *mysql = conn_handle(rows->conn);
         while (!conn_is_aborted(rows->conn) && mysql_more_results(mysql) && mysql_next_result(mysql) == 0 &&
@@ -219,7 +222,8 @@ bool conn_query_uint64(Conn *conn, const char *sql, guint64 *ret, GError **error
                 return false;
         }
         if (!text || !g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT64, ret, NULL)) {
-                g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "%s: Expected a number from %s", conn_label(conn), sql);
+                g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "%s: Expected a number from %s",
+                            conn_label(conn), sql);
                 return false;
         }
         return true;
@@ -228,7 +232,7 @@ bool conn_query_uint64(Conn *conn, const char *sql, guint64 *ret, GError **error
 static int find_column(const ConnRows *rows, const char *name) {
         for (unsigned i = 0; i < conn_rows_columns(rows); i++)
                 if (g_ascii_strcasecmp(conn_rows_column_name(rows, i), name) == 0)
-                        return (int) i;
+                        return (int)i;
         return -1;
 }
 
@@ -240,7 +244,8 @@ bool conn_binlog_position(Conn *conn, char **ret_file, guint64 *ret_position, GE
         int file = find_column(rows, "File"), position = find_column(rows, "Position");
         if (!row || file < 0 || position < 0 || !row[file] || !row[file][0] || !row[position]) {
                 g_set_error(error, PS_ERROR, PS_ERROR_BINLOG_UNAVAILABLE,
-                            "%s: The binary log is off; set log_bin and binlog_format=ROW and restart the server",
+                            "%s: The binary log is off; set log_bin and binlog_format=ROW and restart the "
+                            "server",
                             conn_label(conn));
                 return false;
         }

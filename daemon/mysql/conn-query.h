@@ -4,8 +4,9 @@
 
 #include "mysql/conn.h"
 
-/* What the server may read by LOAD DATA LOCAL: our memory, and only while conn_load_data() runs. A server may ask for a
- * file in answer to any statement, so every connection has the handler, which refuses when there is nothing. */
+/* What the server may read by LOAD DATA LOCAL: our memory, and only while conn_load_data() runs. A server may
+ * ask for a file in answer to any statement, so every connection has the handler, which refuses when there is
+ * nothing. */
 typedef struct ConnUpload {
         bool active;
         const char *data;

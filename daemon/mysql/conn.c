@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Opens connections and prepares their sessions; see conn.h. A session must not depend on what an administrator set
- * globally: character sets, SQL mode, limits and even the language of messages are set here, since rows, binary log and
- * mysql_info() are read on that assumption. Statements and rows are in conn-query.c. */
+/* Opens connections and prepares their sessions; see conn.h. A session must not depend on what an
+ * administrator set globally: character sets, SQL mode, limits and even the language of messages are set
+ * here, since rows, binary log and mysql_info() are read on that assumption. Statements and rows are in
+ * conn-query.c. */
 
 #include "mysql/conn-private.h"
 
@@ -36,8 +37,8 @@ struct Conn {
         pthread_t owner; /* whose number of connections it is counted in */
         atomic_bool dead, aborted;
         pthread_mutex_t lock; /* of socket */
-        int socket; /* our duplicate: the library closes its own when a connection is lost, and the number may then be
-                     * anybody's by the time another thread shuts it down */
+        int socket; /* our duplicate: the library closes its own when a connection is lost, and the number may
+                     * then be anybody's by the time another thread shuts it down */
         ConnUpload upload;
 };
 
@@ -47,7 +48,7 @@ static pthread_once_t library_once = PTHREAD_ONCE_INIT; /* the library's own sta
 static __thread unsigned thread_connections;
 
 static void library_start(void) {
-        (void) mysql_library_init(0, NULL, NULL);
+        (void)mysql_library_init(0, NULL, NULL);
 }
 
 MYSQL *conn_handle(Conn *conn) {
@@ -92,8 +93,8 @@ guint64 conn_max_packet(const Conn *conn) {
 static void set_mysql_error(GError **error, const char *label, MYSQL *mysql) {
         g_autofree char *text = g_utf8_make_valid(mysql_error(mysql), -1);
         const char *state = mysql_sqlstate(mysql);
-        g_set_error(error, MYSQL_ERROR, (int) mysql_errno(mysql), "%s: %s (%u, %.5s)", label, text, mysql_errno(mysql),
-                    state && state[0] ? state : "HY000");
+        g_set_error(error, MYSQL_ERROR, (int)mysql_errno(mysql), "%s: %s (%u, %.5s)", label, text,
+                    mysql_errno(mysql), state && state[0] ? state : "HY000");
 }
 
 static void close_socket(Conn *conn) {
@@ -134,7 +135,8 @@ bool conn_fail(Conn *conn, GError **error) {
         return false;
 }
 
-/* ---- TLS: the library takes files only, so the texts are put into memory files that live until it has read them */
+/* ---- TLS: the library takes files only, so the texts are put into memory files that live until it has read
+ * them */
 
 typedef struct TlsFiles {
         int fds[3];
@@ -158,7 +160,7 @@ static const char *tls_file(TlsFiles *files, gsize i, const char *text, GError *
                 ssize_t n = write(files->fds[i], text + done, length - done);
                 if (n < 0 && errno != EINTR)
                         break;
-                done += n > 0 ? (gsize) n : 0;
+                done += n > 0 ? (gsize)n : 0;
         }
         if (files->fds[i] < 0 || done < length) {
                 g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "Cannot hold a certificate in memory: %s",
@@ -172,7 +174,8 @@ static const char *tls_file(TlsFiles *files, gsize i, const char *text, GError *
 static SslMode effective_ssl_mode(const ConnParams *params) {
         if (params->endpoint->ssl_mode != _SSL_MODE_INVALID)
                 return params->endpoint->ssl_mode;
-        /* A caller that left it open over TCP without a CA was refused long before; here the safe choice is made. */
+        /* A caller that left it open over TCP without a CA was refused long before; here the safe choice is
+         * made. */
         return params->endpoint->socket ? SSL_MODE_DISABLED : SSL_MODE_VERIFY_IDENTITY;
 }
 
@@ -198,9 +201,9 @@ static bool set_tls(MYSQL *mysql, const ConnParams *params, SslMode mode, TlsFil
         mysql_ssl_set(mysql, key, cert, ca, NULL, NULL);
         mysql_options(mysql, MYSQL_OPT_SSL_ENFORCE, &enforce);
         mysql_options(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &verify);
-        /* When a server says that it has no TLS, the library goes on without unless names are verified, and we notice
-         * only afterwards. Until then the password must not go out under a key that an impostor made up. (The library
-         * forgets to free this when it cannot connect: ten bytes.) */
+        /* When a server says that it has no TLS, the library goes on without unless names are verified, and
+         * we notice only afterwards. Until then the password must not go out under a key that an impostor
+         * made up. (The library forgets to free this when it cannot connect: ten bytes.) */
         if (mode == SSL_MODE_VERIFY_CA)
                 mysql_optionsv(mysql, MYSQL_SERVER_PUBLIC_KEY, "/dev/null");
         return true;
@@ -223,7 +226,8 @@ static void set_options(MYSQL *mysql, const ConnParams *params, ConnFlags flags,
         mysql_options(mysql, MYSQL_OPT_LOCAL_INFILE, &local_infile);
         mysql_options(mysql, MYSQL_OPT_MAX_ALLOWED_PACKET, &max_packet);
         mysql_options(mysql, MYSQL_OPT_RECONNECT, &reconnect);
-        mysql_options(mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4"); /* of the user's name; SET NAMES comes later */
+        mysql_options(mysql, MYSQL_SET_CHARSET_NAME,
+                      "utf8mb4"); /* of the user's name; SET NAMES comes later */
         mysql_options4(mysql, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", "polarshiftd");
         /* A server may ask for any plugin: not for one that sends the password as it is. */
         mysql_optionsv(mysql, MARIADB_OPT_RESTRICTED_AUTH, HANDSHAKE_PLUGINS);
@@ -237,11 +241,11 @@ static void wipe_password(MYSQL *mysql) {
 /* With no read time-out on a connection a peer that vanished has to be noticed by the kernel. */
 static void set_keepalive(int fd) {
         int on = 1, idle = 30, interval = 10, count = 3, user_timeout = 60000;
-        (void) setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-        (void) setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
-        (void) setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
-        (void) setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
-        (void) setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout, sizeof user_timeout);
+        (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout, sizeof user_timeout);
 }
 
 /* One candidate; HOST NULL: the socket. */
@@ -249,7 +253,7 @@ static bool connect_one(Conn *conn, const ConnParams *params, const EndpointHost
                         unsigned read_timeout, GError **error) {
         const Endpoint *endpoint = params->endpoint;
         SslMode mode = effective_ssl_mode(params);
-        g_auto(TlsFiles) files = { .fds = { -1, -1, -1 } };
+        g_auto(TlsFiles) files = {.fds = {-1, -1, -1}};
         unsigned long client_flags = CLIENT_MULTI_RESULTS;
         if (flags & CONN_FOUND_ROWS)
                 client_flags |= CLIENT_FOUND_ROWS;
@@ -258,10 +262,12 @@ static bool connect_one(Conn *conn, const ConnParams *params, const EndpointHost
 
         g_free(conn->label);
         conn->label = !host ? g_strdup(endpoint->socket)
-                            : g_strdup_printf(strchr(host->host, ':') ? "[%s]:%u" : "%s:%u", host->host, host->port);
+                            : g_strdup_printf(strchr(host->host, ':') ? "[%s]:%u" : "%s:%u", host->host,
+                                              host->port);
         /* The library takes a name with these for a connection string or a list. */
         if (host && strpbrk(host->host, ";,=")) {
-                g_set_error(error, PS_ERROR, PS_ERROR_INVALID_OPTION, "'%s' is not the name of a host", host->host);
+                g_set_error(error, PS_ERROR, PS_ERROR_INVALID_OPTION, "'%s' is not the name of a host",
+                            host->host);
                 return false;
         }
         conn->mysql = mysql_init(NULL);
@@ -277,14 +283,16 @@ static bool connect_one(Conn *conn, const ConnParams *params, const EndpointHost
                                             host ? NULL : endpoint->socket, client_flags) != NULL;
         wipe_password(conn->mysql);
         if (connected)
-                mysql_optionsv(conn->mysql, MYSQL_SERVER_PUBLIC_KEY, NULL); /* which frees it; closing would not */
+                mysql_optionsv(conn->mysql, MYSQL_SERVER_PUBLIC_KEY,
+                               NULL); /* which frees it; closing would not */
         if (!connected) {
                 set_mysql_error(error, conn->label, conn->mysql);
                 return false;
         }
         if (mode != SSL_MODE_DISABLED && !mysql_get_ssl_cipher(conn->mysql)) {
                 g_set_error(error, MYSQL_ERROR, CR_SSL_CONNECTION_ERROR,
-                            "%s: The connection is not encrypted although ssl-mode=%s; set ssl-mode=disabled when the "
+                            "%s: The connection is not encrypted although ssl-mode=%s; set ssl-mode=disabled "
+                            "when the "
                             "network is trusted (%d, HY000)",
                             conn->label, ssl_mode_to_string(mode), CR_SSL_CONNECTION_ERROR);
                 return false;
@@ -339,12 +347,14 @@ static bool connect_any(Conn *conn, const ConnParams *params, ConnFlags flags, u
 /* ---- the session */
 
 static bool read_identity(Conn *conn, GError **error) {
-        g_autoptr(ConnRows) rows = conn_query(conn, "SELECT VERSION(), CONNECTION_ID(), @@max_allowed_packet", error);
+        g_autoptr(ConnRows) rows =
+                        conn_query(conn, "SELECT VERSION(), CONNECTION_ID(), @@max_allowed_packet", error);
         char **row = NULL;
         if (!rows || !conn_rows_next(rows, &row, NULL, error))
                 return false;
         if (!row || !row[0] || !row[1] || !row[2]) {
-                g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "%s: The server does not say what it is", conn->label);
+                g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "%s: The server does not say what it is",
+                            conn->label);
                 return false;
         }
         conn->flavor = flavor_parse(row[0]);
@@ -359,7 +369,8 @@ static bool read_uuid(Conn *conn, GError **error) {
         if (!rows)
                 return false;
         for (char **row = NULL; conn_rows_next(rows, &row, NULL, NULL) && row;)
-                if (row[0] && row[1] && g_str_equal(row[0], conn->flavor.mariadb ? "server_uid" : "server_uuid")) {
+                if (row[0] && row[1] &&
+                    g_str_equal(row[0], conn->flavor.mariadb ? "server_uid" : "server_uuid")) {
                         g_free(conn->uuid);
                         conn->uuid = g_strdup(row[1]);
                 }
@@ -369,12 +380,15 @@ static bool read_uuid(Conn *conn, GError **error) {
 static bool set_session(Conn *conn, GError **error) {
         if (!conn_exec(conn,
                        "SET NAMES binary, character_set_results=NULL, time_zone='+00:00', "
-                       "sql_mode='NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', foreign_key_checks=0, unique_checks=1, "
+                       "sql_mode='NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', foreign_key_checks=0, "
+                       "unique_checks=1, "
                        "autocommit=1, completion_type=0, sql_safe_updates=0, sql_big_selects=1, "
-                       "sql_select_limit=18446744073709551615, sql_quote_show_create=1, wait_timeout=31536000, "
+                       "sql_select_limit=18446744073709551615, sql_quote_show_create=1, "
+                       "wait_timeout=31536000, "
                        "net_read_timeout=3600, net_write_timeout=3600, lc_messages='en_US'",
                        -1, NULL, error) ||
-            !conn_exec(conn, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE", -1, NULL, error) ||
+            !conn_exec(conn, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE", -1, NULL,
+                       error) ||
             !read_identity(conn, error) || !read_uuid(conn, error))
                 return false;
         /* A global limit on run time would cut off long reads. */
@@ -385,13 +399,14 @@ static bool set_session(Conn *conn, GError **error) {
         return true;
 }
 
-Conn *conn_open_with_timeout(const ConnParams *params, ConnFlags flags, unsigned read_timeout, GError **error) {
+Conn *conn_open_with_timeout(const ConnParams *params, ConnFlags flags, unsigned read_timeout,
+                             GError **error) {
         pthread_once(&library_once, library_start);
         g_autoptr(Conn) conn = g_new0(Conn, 1);
         conn->socket = -1;
         conn->uuid = g_strdup("");
         pthread_mutex_init(&conn->lock, NULL);
-        (void) mysql_thread_init();
+        (void)mysql_thread_init();
         conn->owner = pthread_self();
         thread_connections++;
         if (!connect_any(conn, params, flags, read_timeout, error) || !set_session(conn, error))
@@ -420,7 +435,7 @@ void conn_abort(Conn *conn) {
         atomic_store(&conn->aborted, true);
         pthread_mutex_lock(&conn->lock);
         if (conn->socket >= 0)
-                (void) shutdown(conn->socket, SHUT_RDWR);
+                (void)shutdown(conn->socket, SHUT_RDWR);
         pthread_mutex_unlock(&conn->lock);
 }
 

@@ -10,51 +10,52 @@ static const struct {
         ColumnKind kind;
         unsigned int_bytes;
 } types[] = {
-        { "tinyint", COLUMN_KIND_INTEGER, 1 },
-        { "smallint", COLUMN_KIND_INTEGER, 2 },
-        { "mediumint", COLUMN_KIND_INTEGER, 3 },
-        { "int", COLUMN_KIND_INTEGER, 4 },
-        { "bigint", COLUMN_KIND_INTEGER, 8 },
-        { "decimal", COLUMN_KIND_DECIMAL, 0 },
-        { "float", COLUMN_KIND_FLOAT, 0 },
-        { "double", COLUMN_KIND_DOUBLE, 0 },
-        { "bit", COLUMN_KIND_BIT, 0 },
-        { "year", COLUMN_KIND_YEAR, 0 },
-        { "date", COLUMN_KIND_DATE, 0 },
-        { "time", COLUMN_KIND_TIME, 0 },
-        { "datetime", COLUMN_KIND_DATETIME, 0 },
-        { "timestamp", COLUMN_KIND_TIMESTAMP, 0 },
-        { "enum", COLUMN_KIND_ENUM, 0 },
-        { "set", COLUMN_KIND_SET, 0 },
-        { "char", COLUMN_KIND_TEXT, 0 },
-        { "varchar", COLUMN_KIND_TEXT, 0 },
-        { "tinytext", COLUMN_KIND_TEXT, 0 },
-        { "text", COLUMN_KIND_TEXT, 0 },
-        { "mediumtext", COLUMN_KIND_TEXT, 0 },
-        { "longtext", COLUMN_KIND_TEXT, 0 },
-        { "binary", COLUMN_KIND_BINARY, 0 },
-        { "varbinary", COLUMN_KIND_BLOB, 0 },
-        { "tinyblob", COLUMN_KIND_BLOB, 0 },
-        { "blob", COLUMN_KIND_BLOB, 0 },
-        { "mediumblob", COLUMN_KIND_BLOB, 0 },
-        { "longblob", COLUMN_KIND_BLOB, 0 },
-        { "geometry", COLUMN_KIND_GEOMETRY, 0 },
-        { "point", COLUMN_KIND_GEOMETRY, 0 },
-        { "linestring", COLUMN_KIND_GEOMETRY, 0 },
-        { "polygon", COLUMN_KIND_GEOMETRY, 0 },
-        { "multipoint", COLUMN_KIND_GEOMETRY, 0 },
-        { "multilinestring", COLUMN_KIND_GEOMETRY, 0 },
-        { "multipolygon", COLUMN_KIND_GEOMETRY, 0 },
-        { "geometrycollection", COLUMN_KIND_GEOMETRY, 0 },
-        { "geomcollection", COLUMN_KIND_GEOMETRY, 0 },
-        { "json", COLUMN_KIND_JSON, 0 },
+                {"tinyint", COLUMN_KIND_INTEGER, 1},
+                {"smallint", COLUMN_KIND_INTEGER, 2},
+                {"mediumint", COLUMN_KIND_INTEGER, 3},
+                {"int", COLUMN_KIND_INTEGER, 4},
+                {"bigint", COLUMN_KIND_INTEGER, 8},
+                {"decimal", COLUMN_KIND_DECIMAL, 0},
+                {"float", COLUMN_KIND_FLOAT, 0},
+                {"double", COLUMN_KIND_DOUBLE, 0},
+                {"bit", COLUMN_KIND_BIT, 0},
+                {"year", COLUMN_KIND_YEAR, 0},
+                {"date", COLUMN_KIND_DATE, 0},
+                {"time", COLUMN_KIND_TIME, 0},
+                {"datetime", COLUMN_KIND_DATETIME, 0},
+                {"timestamp", COLUMN_KIND_TIMESTAMP, 0},
+                {"enum", COLUMN_KIND_ENUM, 0},
+                {"set", COLUMN_KIND_SET, 0},
+                {"char", COLUMN_KIND_TEXT, 0},
+                {"varchar", COLUMN_KIND_TEXT, 0},
+                {"tinytext", COLUMN_KIND_TEXT, 0},
+                {"text", COLUMN_KIND_TEXT, 0},
+                {"mediumtext", COLUMN_KIND_TEXT, 0},
+                {"longtext", COLUMN_KIND_TEXT, 0},
+                {"binary", COLUMN_KIND_BINARY, 0},
+                {"varbinary", COLUMN_KIND_BLOB, 0},
+                {"tinyblob", COLUMN_KIND_BLOB, 0},
+                {"blob", COLUMN_KIND_BLOB, 0},
+                {"mediumblob", COLUMN_KIND_BLOB, 0},
+                {"longblob", COLUMN_KIND_BLOB, 0},
+                {"geometry", COLUMN_KIND_GEOMETRY, 0},
+                {"point", COLUMN_KIND_GEOMETRY, 0},
+                {"linestring", COLUMN_KIND_GEOMETRY, 0},
+                {"polygon", COLUMN_KIND_GEOMETRY, 0},
+                {"multipoint", COLUMN_KIND_GEOMETRY, 0},
+                {"multilinestring", COLUMN_KIND_GEOMETRY, 0},
+                {"multipolygon", COLUMN_KIND_GEOMETRY, 0},
+                {"geometrycollection", COLUMN_KIND_GEOMETRY, 0},
+                {"geomcollection", COLUMN_KIND_GEOMETRY, 0},
+                {"json", COLUMN_KIND_JSON, 0},
 };
 
 static unsigned small_number(const char *text) {
-        return text ? (unsigned) MIN(g_ascii_strtoull(text, NULL, 10), G_MAXUINT32) : 0;
+        return text ? (unsigned)MIN(g_ascii_strtoull(text, NULL, 10), G_MAXUINT32) : 0;
 }
 
-/* How many members "enum('a','it''s, no','c\\')" has. Inside of quotes a quote is doubled and a backslash escapes. */
+/* How many members "enum('a','it''s, no','c\\')" has. Inside of quotes a quote is doubled and a backslash
+ * escapes. */
 static guint32 count_members(const char *type) {
         guint32 n = 0;
         bool quoted = false;
@@ -78,7 +79,8 @@ static char *plain_charset(const char *name) {
 }
 
 static bool is_generated(const char *extra) {
-        /* "VIRTUAL GENERATED", "STORED GENERATED"; MariaDB before 10.2 "VIRTUAL", "PERSISTENT". Not "DEFAULT_GENERATED". */
+        /* "VIRTUAL GENERATED", "STORED GENERATED"; MariaDB before 10.2 "VIRTUAL", "PERSISTENT". Not
+         * "DEFAULT_GENERATED". */
         return strstr(extra, "VIRTUAL") || strstr(extra, "STORED GENERATED") || strstr(extra, "PERSISTENT");
 }
 
@@ -162,7 +164,7 @@ void column_array_put(GPtrArray *columns, guint64 ordinal, Column *column) {
                 return;
         }
         if (columns->len < ordinal)
-                g_ptr_array_set_size(columns, (int) ordinal);
+                g_ptr_array_set_size(columns, (int)ordinal);
         column_free(columns->pdata[ordinal - 1]);
         columns->pdata[ordinal - 1] = column;
 }
@@ -193,7 +195,7 @@ guint64 column_key_bytes(const Column *column) {
         case COLUMN_KIND_TEXT:
         case COLUMN_KIND_BINARY:
         case COLUMN_KIND_BLOB:
-                return 16 + (guint64) column->length; /* any number is preferred to any text */
+                return 16 + (guint64)column->length; /* any number is preferred to any text */
         case COLUMN_KIND_GEOMETRY:
         case COLUMN_KIND_JSON:
         case COLUMN_KIND_UNSUPPORTED:
@@ -214,9 +216,11 @@ const char *column_difference(const Column *a, const Column *b) {
                 return "being generated";
         if (a->is_unsigned != b->is_unsigned)
                 return "sign";
-        if (a->int_bytes > b->int_bytes || a->precision > b->precision || a->scale != b->scale || a->fsp != b->fsp)
+        if (a->int_bytes > b->int_bytes || a->precision > b->precision || a->scale != b->scale ||
+            a->fsp != b->fsp)
                 return "size";
-        /* BINARY is padded and BIT printed to its size; members of ENUM and SET are known by their numbers. */
+        /* BINARY is padded and BIT printed to its size; members of ENUM and SET are known by their numbers.
+         */
         if ((a->kind == COLUMN_KIND_BINARY || a->kind == COLUMN_KIND_BIT) && a->length != b->length)
                 return "length";
         if (a->length > b->length)

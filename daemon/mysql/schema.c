@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Tables from information_schema in four statements, whatever their number: joins and ORDER BY there cost the server
- * temporary tables on disk, so the results are put together here. */
+/* Tables from information_schema in four statements, whatever their number: joins and ORDER BY there cost the
+ * server temporary tables on disk, so the results are put together here. */
 
 #include "mysql/schema.h"
 
@@ -32,7 +32,8 @@ void table_schema_free(TableSchema *table) {
 }
 
 bool schema_is_system_database(const char *name) {
-        static const char *const names[] = { "mysql", "information_schema", "performance_schema", "sys", "polarshift" };
+        static const char *const names[] = {"mysql", "information_schema", "performance_schema", "sys",
+                                            "polarshift"};
         for (gsize i = 0; i < G_N_ELEMENTS(names); i++)
                 if (g_ascii_strcasecmp(name, names[i]) == 0)
                         return true;
@@ -72,9 +73,11 @@ static char *statement(const Loader *loader, const char *columns, const char *fr
                 g_autofree char *database = sql_string(loader->database);
                 g_string_append_printf(sql, "%s=%s", schema_column, database);
         } else
-                g_string_append_printf(sql,
-                                       "%s NOT IN ('mysql','information_schema','performance_schema','sys','polarshift')",
-                                       schema_column);
+                g_string_append_printf(
+                                sql,
+                                "%s NOT IN "
+                                "('mysql','information_schema','performance_schema','sys','polarshift')",
+                                schema_column);
         if (loader->name) {
                 g_autofree char *name = sql_string(loader->name);
                 g_string_append_printf(sql, " AND TABLE_NAME=%s", name);
@@ -110,18 +113,18 @@ static void take_table(Loader *loader, char **row) {
         if (!row[0] || !row[1] || schema_is_system_database(row[0]))
                 return;
         TableSchema *table = g_new0(TableSchema, 1);
-        *table = (TableSchema) {
-                .database = g_strdup(row[0]),
-                .name = g_strdup(row[1]),
-                .engine = g_strdup(row[2] ?: ""),
-                .columns = g_ptr_array_new_with_free_func((GDestroyNotify) column_free),
-                .indexes = g_ptr_array_new_with_free_func((GDestroyNotify) index_free),
-                .key = g_array_new(FALSE, FALSE, sizeof(unsigned)),
-                .rows_estimate = number(row[3]),
-                .avg_row_bytes = number(row[4]),
-                .data_bytes = number(row[5]),
-                .index_bytes = number(row[6]),
-                .auto_increment = number(row[7]),
+        *table = (TableSchema){
+                        .database = g_strdup(row[0]),
+                        .name = g_strdup(row[1]),
+                        .engine = g_strdup(row[2] ?: ""),
+                        .columns = g_ptr_array_new_with_free_func((GDestroyNotify)column_free),
+                        .indexes = g_ptr_array_new_with_free_func((GDestroyNotify)index_free),
+                        .key = g_array_new(FALSE, FALSE, sizeof(unsigned)),
+                        .rows_estimate = number(row[3]),
+                        .avg_row_bytes = number(row[4]),
+                        .data_bytes = number(row[5]),
+                        .index_bytes = number(row[6]),
+                        .auto_increment = number(row[7]),
         };
         g_ptr_array_add(loader->tables, table);
         g_hash_table_insert(loader->by_name, table_key(row[0], row[1]), table);
@@ -137,12 +140,13 @@ static int column_position(const TableSchema *table, const char *name) {
         for (guint i = 0; name && i < table->columns->len; i++) {
                 const Column *column = table->columns->pdata[i];
                 if (column && g_str_equal(column->name, name))
-                        return (int) i;
+                        return (int)i;
         }
         return -1;
 }
 
-/* One part: schema, table, index, SEQ_IN_INDEX, NON_UNIQUE, column, SUB_PART, INDEX_TYPE. Parts of an index come in order. */
+/* One part: schema, table, index, SEQ_IN_INDEX, NON_UNIQUE, column, SUB_PART, INDEX_TYPE. Parts of an index
+ * come in order. */
 static void take_index_part(Loader *loader, char **row) {
         TableSchema *table = find(loader, row[0], row[1]);
         if (!table || !row[2])
@@ -162,11 +166,11 @@ static void take_index_part(Loader *loader, char **row) {
                 index->nullable = true;
                 return;
         }
-        unsigned column = (unsigned) position;
+        unsigned column = (unsigned)position;
         g_array_append_val(index->columns, column);
         if (row[6])
                 index->prefix = true;
-        if (((const Column *) table->columns->pdata[column])->nullable)
+        if (((const Column *)table->columns->pdata[column])->nullable)
                 index->nullable = true;
 }
 
@@ -183,7 +187,7 @@ static bool is_primary(const Index *index) {
 }
 
 static int compare_indexes(const void *a, const void *b) {
-        const Index *x = *(Index *const *) a, *y = *(Index *const *) b;
+        const Index *x = *(Index *const *)a, *y = *(Index *const *)b;
         bool px = is_primary(x), py = is_primary(y);
         if (px != py)
                 return px ? -1 : 1;
@@ -234,7 +238,7 @@ static void finish(TableSchema *table) {
 }
 
 static int compare_tables(const void *a, const void *b) {
-        const TableSchema *x = *(TableSchema *const *) a, *y = *(TableSchema *const *) b;
+        const TableSchema *x = *(TableSchema *const *)a, *y = *(TableSchema *const *)b;
         int order = strcmp(x->database, y->database);
         return order != 0 ? order : strcmp(x->name, y->name);
 }
@@ -249,11 +253,11 @@ static bool is_whole(const TableSchema *table) {
 
 static GPtrArray *load_tables(Conn *conn, const char *database, const char *name, GError **error) {
         g_auto(Loader) loader = {
-                .conn = conn,
-                .database = database,
-                .name = name,
-                .tables = g_ptr_array_new_with_free_func((GDestroyNotify) table_schema_free),
-                .by_name = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
+                        .conn = conn,
+                        .database = database,
+                        .name = name,
+                        .tables = g_ptr_array_new_with_free_func((GDestroyNotify)table_schema_free),
+                        .by_name = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
         };
         const Flavor *flavor = conn_flavor(conn);
         /* MySQL 8 answers from a cache that may be a day old. */
@@ -262,28 +266,32 @@ static GPtrArray *load_tables(Conn *conn, const char *database, const char *name
                 return NULL;
         if (!load(&loader,
                   statement(&loader,
-                            "TABLE_SCHEMA,TABLE_NAME,ENGINE,TABLE_ROWS,AVG_ROW_LENGTH,DATA_LENGTH,INDEX_LENGTH,"
+                            "TABLE_SCHEMA,TABLE_NAME,ENGINE,TABLE_ROWS,AVG_ROW_LENGTH,DATA_LENGTH,INDEX_"
+                            "LENGTH,"
                             "AUTO_INCREMENT",
                             "TABLES", "TABLE_SCHEMA", " AND TABLE_TYPE='BASE TABLE'"),
                   take_table, error) ||
             !load(&loader,
-                  statement(&loader, "TABLE_SCHEMA,TABLE_NAME,ORDINAL_POSITION," COLUMN_SELECT_LIST, "COLUMNS",
-                            "TABLE_SCHEMA", ""),
+                  statement(&loader, "TABLE_SCHEMA,TABLE_NAME,ORDINAL_POSITION," COLUMN_SELECT_LIST,
+                            "COLUMNS", "TABLE_SCHEMA", ""),
                   take_column, error) ||
             !load(&loader,
                   statement(&loader,
-                            "TABLE_SCHEMA,TABLE_NAME,INDEX_NAME,SEQ_IN_INDEX,NON_UNIQUE,COLUMN_NAME,SUB_PART,INDEX_TYPE",
+                            "TABLE_SCHEMA,TABLE_NAME,INDEX_NAME,SEQ_IN_INDEX,NON_UNIQUE,COLUMN_NAME,SUB_PART,"
+                            "INDEX_TYPE",
                             "STATISTICS", "TABLE_SCHEMA",
                             flavor->mariadb || flavor->version < 80000
-                                    ? "" /* in order as the tables are opened one by one */
-                                    : " ORDER BY TABLE_SCHEMA,TABLE_NAME,INDEX_NAME,SEQ_IN_INDEX"),
+                                            ? "" /* in order as the tables are opened one by one */
+                                            : " ORDER BY TABLE_SCHEMA,TABLE_NAME,INDEX_NAME,SEQ_IN_INDEX"),
                   take_index_part, error) ||
             !load(&loader,
-                  statement(&loader, "CONSTRAINT_SCHEMA,TABLE_NAME", "REFERENTIAL_CONSTRAINTS", "CONSTRAINT_SCHEMA",
-                            " AND (DELETE_RULE IN ('CASCADE','SET NULL') OR UPDATE_RULE IN ('CASCADE','SET NULL'))"),
+                  statement(&loader, "CONSTRAINT_SCHEMA,TABLE_NAME", "REFERENTIAL_CONSTRAINTS",
+                            "CONSTRAINT_SCHEMA",
+                            " AND (DELETE_RULE IN ('CASCADE','SET NULL') OR UPDATE_RULE IN ('CASCADE','SET "
+                            "NULL'))"),
                   take_reference, error))
                 return NULL;
-        GPtrArray *whole = g_ptr_array_new_with_free_func((GDestroyNotify) table_schema_free);
+        GPtrArray *whole = g_ptr_array_new_with_free_func((GDestroyNotify)table_schema_free);
         for (guint i = 0; i < loader.tables->len; i++) {
                 TableSchema *table = loader.tables->pdata[i];
                 if (is_whole(table)) {
@@ -310,8 +318,9 @@ TableSchema *schema_load_table(Conn *conn, const char *database, const char *nam
 
 bool table_schema_compatible(const TableSchema *a, const TableSchema *b, GError **error) {
         if (a->columns->len != b->columns->len) {
-                g_set_error(error, PS_ERROR, PS_ERROR_DATA_MISMATCH, "%s.%s has %u columns on one side and %u on the other",
-                            a->database, a->name, a->columns->len, b->columns->len);
+                g_set_error(error, PS_ERROR, PS_ERROR_DATA_MISMATCH,
+                            "%s.%s has %u columns on one side and %u on the other", a->database, a->name,
+                            a->columns->len, b->columns->len);
                 return false;
         }
         for (guint i = 0; i < a->columns->len; i++) {
@@ -319,8 +328,8 @@ bool table_schema_compatible(const TableSchema *a, const TableSchema *b, GError 
                 const char *difference = column_difference(x, y);
                 if (difference) {
                         g_set_error(error, PS_ERROR, PS_ERROR_DATA_MISMATCH,
-                                    "%s.%s: column %u differs in its %s: `%s` %s, `%s` %s", a->database, a->name, i + 1,
-                                    difference, x->name, x->type, y->name, y->type);
+                                    "%s.%s: column %u differs in its %s: `%s` %s, `%s` %s", a->database,
+                                    a->name, i + 1, difference, x->name, x->type, y->name, y->type);
                         return false;
                 }
         }

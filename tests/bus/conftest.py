@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import dbus
@@ -46,15 +47,24 @@ def wait_until(condition, what, timeout=5.0):
 
 
 class Bus:
-    def __init__(self, folder):
-        self.folder = folder
+    def __init__(self):
+        # not below pytest's folder, which other users may not enter
+        self.folder = folder = pathlib.Path(tempfile.mkdtemp(prefix="polarshift-bus-"))
+        os.chmod(folder, 0o755)
         self.address = f"unix:path={folder}/bus"
         config = folder / "bus.conf"
         config.write_text(BUS_CONFIG.format(socket=folder / "bus"))
         self.daemon = subprocess.Popen(["dbus-daemon", "--nofork", f"--config-file={config}"])
-        wait_until((folder / "bus").exists, "the bus")
-        os.chmod(folder / "bus", 0o777)
         self.connections = []
+        wait_until(self.listens, "the bus")
+        os.chmod(folder / "bus", 0o777)
+
+    def listens(self):
+        try:
+            self.connect()
+            return True
+        except dbus.DBusException:
+            return False
 
     def connect(self):
         connection = dbus.bus.BusConnection(self.address)
@@ -66,13 +76,14 @@ class Bus:
             connection.close()
         self.daemon.terminate()
         self.daemon.wait(5)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class Agent:
     """One polarshiftd; start() and kill() as often as a test likes."""
 
-    def __init__(self, bus, folder, env=None, user=None):
-        self.bus, self.folder, self.user = bus, folder, user
+    def __init__(self, bus, folder, env=None):
+        self.bus, self.folder = bus, folder
         self.state = folder / "state"
         self.config = folder / "polarshift.conf"
         self.log_path = folder / "agent.log"
@@ -189,9 +200,8 @@ def refused(name):
 
 
 @pytest.fixture
-def bus(tmp_path):
-    os.chmod(tmp_path, 0o755)
-    bus = Bus(tmp_path)
+def bus():
+    bus = Bus()
     yield bus
     bus.stop()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""daemon/mysql against real servers: starts one of each and runs the C program test-conn on them."""
+"""daemon/mysql against real servers: starts one of each and runs the C programs of tests/unit that need servers on them."""
 
 import os
 import pathlib
@@ -15,7 +15,7 @@ from servers import MariaDB, MySQL56, create_account  # noqa: E402
 
 PASSWORD = "flo'or \\ pass"
 BUILD = pathlib.Path(os.environ.get('POLARSHIFT_BUILD', ROOT / 'build'))
-PROGRAM = BUILD / 'tests' / 'unit' / 'test-conn'
+PROGRAMS = ['test-conn', 'test-schema', 'test-binlog-stream']
 
 
 def openssl(*arguments):
@@ -43,11 +43,13 @@ def certificates(tmp_path_factory):
 
 
 def run(environment, prefix):
-        done = subprocess.run([str(PROGRAM), '--tap', '--verbose', '-p', prefix], text=True, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, errors='replace', timeout=300, check=False,
-                              env={**os.environ, 'POLARSHIFT_TEST_PASSWORD': PASSWORD, **environment})
-        assert done.returncode == 0, done.stdout[-6000:]
-        assert f'ok' in done.stdout
+        for program in PROGRAMS:
+                done = subprocess.run([str(BUILD / 'tests' / 'unit' / program), '--verbose', '-p', prefix], text=True,
+                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors='replace', timeout=300,
+                                      check=False,
+                                      env={**os.environ, 'POLARSHIFT_TEST_PASSWORD': PASSWORD, **environment})
+                assert done.returncode == 0, done.stdout[-6000:]
+                assert f'ok 1 {prefix}/' in done.stdout, done.stdout[-6000:]
 
 
 def test_mysql56():
