@@ -144,7 +144,7 @@ static bool wait_applied(gpointer userdata, const char *file, guint64 offset, gi
         VerifyTest *test = userdata;
         if (!test->replica)
                 return true;
-        double seconds = timeout_usec < 0 ? 60 : (double)timeout_usec / 1e6;
+        double seconds = timeout_usec < 0 ? 200 : (double)timeout_usec / 1e6;
         g_autofree char *sql = g_strdup_printf("SELECT MASTER_POS_WAIT('%s',%" G_GUINT64_FORMAT ",%.3f)",
                                                file, offset, seconds);
         g_autofree char *text = conn_query_string(test->replica, sql, error);
