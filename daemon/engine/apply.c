@@ -332,10 +332,12 @@ void apply_stop(Apply *apply) {
         g_atomic_int_set(&apply->stop, 1);
         relay_wake(apply->config.relay);
         for (guint32 w = 0; w < apply->config.workers; w++)
-                apply_worker_stop(apply->workers[w]);
+                if (apply->workers[w]) /* NULL: it could not connect, and apply_new() failed */
+                        apply_worker_stop(apply->workers[w]);
         thread_join(g_steal_pointer(&apply->dispatcher));
         for (guint32 w = 0; w < apply->config.workers; w++)
-                apply_worker_join(apply->workers[w]);
+                if (apply->workers[w])
+                        apply_worker_join(apply->workers[w]);
         pthread_mutex_lock(&apply->lock);
         apply->failed = true;
         pthread_cond_broadcast(&apply->progress);
