@@ -231,6 +231,14 @@ static ChunkOutcome give_up(Copier *copier, LinkTable *table, GError **error) {
         return OUTCOME_LATER;
 }
 
+/* When the connection was lost (or the link is being stopped) the COMMIT may have happened. As long as that is not known the chunk stays in
+ * flight, so that the dispatcher waits with its events: dropped as those of a chunk that will be copied later, they would be missing once
+ * the next link finds the chunk's row. */
+static void cancel_unless_unknown(Copier *copier, LinkTable *table, Chunk *chunk) {
+        if (!conn_is_dead(copier->down))
+                chunk_map_cancel(table->chunks, chunk);
+}
+
 static void adapt(LinkTable *table, guint64 rows, gsize bytes) {
         if (rows == 0)
                 return;
@@ -258,7 +266,7 @@ static ChunkOutcome copy_interval(Copier *copier, LinkTable *table, Chunk *chunk
         }
         row_buffer_overlay(&copier->rows, table->schema, &chunk->hi, side);
         if (!write_transaction(copier, table, &chunk->lo, &chunk->hi, &h_seq, error)) {
-                chunk_map_cancel(map, chunk);
+                cancel_unless_unknown(copier, table, chunk);
                 return give_up(copier, table, error);
         }
         chunk_map_finish(map, chunk, h_seq);
@@ -351,7 +359,7 @@ static ChunkOutcome copy_table(Copier *copier, LinkTable *table, GError **error)
                 row_buffer_reset(&copier->rows); /* counted already */
                 return OUTCOME_DONE;
         }
-        chunk_map_cancel(table->chunks, chunk);
+        cancel_unless_unknown(copier, table, chunk);
         bool later = g_error_matches(*error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED) || mysql_error_is_retryable(*error);
         if (!later || conn_is_dead(copier->up))
                 return OUTCOME_FAILED;
