@@ -217,7 +217,8 @@ static ChunkOutcome give_up(Copier *copier, LinkTable *table, GError **error) {
         if (conn_is_dead(copier->down) || !(mysql_error_is_duplicate(*error) || mysql_error_is_retryable(*error)))
                 return OUTCOME_FAILED;
         pthread_mutex_lock(&copier->copy->lock);
-        bool again = table->retries++ < MAX_TABLE_RETRIES;
+        /* A lock that somebody holds says nothing about the rows, and goes away. */
+        bool again = !mysql_error_is_duplicate(*error) || table->retries++ < MAX_TABLE_RETRIES;
         table->retry_at = clock_monotonic() + USEC_PER_SEC;
         pthread_mutex_unlock(&copier->copy->lock);
         if (!again) {
@@ -413,10 +414,11 @@ static void wait_for_work(Copy *copy) {
         pthread_mutex_unlock(&copy->lock);
 }
 
-static void account(Copier *copier, const LinkTable *table, ChunkOutcome outcome) {
+static void account(Copier *copier, LinkTable *table, ChunkOutcome outcome) {
         Copy *copy = copier->copy;
         pthread_mutex_lock(&copy->lock);
         if (outcome == OUTCOME_DONE) {
+                table->retries = 0; /* counted in a row, not over the days that a large table takes */
                 copy->rows += copier->rows.rows->len;
                 copy->bytes += copier->rows.text->len;
         }
