@@ -34,6 +34,7 @@ struct ApplyWorker {
 
         pthread_mutex_t lock;
         guint64 done, rows;
+        guint64 persisted; /* the row's seq */
 };
 
 ApplyWorker *apply_worker_new(const ApplyWorkerConfig *config, GError **error) {
@@ -47,7 +48,7 @@ ApplyWorker *apply_worker_new(const ApplyWorkerConfig *config, GError **error) {
         batch_init(&worker->batch);
         worker->sql = g_string_new(NULL);
         worker->results = g_array_new(FALSE, TRUE, sizeof(ConnResult));
-        worker->seq = worker->done = config->checkpoint->seq;
+        worker->seq = worker->done = worker->persisted = config->checkpoint->seq;
         worker->part = config->checkpoint->part;
         pthread_mutex_init(&worker->lock, /* attr= */ NULL);
         return worker;
@@ -221,13 +222,17 @@ static void work(gpointer data) {
                 const Packet *last = g_ptr_array_index(packets, packets->len - 1);
 
                 /* An idle worker's checkpoint need not follow every transaction: after a restart it would find nothing to do there. */
-                bool idle = changes == 0 && clock_monotonic() - worker->persisted_at < IDLE_PERSIST_USEC;
+                bool persist = false;
+                for (guint i = 0; i < packets->len; i++)
+                        persist |= ((const Packet *) g_ptr_array_index(packets, i))->persist;
+                bool idle = changes == 0 && !persist && clock_monotonic() - worker->persisted_at < IDLE_PERSIST_USEC;
                 bool same = last->done_seq == worker->seq && last->part == worker->part;
                 if (!idle && !same && !commit(worker, packets, &error))
                         break;
 
                 pthread_mutex_lock(&worker->lock);
                 worker->done = last->done_seq;
+                worker->persisted = worker->seq;
                 worker->rows += changes;
                 pthread_mutex_unlock(&worker->lock);
                 worker->config.on_progress(worker->config.userdata);
@@ -261,6 +266,13 @@ guint64 apply_worker_done(ApplyWorker *worker) {
         guint64 done = worker->done;
         pthread_mutex_unlock(&worker->lock);
         return done;
+}
+
+guint64 apply_worker_persisted(ApplyWorker *worker) {
+        pthread_mutex_lock(&worker->lock);
+        guint64 persisted = worker->persisted;
+        pthread_mutex_unlock(&worker->lock);
+        return persisted;
 }
 
 guint64 apply_worker_rows(ApplyWorker *worker) {

@@ -28,4 +28,5 @@ bool apply_worker_push(ApplyWorker *worker, Packet *packet); /* takes it over; w
 void apply_worker_stop(ApplyWorker *worker); /* asks; makes it fail where it blocks */
 void apply_worker_join(ApplyWorker *worker);
 guint64 apply_worker_done(ApplyWorker *worker); /* all its changes up to this transaction are committed */
+guint64 apply_worker_persisted(ApplyWorker *worker); /* what its checkpoint row says */
 guint64 apply_worker_rows(ApplyWorker *worker);

@@ -36,6 +36,9 @@ struct Apply {
         pthread_cond_t progress;
         bool failed;
         guint64 transactions; /* with changes that are carried */
+        bool live_seen;       /* every table is live since transaction live_seq */
+        guint64 live_seq;
+        gint persist;         /* atomic: checkpoints are wanted up to where we are */
 };
 
 static void on_worker_progress(gpointer userdata) {
@@ -134,14 +137,15 @@ void apply_free(Apply *apply) {
 /* --- the dispatcher --- */
 
 /* Hands a worker what was gathered for it; with nothing gathered, the news that it has everything up to here. */
-static bool flush_worker(Apply *apply, guint32 w) {
-        if (!apply->pending[w] && apply->sent[w] >= apply->seq)
+static bool flush_worker(Apply *apply, guint32 w, bool persist) {
+        if (!apply->pending[w] && !persist && apply->sent[w] >= apply->seq)
                 return true;
         Packet *packet = apply->pending[w] ? g_steal_pointer(&apply->pending[w]) : packet_new();
         packet->done_seq = MAX(apply->seq, apply->resume_seq[w]);
         packet->part = apply->seq < apply->resume_seq[w] ? apply->resume_part[w] : apply->part[w];
         packet->done_file = apply->file;
         packet->done_offset = apply->offset;
+        packet->persist = persist;
         apply->sent[w] = packet->done_seq;
         if (packet->changes->len == 0 && apply->seq <= apply->resume_seq[w]) { /* it knows more than we do */
                 packet_free(packet);
@@ -151,8 +155,9 @@ static bool flush_worker(Apply *apply, guint32 w) {
 }
 
 static bool flush_all(Apply *apply) {
+        bool persist = g_atomic_int_compare_and_exchange(&apply->persist, 1, 0);
         for (guint32 w = 0; w < apply->config.workers; w++)
-                if (!flush_worker(apply, w))
+                if (!flush_worker(apply, w, persist))
                         return false;
         apply->flushed_at = clock_monotonic();
         return true;
@@ -169,7 +174,7 @@ static bool add_change(Apply *apply, LinkTable *table, RowOperation operation, g
         if (!apply->pending[w])
                 apply->pending[w] = packet_new();
         packet_add(apply->pending[w], table, operation, apply->key->str, apply->key->len, hash, image);
-        return packet_weight(apply->pending[w]) < FLUSH_WEIGHT || flush_worker(apply, w);
+        return packet_weight(apply->pending[w]) < FLUSH_WEIGHT || flush_worker(apply, w, /* persist= */ false);
 }
 
 /* One image: decides by the key's chunk whether it is still to be applied. false: told to stop. */
@@ -250,6 +255,13 @@ static void check_live(Apply *apply, gint64 now) {
                         all = false;
         }
         apply->all_live = all;
+        if (!all)
+                return;
+        pthread_mutex_lock(&apply->lock);
+        apply->live_seen = true;
+        apply->live_seq = apply->seq;
+        pthread_mutex_unlock(&apply->lock);
+        g_atomic_int_set(&apply->persist, 1);
 }
 
 static bool dispatch_commit(Apply *apply, const RelayRecord *record, GError **error) {
@@ -351,6 +363,31 @@ guint64 apply_low_water(Apply *apply) {
         for (guint32 w = 0; w < apply->config.workers; w++)
                 low = MIN(low, apply_worker_done(apply->workers[w]));
         return low;
+}
+
+static bool persisted(Apply *apply, guint64 seq) {
+        for (guint32 w = 0; w < apply->config.workers; w++)
+                if (apply_worker_persisted(apply->workers[w]) < seq)
+                        return false;
+        return true;
+}
+
+bool apply_all_live(Apply *apply) {
+        pthread_mutex_lock(&apply->lock);
+        bool seen = apply->live_seen;
+        guint64 seq = apply->live_seq;
+        pthread_mutex_unlock(&apply->lock);
+        return seen && persisted(apply, seq);
+}
+
+bool apply_settle(Apply *apply, guint64 seq) {
+        pthread_mutex_lock(&apply->lock);
+        bool failed = apply->failed;
+        pthread_mutex_unlock(&apply->lock);
+        if (failed || persisted(apply, seq))
+                return true;
+        g_atomic_int_set(&apply->persist, 1);
+        return false;
 }
 
 bool apply_wait(Apply *apply, guint64 seq, gint64 timeout_usec, GError **error) {

@@ -28,6 +28,7 @@ typedef struct Packet {
         guint64 part;          /* … and so many changes of the next one */
         const char *done_file; /* where done_seq ends; interned by the link */
         guint64 done_offset;
+        bool persist;          /* the checkpoint row has to follow, even when there is nothing else to write */
 } Packet;
 Packet *packet_new(void);
 void packet_free(Packet *packet);

@@ -85,17 +85,10 @@ static void on_stream_note(gpointer userdata, const char *message) {
 
 /* --- what the appliers report --- */
 
-static bool all_live(const Link *link) {
-        for (guint i = 0; i < link->tables->list->len; i++)
-                if (!g_atomic_int_get(&((LinkTable *) g_ptr_array_index(link->tables->list, i))->live))
-                        return false;
-        return true;
-}
-
 static void on_progress(gpointer userdata) {
         Link *link = userdata;
         guint64 low = apply_low_water(link->apply), now = clock_real();
-        bool news = false;
+        bool news = false, live = apply_all_live(link->apply);
 
         pthread_mutex_lock(&link->lock);
         for (;;) {
@@ -106,7 +99,7 @@ static void on_progress(gpointer userdata) {
                 link->last_delay = now > oldest->value ? (double) (now - oldest->value) / USEC_PER_SEC : 0;
                 g_free(g_queue_pop_head(&link->heartbeats));
         }
-        if (link->all_copied && !link->copied && all_live(link))
+        if (link->all_copied && !link->copied && live)
                 link->copied = news = true;
         pthread_cond_broadcast(&link->changed);
         pthread_mutex_unlock(&link->lock);
