@@ -10,6 +10,7 @@
 
 #define RETRY_MIN_USEC (USEC_PER_SEC / 2)
 #define RETRY_MAX_USEC (15 * USEC_PER_SEC)
+#define SETTLE_USEC (60 * USEC_PER_SEC)
 #define CAUGHT_UP_DELAY 5.0 /* s */
 
 Direction engine_direction(const Engine *engine) {
@@ -416,6 +417,15 @@ static void look_at_link(Engine *engine) {
         g_autoptr(GError) error = link_error(engine->link);
         if (!error)
                 return;
+        /* What the log holds before a statement has to be on the other side before the operator does the same there: it cannot be decoded with
+         * the columns that the table has afterwards. */
+        if (g_error_matches(error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT) && !link_settled(engine->link)) {
+                if (engine->settle_until == 0)
+                        engine->settle_until = clock_monotonic() + SETTLE_USEC;
+                if (clock_monotonic() < engine->settle_until)
+                        return;
+        }
+        engine->settle_until = 0;
         LinkStatus link;
         link_get_status(engine->link, &link);
         if (g_error_matches(error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT))

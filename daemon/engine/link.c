@@ -295,6 +295,10 @@ GError *link_error(Link *link) {
         return error;
 }
 
+bool link_settled(Link *link) {
+        return apply_settle(link->apply, stream_completed(link->stream));
+}
+
 bool link_copied(Link *link) {
         pthread_mutex_lock(&link->lock);
         bool copied = link->copied;

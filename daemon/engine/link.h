@@ -43,6 +43,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Link, link_free)
 
 /* What made the link fail, a copy; NULL: it is well. */
 GError *link_error(Link *link);
+/* Whether all that was read is committed downstream and said by every checkpoint row, or applying has failed; asks for it otherwise. */
+bool link_settled(Link *link);
 bool link_copied(Link *link); /* everything is copied and the low-water mark is behind all of it */
 
 /* Waits until everything up to FILE/OFFSET of the upstream's binary log is committed downstream. TIMEOUT_USEC < 0: for ever.

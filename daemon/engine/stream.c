@@ -260,6 +260,7 @@ static bool take_query(Stream *stream, const BinlogEvent *event, GError **error)
         Statement statement;
         statement_classify(query.sql, query.sql_length, query.database, stream->config.spec, &statement);
         binlog_query_clear(&query);
+        bool inside;
         switch (statement.kind) {
         case STATEMENT_BEGIN:
                 if (!stream->in_transaction)
@@ -281,10 +282,12 @@ static bool take_query(Stream *stream, const BinlogEvent *event, GError **error)
                 begin(stream);
                 return end(stream, event, error);
         case STATEMENT_DDL:
-                if (!stream->in_transaction)
+                inside = stream->in_transaction; /* CREATE TABLE … SELECT: rows follow */
+                if (!inside)
                         begin(stream);
-                if (stream->started == stream->config.skip_ddl_seq)
-                        return end(stream, event, error);
+                /* Each one up to there was passed over by the operator, one after the other; reading may begin before all of them. */
+                if (stream->started <= stream->config.skip_ddl_seq)
+                        return inside ? true : end(stream, event, error);
                 g_set_error(error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT,
                             "%s at %s:%" G_GUINT64_FORMAT
                             " (transaction %" G_GUINT64_FORMAT

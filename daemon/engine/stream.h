@@ -24,7 +24,7 @@ typedef struct StreamConfig {
         guint32 server_id;       /* for the dump */
         const char *file;        /* where transaction SEQ ends */
         guint64 offset, seq;
-        guint64 skip_ddl_seq;    /* a DDL statement that is passed over */
+        guint64 skip_ddl_seq;    /* DDL statements up to here are passed over */
         /* Called on the reader's thread. */
         void (*on_heartbeat)(gpointer userdata, guint64 seq, guint64 value);
         void (*on_canary)(gpointer userdata, guint64 seq, guint64 value);
