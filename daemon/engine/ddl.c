@@ -226,8 +226,12 @@ void statement_classify(const char *sql, gsize length, const char *database, con
                 ret->kind = STATEMENT_COMMIT;
         else if (is_word(&token, "SAVEPOINT") || is_word(&token, "RELEASE"))
                 ret->kind = STATEMENT_SAVEPOINT;
-        else if (is_word(&token, "ROLLBACK"))
+        else if (is_word(&token, "ROLLBACK")) {
                 ret->kind = STATEMENT_ROLLBACK;
+                while (next(&lexer, &token))
+                        if (is_word(&token, "TO"))
+                                ret->kind = STATEMENT_ROLLBACK_TO;
+        }
         else if (is_word(&token, "CREATE") || is_word(&token, "ALTER") || is_word(&token, "DROP"))
                 classify_definition(&lexer, verb, spec, ret);
         else if (is_word(&token, "RENAME") || is_word(&token, "TRUNCATE")) {

@@ -12,6 +12,7 @@ typedef enum StatementKind {
         STATEMENT_BEGIN,
         STATEMENT_COMMIT,
         STATEMENT_ROLLBACK,
+        STATEMENT_ROLLBACK_TO, /* a savepoint */
         STATEMENT_SAVEPOINT,
         STATEMENT_DDL,         /* changes a table or a database that is carried */
         STATEMENT_DATA,        /* rows, written in statement format, to a table that is carried */

@@ -35,6 +35,7 @@ struct Stream {
 
         /* The transaction being read. */
         bool in_transaction, ours, first_table_seen;
+        bool carried; /* it has rows of tables that are carried */
         guint32 timestamp;
 
         pthread_mutex_t lock;
@@ -108,25 +109,27 @@ static void move(Stream *stream, bool transaction_ended) {
 
 static void begin(Stream *stream) {
         stream->in_transaction = true;
-        stream->ours = stream->first_table_seen = false;
+        stream->ours = stream->first_table_seen = stream->carried = false;
         pthread_mutex_lock(&stream->lock);
         stream->started++;
         pthread_mutex_unlock(&stream->lock);
-}
-
-static bool end(Stream *stream, const BinlogEvent *event, GError **error) {
-        stream->in_transaction = false;
-        if (!relay_commit(stream->config.relay, binlog_stream_file(stream->dump), binlog_stream_position(stream->dump),
-                          event->timestamp, error))
-                return false;
-        move(stream, /* transaction_ended= */ true);
-        return true;
 }
 
 static bool refuse(Stream *stream, const BinlogEvent *event, PsErrorCode code, const char *what, GError **error) {
         g_set_error(error, PS_ERROR, code, "%s at %s:%" G_GUINT64_FORMAT " (%s event)", what, binlog_stream_file(stream->dump),
                     binlog_stream_position(stream->dump), binlog_event_type_name(event->type));
         return false;
+}
+
+static bool end(Stream *stream, const BinlogEvent *event, GError **error) {
+        if (!stream->in_transaction) /* counting it would shift the numbers of all that follow */
+                return refuse(stream, event, PS_ERROR_DATA_MISMATCH, "the end of a transaction that did not begin", error);
+        stream->in_transaction = false;
+        if (!relay_commit(stream->config.relay, binlog_stream_file(stream->dump), binlog_stream_position(stream->dump),
+                          event->timestamp, error))
+                return false;
+        move(stream, /* transaction_ended= */ true);
+        return true;
 }
 
 /* --- row events --- */
@@ -245,6 +248,7 @@ static bool take_rows(Stream *stream, const BinlogEvent *event, GError **error) 
                 return read_own_rows(stream, event, entry, error);
         if (!entry->table)
                 return true;
+        stream->carried = true;
         if (entry->table->chunks && chunk_map_collecting(entry->table->chunks) && !feed_chunks(stream, event, entry, error))
                 return false;
         return keep(stream, event, error);
@@ -271,6 +275,10 @@ static bool take_query(Stream *stream, const BinlogEvent *event, GError **error)
         case STATEMENT_SAVEPOINT:
                 return true;
         case STATEMENT_ROLLBACK:
+        case STATEMENT_ROLLBACK_TO:
+                /* Temporary tables leave such transactions in the log (DROP TEMPORARY TABLE cannot be undone). */
+                if (!stream->carried)
+                        return statement.kind == STATEMENT_ROLLBACK_TO || end(stream, event, error);
                 return refuse(stream, event, PS_ERROR_UNSUPPORTED_OBJECT,
                               "a transaction that was rolled back after it changed a non-transactional table", error);
         case STATEMENT_IGNORED: /* alone, or inside (DROP TEMPORARY TABLE) */

@@ -106,6 +106,7 @@ static bool take_query(Watch *watch, const BinlogStream *dump, const BinlogEvent
                 watch->in_transaction = true;
                 return true;
         case STATEMENT_SAVEPOINT:
+        case STATEMENT_ROLLBACK_TO:
                 return true;
         case STATEMENT_DDL:
         case STATEMENT_DATA:
