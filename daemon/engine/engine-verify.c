@@ -12,7 +12,7 @@
 
 typedef struct Job {
         Engine *engine;
-        const ConnParams *upstream, *downstream; /* live as long as the verifier: engine_verify_cancel() comes before they are dropped */
+        ConnParams *upstream, *downstream; /* its own: the engine's are dropped and read again while it waits for the next link */
         guint32 leg;
         guint64 epoch;
         bool repair;
@@ -59,8 +59,25 @@ static bool compare(Job *job, VerifyResult *ret, GError **error) {
         return verify_run(&input, ret, error);
 }
 
+static ConnParams *copy_params(const ConnParams *params) {
+        ConnParams *copy = g_memdup2(params, sizeof *params);
+        copy->endpoint = endpoint_copy(params->endpoint);
+        copy->password = g_strdup(params->password);
+        copy->tls.ca = g_strdup(params->tls.ca);
+        copy->tls.cert = g_strdup(params->tls.cert);
+        copy->tls.key = g_strdup(params->tls.key);
+        return copy;
+}
+
+static void job_free(Job *job) {
+        conn_params_free(job->upstream);
+        conn_params_free(job->downstream);
+        g_free(job);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Job, job_free)
+
 static void verifier(gpointer data) {
-        g_autofree Job *job = data;
+        g_autoptr(Job) job = data;
         Engine *engine = job->engine;
         GError *error = NULL;
         VerifyResult result = {0};
@@ -79,8 +96,8 @@ static void start(Engine *engine, guint64 operation, bool repair) {
         Job *job = g_new0(Job, 1);
         *job = (Job){
                 .engine = engine,
-                .upstream = engine->params[engine->state->writer],
-                .downstream = engine->params[engine_reader(engine)],
+                .upstream = copy_params(engine->params[engine->state->writer]),
+                .downstream = copy_params(engine->params[engine_reader(engine)]),
                 .leg = engine->state->leg,
                 .epoch = engine->state->epoch,
                 .repair = repair,
@@ -148,7 +165,9 @@ void engine_verify_collect(Engine *engine) {
         if (operation == 0) { /* by ourselves: again later when it could not be done */
                 if (error)
                         engine->verify_at = clock_monotonic() + RETRY_USEC;
-                (void) engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, NULL);
+                /* Not while the agent stops: an operation may have left its half-made changes in the state. */
+                if (!engine_stopping(engine))
+                        (void) engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, NULL);
                 return;
         }
         bool canceled = g_error_matches(error, PS_ERROR, PS_ERROR_STOPPED);

@@ -78,7 +78,12 @@ static bool hooks(const Switchover *s, const char *when, GError **error) {
 /* --- the steps --- */
 
 static bool do_guard(Switchover *s, GError **error) {
-        return switch_guard(s->engine, s->operation, s->from, s->to, error) && hooks(s, "pre", error);
+        if (!switch_guard(s->engine, s->operation, s->from, s->to, error) || !hooks(s, "pre", error))
+                return false;
+        /* One that runs by itself compares in the old direction; it would wait for positions of the wrong server's log. */
+        if (!(s->operation->flags & 1))
+                engine_verify_cancel(s->engine);
+        return true;
 }
 
 static guint64 uptime_of(Conn *conn) {
