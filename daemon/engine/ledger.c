@@ -171,6 +171,12 @@ GArray *ledger_load_checkpoints(const Ledger *ledger, Conn *conn, guint32 leg, G
 }
 
 bool ledger_raise_epoch(const Ledger *ledger, Conn *conn, guint64 epoch, GError **error) {
+        /* An UPDATE under READ COMMITTED looks past the locks on rows that it would not change: only this waits for orphans when the epoch
+         * stays as it is. */
+        guint64 rows;
+        g_autofree char *wait = g_strdup_printf("SELECT COUNT(epoch) FROM %s FOR UPDATE", ledger->checkpoint);
+        if (!conn_query_uint64(conn, wait, &rows, error))
+                return false;
         return conn_execf(conn, error, "UPDATE %s SET epoch=%" G_GUINT64_FORMAT " WHERE epoch < %" G_GUINT64_FORMAT,
                           ledger->checkpoint, epoch, epoch);
 }
