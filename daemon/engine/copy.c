@@ -210,6 +210,22 @@ static bool write_transaction(Copier *copier, const LinkTable *table, const Key 
         return good;
 }
 
+/* Until the reader has passed FILE/OFFSET, however far behind it is, as long as it gets on: after a long pause, or over a slow network, it
+ * may need more than any fixed time. */
+static bool wait_for_reader(Copier *copier, const char *file, guint64 offset, guint64 *ret_seq, GError **error) {
+        Stream *stream = copier->copy->config.stream;
+        for (;;) {
+                guint64 before = stream_completed(stream);
+                g_autoptr(GError) local = NULL;
+                if (stream_wait(stream, file, offset, READER_TIMEOUT, ret_seq, &local))
+                        return true;
+                if (!g_error_matches(local, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED) || stream_completed(stream) == before) {
+                        g_propagate_error(error, g_steal_pointer(&local));
+                        return false;
+                }
+        }
+}
+
 /* --- one chunk --- */
 
 /* The table has to rest: rows that it meets below belong to values that are still on their way there (engine.md §1, event rule). */
@@ -255,7 +271,7 @@ static ChunkOutcome copy_interval(Copier *copier, LinkTable *table, Chunk *chunk
         row_buffer_reset(&copier->rows);
         if (!commit_watermark(copier, error) || !read_range(copier, table, chunk, error) ||
             !conn_binlog_position(copier->up, &file, &offset, error) ||
-            !stream_wait(copier->copy->config.stream, file, offset, READER_TIMEOUT, &h_seq, error)) {
+            !wait_for_reader(copier, file, offset, &h_seq, error)) {
                 chunk_map_cancel(map, chunk);
                 return OUTCOME_FAILED;
         }
