@@ -75,6 +75,21 @@ static bool no_prepared_xa(Conn *conn, GError **error) {
         return false;
 }
 
+/* It waits for LOCK TABLES of others, with every writer waiting behind it: not longer than there is time. */
+static bool set_read_only(Conn *conn, gint64 timeout_usec, GError **error) {
+        g_autoptr(GError) local = NULL;
+        if (!conn_execf(conn, error, "SET SESSION lock_wait_timeout=%d", (int) CLAMP(timeout_usec / USEC_PER_SEC, 1, 30)))
+                return false;
+        bool good = conn_exec(conn, "SET GLOBAL read_only=1", -1, NULL, &local);
+        if (!good && mysql_error_is_retryable(local))
+                g_set_error(error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED,
+                            "%s could not be made read-only in time: a session holds LOCK TABLES or runs a long statement there; end it and "
+                            "try again", conn_label(conn));
+        else if (!good)
+                g_propagate_error(error, g_steal_pointer(&local));
+        return good && conn_exec(conn, "SET SESSION lock_wait_timeout=DEFAULT", -1, NULL, error);
+}
+
 bool fence_close(Conn *conn, bool kill_sessions, gint64 timeout_usec, FenceReport *ret, GError **error) {
         gint64 until = clock_monotonic() + timeout_usec;
         g_autofree char *events = conn_query_string(conn, "SELECT @@global.event_scheduler", error);
@@ -84,7 +99,7 @@ bool fence_close(Conn *conn, bool kill_sessions, gint64 timeout_usec, FenceRepor
         ret->killed = 0;
         if (ret->events_were_on && !conn_exec(conn, "SET GLOBAL event_scheduler=OFF", -1, NULL, error))
                 return false;
-        return conn_exec(conn, "SET GLOBAL read_only=1", -1, NULL, error) &&
+        return set_read_only(conn, timeout_usec, error) &&
                kill_holders(conn, kill_sessions, until, &ret->killed, error) && no_prepared_xa(conn, error);
 }
 
