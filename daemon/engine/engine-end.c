@@ -36,8 +36,17 @@ static bool drain(Ending *ending, GError **error) {
                 engine_name_error(engine, engine->state->writer, error);
                 return false;
         }
-        if (engine->link && link_wait_applied(engine->link, file, offset, DRAIN_USEC, error))
-                return true;
+        gint64 until = clock_monotonic() + DRAIN_USEC;
+        while (engine->link) {
+                g_autoptr(GError) local = NULL;
+                if (link_wait_applied(engine->link, file, offset, USEC_PER_SEC / 10, &local))
+                        return true;
+                if (g_error_matches(local, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED) && clock_monotonic() < until &&
+                    !engine_aborted(engine, ending->operation->id))
+                        continue;
+                g_propagate_error(error, g_steal_pointer(&local));
+                return false;
+        }
         if (!engine->link)
                 g_set_error(error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED, "replication is not running, so the %s cannot be brought up to date; Resume first",
                             side_to_string(engine_reader(engine)));

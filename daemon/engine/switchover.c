@@ -26,6 +26,7 @@
 #include "engine/switch-guard.h"
 
 #define DEFAULT_DEADLINE 30.0 /* s */
+#define SLICE_USEC (100 * USEC_PER_MSEC) /* of a wait, between looks at Abort */
 
 typedef struct Switchover {
         Engine *engine;
@@ -57,6 +58,13 @@ static bool in_time(const Switchover *s, GError **error) {
         return false;
 }
 
+static bool was_aborted(const Switchover *s, GError **error) {
+        if (!engine_aborted(s->engine, s->operation->id))
+                return false;
+        g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "the %s was aborted", name_of(s));
+        return true;
+}
+
 static Conn *conn_of(const Switchover *s, Side side, GError **error) {
         return control_acquire(s->engine, side, error);
 }
@@ -83,6 +91,12 @@ static bool do_guard(Switchover *s, GError **error) {
         /* One that runs by itself compares in the old direction; it would wait for positions of the wrong server's log. */
         if (!(s->operation->flags & 1))
                 engine_verify_cancel(s->engine);
+        /* Into the journal with the next step's intention: a crash must not leave the scheduler off. */
+        Conn *a = conn_of(s, s->from, error);
+        g_autofree char *events = a ? conn_query_string(a, "SELECT @@global.event_scheduler", error) : NULL;
+        if (!events)
+                return named(s, s->from, false, error);
+        s->engine->state->events_were_on[s->from] = g_ascii_strcasecmp(events, "ON") == 0;
         return true;
 }
 
@@ -127,14 +141,35 @@ static bool do_end_position(Switchover *s, GError **error) {
 static bool do_drain(Switchover *s, GError **error) {
         Engine *engine = s->engine;
         g_autoptr(GError) local = NULL;
-        if (engine->link && link_wait_applied(engine->link, engine->state->end_position.file, engine->state->end_position.offset,
-                                              MAX(time_left(s), 0), &local))
-                return true;
+        while (engine->link) {
+                g_clear_error(&local);
+                if (link_wait_applied(engine->link, engine->state->end_position.file, engine->state->end_position.offset,
+                                      CLAMP(time_left(s), 0, SLICE_USEC), &local))
+                        return true;
+                if (!g_error_matches(local, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED) || time_left(s) <= 0)
+                        break;
+                if (was_aborted(s, error))
+                        return false;
+        }
         g_autoptr(GError) broken = engine->link ? link_error(engine->link) : NULL;
         g_propagate_error(error, broken ? g_steal_pointer(&broken) : local ? g_steal_pointer(&local)
                                  : g_error_new(PS_ERROR, PS_ERROR_FAILED, "replication is not running"));
         engine_name_link_error(engine, error);
         return false;
+}
+
+static bool look_through(Switchover *s, const char *file, guint64 offset, GError **error) {
+        for (;;) {
+                g_autoptr(GError) local = NULL;
+                if (watch_wait(s->engine->watch, file, offset, CLAMP(time_left(s), 0, SLICE_USEC), &local))
+                        return true;
+                if (time_left(s) <= 0) {
+                        g_propagate_error(error, g_steal_pointer(&local));
+                        return false;
+                }
+                if (was_aborted(s, error))
+                        return false;
+        }
 }
 
 /* What was written on B up to now must be ours. */
@@ -144,7 +179,7 @@ static bool do_final_check(Switchover *s, GError **error) {
         guint64 offset;
         Conn *b = conn_of(s, s->to, error);
         if (!b || !named(s, s->to, conn_binlog_position(b, &file, &offset, error), error) ||
-            !watch_wait(engine->watch, file, offset, MAX(time_left(s), 0), error))
+            !look_through(s, file, offset, error))
                 return false;
         watch_get(engine->watch, &engine->state->foreign_writes, &engine->state->watched);
         return switch_no_foreign_writes(engine, error);
@@ -342,7 +377,12 @@ static bool reverse_runs(Switchover *s, GError **error) {
                                     engine->ledger->canary, value, value),
                          error))
                 return false;
-        return link_wait_canary(engine->link, value, 10 * USEC_PER_SEC, error);
+        for (guint i = 0; i < 99 && !engine_stopping(engine); i++) {
+                g_autoptr(GError) broken = link_error(engine->link);
+                if (broken || link_wait_canary(engine->link, value, SLICE_USEC, NULL))
+                        break;
+        }
+        return link_wait_canary(engine->link, value, SLICE_USEC, error);
 }
 
 static void finish_forward(Switchover *s) {
@@ -410,10 +450,9 @@ static void run(Switchover *s) {
         }
         s->deadline = clock_monotonic() + (gint64) ((s->operation->deadline > 0 ? s->operation->deadline : DEFAULT_DEADLINE) * USEC_PER_SEC);
         for (gsize i = 0; good && i < G_N_ELEMENTS(steps); i++) {
-                if (engine_aborted(engine, s->operation->id)) {
-                        g_set_error(&error, PS_ERROR, PS_ERROR_FAILED, "the %s was aborted", name_of(s));
+                if (was_aborted(s, &error))
                         good = false;
-                } else
+                else
                         good = in_time(s, &error) && journal(s, steps[i].step, &error) && steps[i].run(s, &error);
         }
         if (good && in_time(s, &error))
