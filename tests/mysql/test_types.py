@@ -67,7 +67,7 @@ def test_include_and_exclude(pair, link):
                         source.admin(f'CREATE TABLE {db}.{table} (id INT PRIMARY KEY)')
                         source.admin(f'INSERT INTO {db}.{table} VALUES (1)')
         try:
-                m = link(source, destination, include=['one', 't*.a'], exclude=['three.*'], fence='accounts')
+                m = link(source, destination, include=["one", "t*.a"], exclude=["three.*"])
                 steps.start(m)
         except Exception as e:
                 if getattr(e, 'short', '') == 'NotSupported':
