@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/queue.h"
 
-#define QUEUE_WEIGHT (8u * 1024 * 1024)
+#define QUEUE_WEIGHT (4u * 1024 * 1024)
 #define BATCH_WEIGHT (1024u * 1024)
 #define BATCH_CHANGES 2000
 #define STATEMENT_BYTES (512u * 1024)

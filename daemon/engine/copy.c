@@ -11,8 +11,8 @@
 #include "engine/copy-rows.h"
 #include "mysql/sql.h"
 
-#define CHUNK_BYTES (8u * 1024 * 1024)
-#define CHUNK_BYTES_MAX (4 * CHUNK_BYTES)
+#define CHUNK_BYTES (4u * 1024 * 1024)
+#define CHUNK_BYTES_MAX (3 * CHUNK_BYTES)
 #define CHUNK_ROWS_MIN 16
 #define CHUNK_ROWS_MAX 100000
 #define READER_TIMEOUT (60 * USEC_PER_SEC)

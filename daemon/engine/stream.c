@@ -21,7 +21,7 @@
 #include "engine/ddl.h"
 #include "mysql/value.h"
 
-#define SIDE_QUEUE_MAX (16u * 1024 * 1024)
+#define SIDE_QUEUE_MAX (8u * 1024 * 1024)
 
 struct Stream {
         StreamConfig config;

@@ -498,8 +498,13 @@ void engine_switch(Engine *engine, const EngineOperation *operation) {
         Switchover s = {.engine = engine, .operation = operation, .from = from, .to = side_other(from)};
         SwitchStep step = engine->state->operation_id == operation->id ? engine->state->step : SWITCH_STEP_NONE;
 
-        if (!operation->resumed || step == SWITCH_STEP_NONE || step == SWITCH_STEP_GUARD)
+        if (!operation->resumed)
                 run(&s);
+        else if (step == SWITCH_STEP_NONE || step == SWITCH_STEP_GUARD) {
+                g_autoptr(GError) error = g_error_new(PS_ERROR, PS_ERROR_FAILED, "the agent was restarted before the %s changed anything; ask for it again",
+                                                      name_of(&s));
+                engine_finish(engine, operation->id, OPERATION_RESULT_FAILED, error, _MIGRATION_PHASE_INVALID, NULL);
+        }
         else if (step >= SWITCH_STEP_RELEASE)
                 finish_forward(&s);
         else

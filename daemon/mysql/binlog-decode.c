@@ -181,11 +181,11 @@ bool binlog_rotate_parse(const BinlogEvent *event, BinlogRotate *ret, GError **e
 }
 
 bool binlog_query_parse(const BinlogEvent *event, BinlogQuery *ret, GError **error) {
-        const guint8 *p = event->body, *end = p + event->body_size;
         BinlogQuery query = {0};
 
-        if (event->body_size < 13)
+        if (event->body_size < 13) /* an empty body has no address to count from */
                 return malformed(event->type, "it is too short", error);
+        const guint8 *p = event->body, *end = p + event->body_size;
         query.thread_id = bytes_le32(p);
         gsize database_length = p[8];
         query.error_code = bytes_le16(p + 9);

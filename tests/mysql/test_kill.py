@@ -3,6 +3,7 @@
 
 $POLARSHIFT_TEST_KILLS: how many (default 6). $POLARSHIFT_TEST_SEED: the seed that an earlier run printed."""
 
+import json
 import os
 import random
 import time
@@ -102,3 +103,70 @@ def test_kill_while_completing(agent, link, pair):
         assert steps.write_refused(source) and not steps.write_refused(destination)
         for server in pair:
                 assert not server.admin("SHOW DATABASES LIKE 'polarshift'")
+
+
+STEPS = ('fence', 'end-position', 'drain', 'final-check', 'epoch', 'flip', 'reverse-start', 'commit', 'release', 'reverse')
+
+
+def kill_at_step(agent, shop, method, step):
+        """Kills the agent as soon as its journal says STEP. False: the step was over before it was seen."""
+        path = os.path.join(agent.state, 'migrations', shop.name, 'state.json')
+        operation = shop.begin(method)
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+                with open(path, encoding='utf-8') as f:
+                        text = f.read()
+                if f'"step":"{step}"' in text.replace(' ', ''):
+                        agent.kill9()
+                        time.sleep(0.1)
+                        agent.start()
+                        return True, operation
+                if '"operation":null' in text.replace(' ', '') or shop_is_over(text, operation):
+                        return False, operation
+        raise TimeoutError(f'step {step} was not seen')
+
+
+def shop_is_over(text, operation):
+        last = json.loads(text).get('last-operation') or {}
+        return last.get('id', 0) >= operation
+
+
+def test_kill_at_each_step(agent, link, pair):
+        """The journal's word is as good as a failpoint: each step of the protocol is interrupted right after its intention was written."""
+        source, destination = pair
+        schemas.create_shop(source, 2000)
+        shop = link(source, destination)
+        hit = []
+        with Workload([source, destination], writers=4, rate=400) as load:
+                steps.start(shop)
+                for step in STEPS:
+                        steps.make_ready(shop)
+                        before = shop.get('Phase')
+                        method = 'Switch' if before == 'synchronizing' else 'Rollback'
+                        killed, operation = kill_at_step(agent, shop, method, step)
+                        result, error, _ = shop.finish(operation, 90, check=False)
+                        phase = shop.get('Phase')
+                        print(f'{method} at {step}: {"killed, " if killed else "not caught, "}{result} {error}, {before} → {phase}')
+                        if killed:
+                                hit.append(step)
+                        assert (result == 'done') == (phase != before)
+                        if step in ('release', 'reverse'):
+                                assert result == 'done'
+                        elif killed and step != 'commit':
+                                assert result in ('undone', 'done')     # done: the kill came after the next step's intention
+                        writable, closed = (source, destination) if phase == 'synchronizing' else (destination, source)
+                        shop.wait(lambda: not steps.write_refused(writable), 60, 'a writable side')
+                        assert steps.write_refused(closed)
+                        time.sleep(0.3)
+                        shop.wait_caught_up()
+                        load.pause()
+                        equal.wait_equal(source, destination, ['shop'])
+                        load.go_on()
+                assert len(hit) >= 6, hit
+                if shop.get('Phase') == 'synchronizing':
+                        steps.make_ready(shop)
+                        steps.change_side(shop, 'Switch')
+                time.sleep(0.3)
+                shop.operate('Complete')
+        acknowledged, unknown = load.check(destination)
+        print(f'{acknowledged} acknowledged, none lost, none twice; {unknown} unknown')

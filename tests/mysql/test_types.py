@@ -66,13 +66,8 @@ def test_include_and_exclude(pair, link):
                 for table in ('a', 'b'):
                         source.admin(f'CREATE TABLE {db}.{table} (id INT PRIMARY KEY)')
                         source.admin(f'INSERT INTO {db}.{table} VALUES (1)')
-        try:
-                m = link(source, destination, include=['one', 't*.a'], exclude=['three.*'], fence='accounts')
-                steps.start(m)
-        except Exception as e:
-                if getattr(e, 'short', '') == 'NotSupported':
-                        pytest.skip('fence=accounts is not there yet')
-                raise
+        m = link(source, destination, include=['one', 't*.a'], exclude=['three.*'])
+        steps.start(m)
         source.admin('INSERT INTO one.b VALUES (2)')
         source.admin('INSERT INTO two.b VALUES (2)')
         equal.wait_equal(source, destination, ['one'])
