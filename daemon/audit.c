@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* See audit.h. Each goes to the journal (or standard error) and to the history of the migration that it was about. */
+/* See audit.h. Each goes to the journal (or standard error) and to the history of the migration that it was
+ * about. */
 
 #include "audit.h"
 
@@ -28,13 +29,14 @@ static char *describe(const Call *call, const GError *error) {
                 g_string_append(text, "an unknown user");
         else
                 g_string_append_printf(text, "uid %lu", (unsigned long) call->uid);
-        g_string_append_printf(text, " (pid %ld, %s", (long) call->pid, call->caller ? call->caller : "no bus name");
+        g_string_append_printf(text, " (pid %ld, %s", (long) call->pid,
+                               call->caller ? call->caller : "no bus name");
         if (call->authorized_by)
                 g_string_append_printf(text, ", authorized by %s", call->authorized_by);
         g_string_append_c(text, ')');
         if (error)
-                g_string_append_printf(text, ": refused: %s: %s", ps_error_code_to_string(ps_error_code_of(error)),
-                                       error->message);
+                g_string_append_printf(text, ": refused: %s: %s",
+                                       ps_error_code_to_string(ps_error_code_of(error)), error->message);
         else
                 g_string_append(text, ": accepted");
         return g_string_free(g_steal_pointer(&text), /* free_segment= */ FALSE);
@@ -47,11 +49,13 @@ static void add_history(const Call *call, const char *message, const char *error
                 return;
         g_autofree char *uid = g_strdup_printf("%ld", call->uid == (uid_t) -1 ? -1L : (long) call->uid);
         g_autofree char *pid = g_strdup_printf("%ld", (long) call->pid);
-        g_autofree char *operation = call->answer ? g_strdup_printf("%" G_GUINT64_FORMAT, call->answer) : NULL;
+        g_autofree char *operation =
+                        call->answer ? g_strdup_printf("%" G_GUINT64_FORMAT, call->answer) : NULL;
         g_autoptr(GError) error = NULL;
-        if (!history_append(migration->directory, "call", error_name ? 4 : 5, message, &error, "method", call->method,
-                            "result", error_name ? "refused" : "accepted", "error", error_name, "operation", operation, "uid",
-                            uid, "pid", pid, "bus-name", call->caller, "authorized-by", call->authorized_by, NULL))
+        if (!history_append(migration->directory, "call", error_name ? 4 : 5, message, &error, "method",
+                            call->method, "result", error_name ? "refused" : "accepted", "error", error_name,
+                            "operation", operation, "uid", uid, "pid", pid, "bus-name", call->caller,
+                            "authorized-by", call->authorized_by, NULL))
                 log_write(call->manager->log, LOG_WARNING, NULL, NULL, "%s", error->message);
 }
 
@@ -64,7 +68,8 @@ void audit_call(const Call *call, const GError *error) {
         const char *error_name = error ? ps_error_code_to_string(ps_error_code_of(error)) : NULL;
         g_autofree char *uid = g_strdup_printf("%ld", call->uid == (uid_t) -1 ? -1L : (long) call->uid);
         g_autofree char *pid = g_strdup_printf("%ld", (long) call->pid);
-        g_autofree char *operation = call->answer ? g_strdup_printf("%" G_GUINT64_FORMAT, call->answer) : NULL;
+        g_autofree char *operation =
+                        call->answer ? g_strdup_printf("%" G_GUINT64_FORMAT, call->answer) : NULL;
 
         add_field(fields, "OPERATION", call->method);
         add_field(fields, "MIGRATION", call->migration);
@@ -77,7 +82,7 @@ void audit_call(const Call *call, const GError *error) {
         add_field(fields, "CALLER_PID", pid);
         add_field(fields, "CALLER_BUS_NAME", call->caller);
         g_ptr_array_add(fields, NULL);
-        log_write(call->manager->log, error ? LOG_WARNING : LOG_NOTICE, MESSAGE_ID_AUDIT, (const char *const *) fields->pdata,
-                  "%s", message);
+        log_write(call->manager->log, error ? LOG_WARNING : LOG_NOTICE, MESSAGE_ID_AUDIT,
+                  (const char *const *) fields->pdata, "%s", message);
         add_history(call, message, error_name);
 }

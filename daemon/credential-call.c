@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The Manager's methods about credentials. A descriptor is read by a thread: its other end may be slow, or a trap. */
+/* The Manager's methods about credentials. A descriptor is read by a thread: its other end may be slow, or a
+ * trap. */
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -50,7 +51,8 @@ static Call *begin(sd_bus_message *message, Manager *manager, const char *method
 static bool check_name(Call *call, Request *request, const char *name, GError **error) {
         if (!spec_credential_name_valid(name)) {
                 g_set_error(error, PS_ERROR, PS_ERROR_INVALID_OPTION,
-                            "a credential's name begins with a lower-case letter, then letters, digits, '_' or '-', 48 at most, and "
+                            "a credential's name begins with a lower-case letter, then letters, digits, '_' "
+                            "or '-', 48 at most, and "
                             "may have one '.' between two such parts");
                 return false;
         }
@@ -101,12 +103,13 @@ void credential_call_take(Manager *manager, gpointer data) {
         if (!call) /* the caller has left */
                 return;
         const Request *request = call->request;
-        if (reading->error ||
-            !credentials_store(manager->credentials, request->name, reading->secret, reading->length, &reading->error)) {
+        if (reading->error || !credentials_store(manager->credentials, request->name, reading->secret,
+                                                 reading->length, &reading->error)) {
                 (void) call_fail(call, g_steal_pointer(&reading->error));
                 return;
         }
-        log_write(manager->log, LOG_NOTICE, MESSAGE_ID_CREDENTIAL_CHANGED, NULL, "credential '%s' was set", request->name);
+        log_write(manager->log, LOG_NOTICE, MESSAGE_ID_CREDENTIAL_CHANGED, NULL, "credential '%s' was set",
+                  request->name);
         (void) call_done(call, NULL);
 }
 
@@ -140,10 +143,12 @@ int method_set_credential(sd_bus_message *message, void *userdata, sd_bus_error 
         Call *call = begin(message, userdata, "SetCredential", &request);
 
         if (sd_bus_message_read(message, "sh", &name, &fd) < 0)
-                return call_fail(call, g_error_new(PS_ERROR, PS_ERROR_INVALID_OPTION, "name and descriptor cannot be read"));
+                return call_fail(call, g_error_new(PS_ERROR, PS_ERROR_INVALID_OPTION,
+                                                   "name and descriptor cannot be read"));
         request->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
         if (request->fd < 0)
-                return call_fail(call, g_error_new(PS_ERROR, PS_ERROR_FAILED, "the descriptor cannot be taken"));
+                return call_fail(call,
+                                 g_error_new(PS_ERROR, PS_ERROR_FAILED, "the descriptor cannot be taken"));
         if (!check_name(call, request, name, &error) || !read_no_options(call, &error))
                 return call_fail(call, error);
         return call_authorize(call, SET_CREDENTIAL, details(request, "set-credential"), run_set);
@@ -156,7 +161,8 @@ static int run_remove(Call *call) {
         GError *error = NULL;
         if (!credentials_remove(call->manager->credentials, request->name, &error))
                 return call_fail(call, error);
-        log_write(call->manager->log, LOG_NOTICE, MESSAGE_ID_CREDENTIAL_CHANGED, NULL, "credential '%s' was removed", request->name);
+        log_write(call->manager->log, LOG_NOTICE, MESSAGE_ID_CREDENTIAL_CHANGED, NULL,
+                  "credential '%s' was removed", request->name);
         return call_done(call, NULL);
 }
 
@@ -166,7 +172,8 @@ int method_remove_credential(sd_bus_message *message, void *userdata, sd_bus_err
         const char *name;
         Call *call = begin(message, userdata, "RemoveCredential", &request);
         if (sd_bus_message_read_basic(message, 's', &name) < 0)
-                return call_fail(call, g_error_new(PS_ERROR, PS_ERROR_INVALID_OPTION, "the name cannot be read"));
+                return call_fail(call,
+                                 g_error_new(PS_ERROR, PS_ERROR_INVALID_OPTION, "the name cannot be read"));
         if (!check_name(call, request, name, &error) || !read_no_options(call, &error))
                 return call_fail(call, error);
         return call_authorize(call, SET_CREDENTIAL, details(request, "remove-credential"), run_remove);
@@ -180,7 +187,8 @@ static int run_list(Call *call) {
                 r = sd_bus_message_append_strv(reply, names);
         if (r < 0) {
                 sd_bus_message_unref(reply);
-                return call_fail(call, g_error_new(PS_ERROR, PS_ERROR_FAILED, "cannot build the answer: %s", g_strerror(-r)));
+                return call_fail(call, g_error_new(PS_ERROR, PS_ERROR_FAILED, "cannot build the answer: %s",
+                                                   g_strerror(-r)));
         }
         return call_send(call, reply);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* See credentials.h. Secrets live in buffers of their own that are wiped, never in GString or stdio, whose growing leaves copies. */
+/* See credentials.h. Secrets live in buffers of their own that are wiped, never in GString or stdio, whose
+ * growing leaves copies. */
 
 #include "credentials.h"
 
@@ -50,7 +51,8 @@ void credentials_wipe(char *secret, gsize length) {
 }
 
 static bool fail(GError **error, const char *what, const char *name) {
-        g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "%s credential '%s': %s", what, name, g_strerror(errno));
+        g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "%s credential '%s': %s", what, name,
+                    g_strerror(errno));
         return false;
 }
 
@@ -110,16 +112,21 @@ char *credentials_read(const Credentials *credentials, const char *name, GError 
 }
 
 bool credentials_may_store(const Credentials *credentials, GError **error) {
-        g_autofree char *key = credentials->given ? g_build_filename(credentials->given, "polarshift-key", NULL) : NULL;
+        g_autofree char *key = credentials->given
+                                               ? g_build_filename(credentials->given, "polarshift-key", NULL)
+                                               : NULL;
         if (!key || !g_file_test(key, G_FILE_TEST_EXISTS))
                 return true;
         g_set_error(error, PS_ERROR, PS_ERROR_NOT_SUPPORTED,
-                    "the systemd credential 'polarshift-key' asks for encryption, which this version does not have, and "
-                    "nothing is stored in clear against it; hand the secret over as a systemd credential instead");
+                    "the systemd credential 'polarshift-key' asks for encryption, which this version does "
+                    "not have, and "
+                    "nothing is stored in clear against it; hand the secret over as a systemd credential "
+                    "instead");
         return false;
 }
 
-bool credentials_store(const Credentials *credentials, const char *name, const char *secret, gsize length, GError **error) {
+bool credentials_store(const Credentials *credentials, const char *name, const char *secret, gsize length,
+                       GError **error) {
         if (!credentials_may_store(credentials, error))
                 return false;
         g_autofree char *path = g_build_filename(credentials->folder, name, NULL);
@@ -133,7 +140,8 @@ bool credentials_remove(const Credentials *credentials, const char *name, GError
         if (errno != ENOENT)
                 return fail(error, "cannot remove", name);
         g_set_error(error, PS_ERROR, PS_ERROR_NO_SUCH_CREDENTIAL,
-                    "no credential '%s' is stored (those that systemd hands over are removed in the unit)", name);
+                    "no credential '%s' is stored (those that systemd hands over are removed in the unit)",
+                    name);
         return false;
 }
 
@@ -163,7 +171,7 @@ char **credentials_list(const Credentials *credentials) {
 
 /* Never blocks on a pipe that somebody else emptied between poll and read. */
 static ssize_t read_some(int fd, char *buffer, gsize room) {
-        struct iovec iov = { .iov_base = buffer, .iov_len = room };
+        struct iovec iov = {.iov_base = buffer, .iov_len = room};
         struct stat st;
         if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
                 return read(fd, buffer, room);
@@ -178,16 +186,17 @@ static bool read_all(int fd, char *buffer, gsize room, gsize *ret, GError **erro
         gsize got = 0;
         while (got < room) {
                 gint64 left = deadline - clock_monotonic();
-                struct pollfd p = { .fd = fd, .events = POLLIN };
+                struct pollfd p = {.fd = fd, .events = POLLIN};
                 if (left <= 0 || poll(&p, 1, (int) (left / 1000) + 1) == 0) {
                         g_set_error(error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED,
-                                    "the descriptor was not written to its end within 5 s; close its other end");
+                                    "the descriptor was not written to its end within 5 s; close its other "
+                                    "end");
                         return false;
                 }
                 ssize_t n = read_some(fd, buffer + got, room - got);
                 if (n < 0 && errno != EINTR && errno != EAGAIN) {
-                        g_set_error(error, PS_ERROR, PS_ERROR_INVALID_OPTION, "cannot read the descriptor: %s",
-                                    g_strerror(errno));
+                        g_set_error(error, PS_ERROR, PS_ERROR_INVALID_OPTION,
+                                    "cannot read the descriptor: %s", g_strerror(errno));
                         return false;
                 }
                 if (n == 0) {

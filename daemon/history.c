@@ -21,7 +21,8 @@ static void add(JsonObject *object, const char *member, const char *text) {
         json_object_set_string_member(object, member, valid);
 }
 
-bool history_append(const char *directory, const char *event, int priority, const char *message, GError **error, ...) {
+bool history_append(const char *directory, const char *event, int priority, const char *message,
+                    GError **error, ...) {
         g_autoptr(JsonObject) object = json_object_new();
         json_object_set_int_member(object, "at", (gint64) clock_real());
         add(object, "event", event);
@@ -59,7 +60,8 @@ static char *read_tail(const char *path, GError **error) {
         gsize size = (gsize) (st.st_size - start), got = 0;
         g_autofree char *text = g_malloc(size + 1);
         ssize_t n = 0;
-        while (got < size && ((n = pread(fd, text + got, size - got, start + (off_t) got)) > 0 || (n < 0 && errno == EINTR)))
+        while (got < size &&
+               ((n = pread(fd, text + got, size - got, start + (off_t)got)) > 0 || (n < 0 && errno == EINTR)))
                 got += n > 0 ? (gsize) n : 0;
         close(fd);
         text[got] = 0;

@@ -71,7 +71,8 @@ static GHashTable *list_hooks(Hooks *hooks) {
         GHashTable *found = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
         for (guint i = 0; hooks->folders[i]; i++) {
                 g_autoptr(GDir) dir = g_dir_open(hooks->folders[i], 0, NULL);
-                for (const char *name = dir ? g_dir_read_name(dir) : NULL; name; name = g_dir_read_name(dir)) {
+                for (const char *name = dir ? g_dir_read_name(dir) : NULL; name;
+                     name = g_dir_read_name(dir)) {
                         g_autofree char *path = g_build_filename(hooks->folders[i], name, NULL);
                         if (name[0] != '.' && g_file_test(path, G_FILE_TEST_IS_REGULAR) &&
                             g_file_test(path, G_FILE_TEST_IS_EXECUTABLE))
@@ -82,11 +83,11 @@ static GHashTable *list_hooks(Hooks *hooks) {
 }
 
 static bool spawn(Run *run, GError **error) {
-        int in[2] = { -1, -1 }, out[2] = { -1, -1 };
+        int in[2] = {-1, -1}, out[2] = {-1, -1};
         posix_spawn_file_actions_t actions;
         posix_spawnattr_t attributes;
         sigset_t none;
-        char *argv[] = { (char *) run->path, (char *) run->point, NULL };
+        char *argv[] = {(char *) run->path, (char *) run->point, NULL};
 
         int r = pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0 ? errno : 0;
         posix_spawn_file_actions_init(&actions);
@@ -110,7 +111,8 @@ static bool spawn(Run *run, GError **error) {
         run->in = in[1];
         run->out = out[0];
         if (r != 0) {
-                g_set_error(error, PS_ERROR, PS_ERROR_HOOK_FAILED, "hook %s cannot be run: %s", run->path, g_strerror(r));
+                g_set_error(error, PS_ERROR, PS_ERROR_HOOK_FAILED, "hook %s cannot be run: %s", run->path,
+                            g_strerror(r));
                 return false;
         }
         (void) fcntl(run->in, F_SETFL, O_NONBLOCK);
@@ -123,8 +125,9 @@ static void flush_line(Run *run) {
         if (run->line->len > 0 && run->lines++ < OUTPUT_LINES_MAX) {
                 g_autofree char *text = g_utf8_make_valid(run->line->str, (gssize) run->line->len);
                 g_autofree char *field = g_strdup_printf("HOOK=%s", run->path);
-                const char *fields[] = { field, NULL };
-                log_write(run->hooks->log, LOG_INFO, MESSAGE_ID_HOOK_OUTPUT, fields, "hook %s: %s", run->name, text);
+                const char *fields[] = {field, NULL};
+                log_write(run->hooks->log, LOG_INFO, MESSAGE_ID_HOOK_OUTPUT, fields, "hook %s: %s", run->name,
+                          text);
         }
         g_string_truncate(run->line, 0);
 }
@@ -162,10 +165,10 @@ static const char *attend(Run *run) {
         bool listening = true;
         for (;;) {
                 struct pollfd p[] = {
-                        { .fd = run->pidfd, .events = POLLIN },
-                        { .fd = run->hooks->stop_fd, .events = POLLIN },
-                        { .fd = listening ? run->out : -1, .events = POLLIN },
-                        { .fd = run->in, .events = POLLOUT },
+                                {.fd = run->pidfd, .events = POLLIN},
+                                {.fd = run->hooks->stop_fd, .events = POLLIN},
+                                {.fd = listening ? run->out : -1, .events = POLLIN},
+                                {.fd = run->in, .events = POLLOUT},
                 };
                 gint64 left = deadline - clock_monotonic();
                 if (left <= 0)
@@ -180,7 +183,7 @@ static const char *attend(Run *run) {
                         give_input(run);
                 if (p[0].revents) {
                         for (guint i = 0; i < 64 && listening; i++) { /* what it left in the pipe */
-                                struct pollfd rest = { .fd = run->out, .events = POLLIN };
+                                struct pollfd rest = {.fd = run->out, .events = POLLIN};
                                 if (poll(&rest, 1, 0) <= 0 || !take_output(run))
                                         break;
                         }
@@ -189,9 +192,17 @@ static const char *attend(Run *run) {
         }
 }
 
-static bool run_one(Hooks *hooks, const char *name, const char *path, const char *point, const char *json, GError **error) {
-        Run run = { .hooks = hooks, .path = path, .name = name, .point = point, .pidfd = -1, .in = -1, .out = -1, .input = json,
-                    .input_left = strlen(json) };
+static bool run_one(Hooks *hooks, const char *name, const char *path, const char *point, const char *json,
+                    GError **error) {
+        Run run = {.hooks = hooks,
+                   .path = path,
+                   .name = name,
+                   .point = point,
+                   .pidfd = -1,
+                   .in = -1,
+                   .out = -1,
+                   .input = json,
+                   .input_left = strlen(json)};
         if (!spawn(&run, error)) {
                 if (run.in >= 0)
                         close(run.in);
@@ -219,10 +230,12 @@ static bool run_one(Hooks *hooks, const char *name, const char *path, const char
         if (why)
                 g_set_error(error, PS_ERROR, PS_ERROR_HOOK_FAILED, "hook %s %s", path, why);
         else if (WIFEXITED(status))
-                g_set_error(error, PS_ERROR, PS_ERROR_HOOK_FAILED, "hook %s ended with status %d; its output is in the journal",
-                            path, WEXITSTATUS(status));
+                g_set_error(error, PS_ERROR, PS_ERROR_HOOK_FAILED,
+                            "hook %s ended with status %d; its output is in the journal", path,
+                            WEXITSTATUS(status));
         else
-                g_set_error(error, PS_ERROR, PS_ERROR_HOOK_FAILED, "hook %s was ended by signal %d", path, WTERMSIG(status));
+                g_set_error(error, PS_ERROR, PS_ERROR_HOOK_FAILED, "hook %s was ended by signal %d", path,
+                            WTERMSIG(status));
         return false;
 }
 

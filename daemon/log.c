@@ -16,8 +16,9 @@ struct Log {
 };
 
 static const char *const level_table[] = {
-        [LOG_EMERG] = "emerg",     [LOG_ALERT] = "alert",   [LOG_CRIT] = "crit", [LOG_ERR] = "err",
-        [LOG_WARNING] = "warning", [LOG_NOTICE] = "notice", [LOG_INFO] = "info", [LOG_DEBUG] = "debug",
+                [LOG_EMERG] = "emerg", [LOG_ALERT] = "alert",     [LOG_CRIT] = "crit",
+                [LOG_ERR] = "err",     [LOG_WARNING] = "warning", [LOG_NOTICE] = "notice",
+                [LOG_INFO] = "info",   [LOG_DEBUG] = "debug",
 };
 ENUM_TABLE_DEFINE(log_level, int, level_table);
 
@@ -45,12 +46,13 @@ int log_level(Log *log) {
 }
 
 static void add_field(GArray *iov, GPtrArray *owned, char *text /* taken over */) {
-        struct iovec field = { .iov_base = text, .iov_len = strlen(text) };
+        struct iovec field = {.iov_base = text, .iov_len = strlen(text)};
         g_array_append_val(iov, field);
         g_ptr_array_add(owned, text);
 }
 
-void log_write(Log *log, int priority, const char *message_id, const char *const *fields, const char *format, ...) {
+void log_write(Log *log, int priority, const char *message_id, const char *const *fields, const char *format,
+               ...) {
         if (priority > log_level(log))
                 return;
 
@@ -76,5 +78,5 @@ void log_write(Log *log, int priority, const char *message_id, const char *const
                 add_field(iov, owned, g_strdup_printf("MESSAGE_ID=%s", message_id));
         for (guint i = 0; fields && fields[i]; i++)
                 add_field(iov, owned, g_strdup(fields[i]));
-        (void) sd_journal_sendv((const struct iovec *) (void *) iov->data, (int) iov->len);
+        (void) sd_journal_sendv((const struct iovec *)(void *)iov->data, (int) iov->len);
 }

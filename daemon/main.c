@@ -25,7 +25,7 @@ static void block_signals(void) {
 
 /* Passwords pass through our memory. */
 static void protect_secrets(void) {
-        struct rlimit none = { 0, 0 };
+        struct rlimit none = {0, 0};
         (void) setrlimit(RLIMIT_CORE, &none);
         (void) umask(0077);
 }

@@ -33,9 +33,11 @@ Manager *manager_new(GError **error) {
         log_set_level(manager->log, manager->settings->log_level);
         manager->mailbox = mailbox_new();
         manager->hooks = hooks_new(manager->settings->hooks, manager->log);
-        manager->state_directory = g_strdup(state_directory && *state_directory ? state_directory : "/var/lib/polarshift");
+        manager->state_directory = g_strdup(state_directory && *state_directory ? state_directory
+                                                                                : "/var/lib/polarshift");
         manager->agent_id = ((guint64) g_random_int() << 32) | g_random_int();
-        manager->migrations = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify) migration_free);
+        manager->migrations =
+                        g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify) migration_free);
         manager->by_id = g_hash_table_new(g_int64_hash, g_int64_equal);
         manager->unreadable = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
         manager->calls = g_hash_table_new(g_int64_hash, g_int64_equal);
@@ -94,10 +96,12 @@ Migration *manager_get(Manager *manager, const char *name, GError **error) {
         const char *why = g_hash_table_lookup(manager->unreadable, name);
         if (why)
                 g_set_error(error, PS_ERROR, PS_ERROR_STATE_UNREADABLE,
-                            "the state of migration '%s' cannot be read (%s); bring back its state.json and restart the agent", name,
-                            why);
+                            "the state of migration '%s' cannot be read (%s); bring back its state.json and "
+                            "restart the agent",
+                            name, why);
         else
-                g_set_error(error, PS_ERROR, PS_ERROR_NO_SUCH_MIGRATION, "there is no migration '%.64s'", name);
+                g_set_error(error, PS_ERROR, PS_ERROR_NO_SUCH_MIGRATION, "there is no migration '%.64s'",
+                            name);
         return NULL;
 }
 
@@ -148,12 +152,14 @@ static void recover_one(Manager *manager, const char *name) {
         if (fs_read(path, STATE_MAX, &text, &length, &error))
                 record = record_from_text(text, length, &error);
         if (record && strcmp(record->spec->name, name) != 0)
-                g_set_error(&error, PS_ERROR, PS_ERROR_STATE_UNREADABLE, "it belongs to migration '%s'", record->spec->name);
+                g_set_error(&error, PS_ERROR, PS_ERROR_STATE_UNREADABLE, "it belongs to migration '%s'",
+                            record->spec->name);
         if (error) {
                 g_autofree char *field = g_strdup_printf("MIGRATION=%s", name);
-                const char *fields[] = { field, NULL };
+                const char *fields[] = {field, NULL};
                 log_write(manager->log, LOG_ERR, MESSAGE_ID_STATE_UNREADABLE, fields,
-                          "migration '%s': state unreadable, so neither it nor its servers are touched: %s", name, error->message);
+                          "migration '%s': state unreadable, so neither it nor its servers are touched: %s",
+                          name, error->message);
                 g_hash_table_insert(manager->unreadable, g_strdup(name), g_strdup(error->message));
                 return;
         }
@@ -181,7 +187,8 @@ static bool recover(Manager *manager, GError **error) {
                 else if (spec_name_valid(name))
                         recover_one(manager, name);
                 else
-                        log_write(manager->log, LOG_WARNING, NULL, NULL, "%s/%s is no migration; it is left alone", folder, name);
+                        log_write(manager->log, LOG_WARNING, NULL, NULL,
+                                  "%s/%s is no migration; it is left alone", folder, name);
         }
         return true;
 }
@@ -236,9 +243,11 @@ static bool arm_loop(Manager *manager, GError **error) {
         if (r >= 0)
                 r = sd_event_add_signal(e, NULL, SIGINT, on_signal, manager);
         if (r >= 0)
-                r = sd_event_add_io(e, &manager->mailbox_source, mailbox_fd(manager->mailbox), EPOLLIN, on_mailbox, manager);
+                r = sd_event_add_io(e, &manager->mailbox_source, mailbox_fd(manager->mailbox), EPOLLIN,
+                                    on_mailbox, manager);
         if (r >= 0)
-                r = sd_event_add_time_relative(e, &manager->tick, CLOCK_MONOTONIC, (guint64) USEC_PER_SEC, 50000, on_tick, manager);
+                r = sd_event_add_time_relative(e, &manager->tick, CLOCK_MONOTONIC, (guint64) USEC_PER_SEC,
+                                               50000, on_tick, manager);
         if (r >= 0)
                 r = sd_event_set_watchdog(e, true);
         return r >= 0 || fail(error, r, "set up the event loop");
@@ -254,8 +263,9 @@ static bool join_bus(Manager *manager, GError **error) {
         if (r >= 0)
                 r = sd_bus_attach_event(manager->bus, manager->event, SD_EVENT_PRIORITY_NORMAL);
         if (r >= 0)
-                r = sd_bus_match_signal(manager->bus, NULL, "org.freedesktop.DBus.Local", "/org/freedesktop/DBus/Local",
-                                        "org.freedesktop.DBus.Local", "Disconnected", on_disconnected, manager);
+                r = sd_bus_match_signal(manager->bus, NULL, "org.freedesktop.DBus.Local",
+                                        "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local",
+                                        "Disconnected", on_disconnected, manager);
         if (r >= 0)
                 r = sd_bus_set_exit_on_disconnect(manager->bus, false);
         if (r < 0)
@@ -279,7 +289,8 @@ bool manager_start(Manager *manager, GError **error) {
 
 static int on_stop_timeout(sd_event_source *source, uint64_t usec, void *userdata) {
         Manager *manager = userdata;
-        log_write(manager->log, LOG_ERR, NULL, NULL, "some work did not end in time; leaving it to the next start");
+        log_write(manager->log, LOG_ERR, NULL, NULL,
+                  "some work did not end in time; leaving it to the next start");
         return sd_event_exit(manager->event, RETIRED_EXIT_STATUS);
 }
 
@@ -306,7 +317,7 @@ void manager_stop(Manager *manager) {
         g_hash_table_iter_init(&iter, manager->migrations);
         while (g_hash_table_iter_next(&iter, NULL, (gpointer *) &m))
                 migration_stop(m);
-        (void) sd_event_add_time_relative(manager->event, &manager->stop_timer, CLOCK_MONOTONIC, (guint64) STOP_USEC, 0,
-                                          on_stop_timeout, manager);
+        (void) sd_event_add_time_relative(manager->event, &manager->stop_timer, CLOCK_MONOTONIC,
+                                         (guint64) STOP_USEC, 0, on_stop_timeout, manager);
         manager_check_stopped(manager);
 }

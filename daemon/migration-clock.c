@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a migration does because it is time: announce its expiry, roll back what nobody confirmed, expire. Due at once: the running
- * operation first, then confirmation, then expiry. The wall clock counts, also while the agent was down, paused or failed. */
+/* What a migration does because it is time: announce its expiry, roll back what nobody confirmed, expire. Due
+ * at once: the running operation first, then confirmation, then expiry. The wall clock counts, also while the
+ * agent was down, paused or failed. */
 
 #include <systemd/sd-event.h>
 
@@ -16,7 +17,7 @@ static guint64 before(guint64 at, guint64 span) {
 }
 
 static void begin(Migration *m, OperationKind kind) {
-        RecordOperation operation = { .request = { .kind = kind, .max_delay = -1 } };
+        RecordOperation operation = {.request = {.kind = kind, .max_delay = -1}};
         g_autoptr(GError) error = NULL;
         guint64 id;
         if (!migration_begin(m, &operation, &id, &error)) {
@@ -38,7 +39,7 @@ static void unpause(Migration *m) {
 }
 
 static void announce(Migration *m, guint64 now) {
-        static const guint64 spans[] = { 24 * HOUR, HOUR };
+        static const guint64 spans[] = {24 * HOUR, HOUR};
         guint64 expires = record_expires_at(m->record);
         guint32 due = m->record->announced;
         g_autoptr(GError) error = NULL;
@@ -53,7 +54,8 @@ static void announce(Migration *m, guint64 now) {
                 return;
         guint64 minutes = expires > now ? (expires - now) / (60 * (guint64) USEC_PER_SEC) : 0;
         migration_note(m, LOG_WARNING, MESSAGE_ID_EXPIRY_ANNOUNCED, "expiry-announced", NULL,
-                       "expires in %" G_GUINT64_FORMAT " h %" G_GUINT64_FORMAT " min", minutes / 60, minutes % 60);
+                       "expires in %" G_GUINT64_FORMAT " h %" G_GUINT64_FORMAT " min", minutes / 60,
+                       minutes % 60);
 }
 
 static void do_what_is_due(Migration *m, guint64 now) {
@@ -63,7 +65,8 @@ static void do_what_is_due(Migration *m, guint64 now) {
         if (m->record->operation.request.id != 0 || now < m->retry_at)
                 return;
         if (m->record->confirm_by && now >= m->record->confirm_by) {
-                migration_note(m, LOG_WARNING, NULL, "note", NULL, "nobody confirmed the switch in time: rolling back");
+                migration_note(m, LOG_WARNING, NULL, "note", NULL,
+                               "nobody confirmed the switch in time: rolling back");
                 unpause(m);
                 begin(m, OPERATION_ROLLBACK);
         } else if (expires && now >= expires) {
@@ -73,8 +76,8 @@ static void do_what_is_due(Migration *m, guint64 now) {
 
 static guint64 next_time(const Migration *m, guint64 now) {
         guint64 expires = record_expires_at(m->record);
-        guint64 times[] = { m->record->confirm_by, expires, expires ? before(expires, HOUR) : 0,
-                            expires ? before(expires, 24 * HOUR) : 0, m->retry_at };
+        guint64 times[] = {m->record->confirm_by, expires, expires ? before(expires, HOUR) : 0,
+                           expires ? before(expires, 24 * HOUR) : 0, m->retry_at};
         guint64 next = 0;
         for (gsize i = 0; i < G_N_ELEMENTS(times); i++)
                 if (times[i] > now && (next == 0 || times[i] < next))
@@ -98,10 +101,12 @@ void migration_look_at_clock(Migration *m) {
         do_what_is_due(m, now);
         guint64 next = next_time(m, now);
         if (!m->due) {
-                int r = sd_event_add_time(m->manager->event, &m->due, CLOCK_REALTIME, next ? next : G_MAXUINT64 - 1,
-                                          100 * (guint64) USEC_PER_MSEC, on_time, m);
+                int r = sd_event_add_time(m->manager->event, &m->due, CLOCK_REALTIME,
+                                          next ? next : G_MAXUINT64 - 1, 100 * (guint64) USEC_PER_MSEC,
+                                          on_time, m);
                 if (r < 0) {
-                        log_write(m->manager->log, LOG_ERR, NULL, NULL, "cannot set a timer: %s", g_strerror(-r));
+                        log_write(m->manager->log, LOG_ERR, NULL, NULL, "cannot set a timer: %s",
+                                  g_strerror(-r));
                         return;
                 }
         }

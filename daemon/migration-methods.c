@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The methods of org.polarshift1.Migration. Each has two halves: the first reads and checks the arguments, the second runs once the caller is
- * known to be allowed and looks at the migration as it is then. */
+/* The methods of org.polarshift1.Migration. Each has two halves: the first reads and checks the arguments,
+ * the second runs once the caller is known to be allowed and looks at the migration as it is then. */
 
 #include <errno.h>
 #include <string.h>
@@ -85,7 +85,8 @@ static bool read_plain(Call *call, Request *request, GError **error) {
 static Migration *look_again(const Call *call, GError **error) {
         Migration *m = manager_get(call->manager, call->migration, error);
         if (m && m->removing) {
-                g_set_error(error, PS_ERROR, PS_ERROR_NO_SUCH_MIGRATION, "migration '%s' is being removed", m->name);
+                g_set_error(error, PS_ERROR, PS_ERROR_NO_SUCH_MIGRATION, "migration '%s' is being removed",
+                            m->name);
                 return NULL;
         }
         return m;
@@ -96,13 +97,14 @@ static void add_detail(GPtrArray *details, const char *key, char *value /* taken
         g_ptr_array_add(details, value);
 }
 
-static int authorize(Call *call, const Migration *m, const char *action, const char *operation, const char *prompt,
-                     CallRun run) {
+static int authorize(Call *call, const Migration *m, const char *action, const char *operation,
+                     const char *prompt, CallRun run) {
         GPtrArray *details = g_ptr_array_new_with_free_func(g_free);
         add_detail(details, "migration", g_strdup(m->name));
         add_detail(details, "operation", g_strdup(operation));
         for (int side = 0; side < _SIDE_MAX; side++)
-                add_detail(details, side_to_string((Side) side), endpoint_label(m->record->spec->servers[side].endpoint));
+                add_detail(details, side_to_string((Side) side),
+                           endpoint_label(m->record->spec->servers[side].endpoint));
         add_detail(details, "delay", g_strdup_printf("%.1f", m->status.delay));
         if (prompt) {
                 add_detail(details, "polkit.message", g_strdup(prompt));
@@ -113,14 +115,14 @@ static int authorize(Call *call, const Migration *m, const char *action, const c
 
 static void report_input(const Migration *m, ReportInput *ret) {
         *ret = (ReportInput) {
-                .spec = m->record->spec,
-                .state = m->record->state,
-                .status = &m->status,
-                .phase = m->record->phase,
-                .phase_reason = m->record->reason,
-                .created_at = m->record->created_at,
-                .expires_at = record_expires_at(m->record),
-                .paused = m->record->paused,
+                        .spec = m->record->spec,
+                        .state = m->record->state,
+                        .status = &m->status,
+                        .phase = m->record->phase,
+                        .phase_reason = m->record->reason,
+                        .created_at = m->record->created_at,
+                        .expires_at = record_expires_at(m->record),
+                        .paused = m->record->paused,
         };
 }
 
@@ -133,15 +135,16 @@ static guint64 earlier_id(const Migration *m, OperationKind kind) {
                 return 0;
         if (r->operation.request.id && r->operation.request.kind == kind)
                 return r->operation.request.id;
-        if (kind == OPERATION_COMPLETE ? r->phase == MIGRATION_PHASE_COMPLETED : r->phase == MIGRATION_PHASE_CANCELED)
+        if (kind == OPERATION_COMPLETE ? r->phase == MIGRATION_PHASE_COMPLETED
+                                       : r->phase == MIGRATION_PHASE_CANCELED)
                 return r->final_operation_id;
         return 0;
 }
 
 static bool known_obstacles(const Migration *m, const Request *request, GError **error) {
         ReportInput input;
-        if (request->kind != OPERATION_SWITCH && request->kind != OPERATION_ROLLBACK && request->kind != OPERATION_COMPLETE &&
-            request->kind != OPERATION_CANCEL)
+        if (request->kind != OPERATION_SWITCH && request->kind != OPERATION_ROLLBACK &&
+            request->kind != OPERATION_COMPLETE && request->kind != OPERATION_CANCEL)
                 return true;
         report_input(m, &input);
         return plan_allows(&input, request->kind, request->operation.request.max_delay, error);
@@ -162,8 +165,8 @@ static int run_operation(Call *call) {
         migration_sample(m);
         if (request->has_generation && request->generation != m->record->generation)
                 return call_fail(call, error_new(PS_ERROR_STALE_GENERATION,
-                                                 "migration '%s' is at generation %" G_GUINT64_FORMAT ", not %" G_GUINT64_FORMAT
-                                                 "; look at it again",
+                                                 "migration '%s' is at generation %" G_GUINT64_FORMAT
+                                                 ", not %" G_GUINT64_FORMAT "; look at it again",
                                                  m->name, m->record->generation, request->generation));
         if (!migration_allows(m, request->kind, &error) || !known_obstacles(m, request, &error) ||
             !migration_begin(m, &request->operation, &id, &error))
@@ -180,7 +183,8 @@ static int operation_call(Call *call, Migration *m, Request *request, OperationK
         return authorize(call, m, action, operation_kind_to_string(kind), prompt, run_operation);
 }
 
-static int simple_operation(sd_bus_message *message, Migration *m, const char *method, OperationKind kind, guint64 flags) {
+static int simple_operation(sd_bus_message *message, Migration *m, const char *method, OperationKind kind,
+                            guint64 flags) {
         Request *request;
         GError *error = NULL;
         Call *call = begin(message, m, method, /* mutating= */ true, &request);
@@ -214,19 +218,21 @@ static bool read_switch_options(Call *call, Request *request, OperationKind kind
         if (!*error)
                 (void) options_take_seconds(options, "deadline", 0.1, DEADLINE_MAX, &o->deadline, error);
         if (!*error)
-                request->has_generation = options_take_unsigned(options, "expected-generation", &request->generation, error);
+                request->has_generation = options_take_unsigned(options, "expected-generation",
+                                                                &request->generation, error);
         if (!*error)
                 (void) options_take_boolean(options, "kill-sessions", &o->kill_sessions, error);
         if (!*error)
-                (void) options_take_seconds(options, "confirm-within", 0, CONFIRM_WITHIN_MAX, &request->operation.confirm_within,
-                                            error);
+                (void) options_take_seconds(options, "confirm-within", 0, CONFIRM_WITHIN_MAX,
+                                           &request->operation.confirm_within, error);
         if (!*error && kind == OPERATION_ROLLBACK && request->operation.confirm_within > 0)
-                *error = error_new(PS_ERROR_NOT_SUPPORTED, "option 'confirm-within': only a switch can be confirmed");
+                *error = error_new(PS_ERROR_NOT_SUPPORTED,
+                                   "option 'confirm-within': only a switch can be confirmed");
         return read_end(call, request, DRY_RUN, error);
 }
 
-static int switch_call(sd_bus_message *message, Migration *m, const char *method, OperationKind kind, const char *action,
-                       const char *prompt) {
+static int switch_call(sd_bus_message *message, Migration *m, const char *method, OperationKind kind,
+                       const char *action, const char *prompt) {
         Request *request;
         GError *error = NULL;
         Call *call = begin(message, m, method, /* mutating= */ true, &request);
@@ -238,18 +244,20 @@ static int switch_call(sd_bus_message *message, Migration *m, const char *method
 
 int method_switch(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
         return switch_call(message, userdata, "Switch", OPERATION_SWITCH, SWITCH,
-                           "Authentication is required to switch application writes of migration '$(migration)' from $(source) "
+                           "Authentication is required to switch application writes of migration "
+                           "'$(migration)' from $(source) "
                            "to $(destination)");
 }
 
 int method_rollback(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
         return switch_call(message, userdata, "Rollback", OPERATION_ROLLBACK, ROLLBACK,
-                           "Authentication is required to return application writes of migration '$(migration)' from "
+                           "Authentication is required to return application writes of migration "
+                           "'$(migration)' from "
                            "$(destination) to $(source)");
 }
 
-static int ending_call(sd_bus_message *message, Migration *m, const char *method, OperationKind kind, const char *action,
-                       const char *prompt) {
+static int ending_call(sd_bus_message *message, Migration *m, const char *method, OperationKind kind,
+                       const char *action, const char *prompt) {
         Request *request;
         GError *error = NULL;
         bool disable_binlog = false;
@@ -259,7 +267,8 @@ static int ending_call(sd_bus_message *message, Migration *m, const char *method
         (void) options_take_boolean(request->options, "disable-binlog", &disable_binlog, &error);
         if (!error && disable_binlog)
                 error = error_new(PS_ERROR_INVALID_OPTION,
-                                  "option 'disable-binlog': the destination was attached, not made by this agent, and there is no "
+                                  "option 'disable-binlog': the destination was attached, not made by this "
+                                  "agent, and there is no "
                                   "hook for it; switch its binary log off in its own configuration");
         if (!read_end(call, request, WITHOUT_UNREACHABLE, &error))
                 return call_fail(call, error);
@@ -268,7 +277,8 @@ static int ending_call(sd_bus_message *message, Migration *m, const char *method
 
 int method_complete(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
         return ending_call(message, userdata, "Complete", OPERATION_COMPLETE, COMPLETE,
-                           "Authentication is required to complete migration '$(migration)' and give up rolling back to $(source)");
+                           "Authentication is required to complete migration '$(migration)' and give up "
+                           "rolling back to $(source)");
 }
 
 int method_cancel(sd_bus_message *message, void *userdata, sd_bus_error *ret_error) {
@@ -280,8 +290,8 @@ int method_cancel(sd_bus_message *message, void *userdata, sd_bus_error *ret_err
 static bool linked(const Migration *m, GError **error) {
         if (migration_phase_direction(m->record->phase) != DIRECTION_NONE && m->engine && !m->engine_stopping)
                 return true;
-        g_set_error(error, PS_ERROR, PS_ERROR_INVALID_PHASE, "migration '%s' has no link: it is in phase %s", m->name,
-                    migration_phase_to_string(m->record->phase));
+        g_set_error(error, PS_ERROR, PS_ERROR_INVALID_PHASE, "migration '%s' has no link: it is in phase %s",
+                    m->name, migration_phase_to_string(m->record->phase));
         return false;
 }
 
@@ -290,8 +300,9 @@ static bool idle(const Migration *m, GError **error) {
         if (o->id == 0 || o->kind == OPERATION_CHECK)
                 return true;
         g_set_error(error, PS_ERROR, PS_ERROR_OPERATION_IN_PROGRESS,
-                    "operation %" G_GUINT64_FORMAT " (%s) of migration '%s' is running; wait for its end, or abort it", o->id,
-                    operation_kind_to_string(o->kind), m->name);
+                    "operation %" G_GUINT64_FORMAT
+                    " (%s) of migration '%s' is running; wait for its end, or abort it",
+                    o->id, operation_kind_to_string(o->kind), m->name);
         return false;
 }
 
@@ -302,7 +313,8 @@ static bool set_paused(Migration *m, bool paused, GError **error) {
         next->paused = paused;
         if (!migration_store(m, next, error))
                 return false;
-        migration_note(m, LOG_NOTICE, NULL, paused ? "paused" : "resumed", NULL, paused ? "paused" : "resumed");
+        migration_note(m, LOG_NOTICE, NULL, paused ? "paused" : "resumed", NULL,
+                       paused ? "paused" : "resumed");
         return true;
 }
 
@@ -338,7 +350,9 @@ int method_resume(sd_bus_message *message, void *userdata, sd_bus_error *ret_err
         static const struct {
                 const char *word;
                 ResumeDdl ddl;
-        } words[] = { { "retry", RESUME_DDL_RETRY }, { "skip", RESUME_DDL_SKIP }, { "done-by-hand", RESUME_DDL_DONE_BY_HAND } };
+        } words[] = {{"retry", RESUME_DDL_RETRY},
+                     {"skip", RESUME_DDL_SKIP},
+                     {"done-by-hand", RESUME_DDL_DONE_BY_HAND}};
         Request *request;
         GError *error = NULL;
         const char *ddl = "retry";
@@ -354,7 +368,8 @@ int method_resume(sd_bus_message *message, void *userdata, sd_bus_error *ret_err
                         known = true;
                 }
         if (!error && !known)
-                error = error_new(PS_ERROR_INVALID_OPTION, "option 'ddl': must be 'retry', 'skip' or 'done-by-hand'");
+                error = error_new(PS_ERROR_INVALID_OPTION,
+                                  "option 'ddl': must be 'retry', 'skip' or 'done-by-hand'");
         if (!read_end(call, request, 0, &error))
                 return call_fail(call, error);
         return authorize(call, userdata, MANAGE, "resume", NULL, run_resume);
@@ -366,7 +381,8 @@ static int run_confirm(Call *call) {
         if (!m)
                 return call_fail(call, error);
         if (m->record->phase != MIGRATION_PHASE_SWITCHED || m->record->confirm_by == 0)
-                return call_fail(call, error_new(PS_ERROR_INVALID_PHASE, "migration '%s' has nothing to confirm", m->name));
+                return call_fail(call, error_new(PS_ERROR_INVALID_PHASE,
+                                                 "migration '%s' has nothing to confirm", m->name));
         if (!idle(m, &error))
                 return call_fail(call, error);
         Record *next = record_copy(m->record);
@@ -394,9 +410,10 @@ static int run_abort(Call *call) {
         if (!m)
                 return call_fail(call, error);
         if (request->number == 0 || m->record->operation.request.id != request->number || !m->engine)
-                return call_fail(call, error_new(PS_ERROR_INVALID_PHASE,
-                                                 "operation %" G_GUINT64_FORMAT " of migration '%s' is not running",
-                                                 request->number, m->name));
+                return call_fail(call,
+                                 error_new(PS_ERROR_INVALID_PHASE,
+                                           "operation %" G_GUINT64_FORMAT " of migration '%s' is not running",
+                                           request->number, m->name));
         engine_abort(m->engine, request->number);
         return call_done(call, NULL);
 }
@@ -409,7 +426,8 @@ int method_abort(sd_bus_message *message, void *userdata, sd_bus_error *ret_erro
         Call *call = begin(message, m, "Abort", /* mutating= */ true, &request);
 
         if (sd_bus_message_read_basic(message, 't', &request->number) < 0)
-                return call_fail(call, error_new(PS_ERROR_INVALID_OPTION, "the operation's id cannot be read"));
+                return call_fail(call,
+                                 error_new(PS_ERROR_INVALID_OPTION, "the operation's id cannot be read"));
         call->subject = g_strdup_printf("operation %" G_GUINT64_FORMAT, request->number);
         if (!read_plain(call, request, &error))
                 return call_fail(call, error);
@@ -433,13 +451,15 @@ static int run_acknowledge(Call *call) {
                 return call_fail(call, error);
         migration_sample(m);
         if (request->number == 0 || request->number > m->status.foreign_writes)
-                return call_fail(call, error_new(PS_ERROR_INVALID_OPTION,
-                                                 "%" G_GUINT64_FORMAT " foreign writes are not acknowledged, not %" G_GUINT64_FORMAT
-                                                 "; look at them again",
-                                                 m->status.foreign_writes, request->number));
+                return call_fail(call,
+                                 error_new(PS_ERROR_INVALID_OPTION,
+                                           "%" G_GUINT64_FORMAT
+                                           " foreign writes are not acknowledged, not %" G_GUINT64_FORMAT
+                                           "; look at them again",
+                                           m->status.foreign_writes, request->number));
         engine_acknowledge_foreign_writes(m->engine, request->number);
-        migration_note(m, LOG_NOTICE, NULL, "foreign-writes-acknowledged", NULL, "%" G_GUINT64_FORMAT " foreign writes acknowledged",
-                       request->number);
+        migration_note(m, LOG_NOTICE, NULL, "foreign-writes-acknowledged", NULL,
+                       "%" G_GUINT64_FORMAT " foreign writes acknowledged", request->number);
         return call_done(call, NULL);
 }
 
@@ -461,7 +481,8 @@ static int run_set_limits(Call *call) {
         if (!m)
                 return call_fail(call, error);
         if (migration_phase_is_final(m->record->phase) || !m->engine || m->engine_stopping)
-                return call_fail(call, error_new(PS_ERROR_INVALID_PHASE, "migration '%s' has ended", m->name));
+                return call_fail(call,
+                                 error_new(PS_ERROR_INVALID_PHASE, "migration '%s' has ended", m->name));
         g_autoptr(Record) next = record_copy(m->record);
         if (!options_apply(request->options, next->spec, /* limits= */ true, &error))
                 return call_fail(call, error);
@@ -492,7 +513,7 @@ int method_set_limits(sd_bus_message *message, void *userdata, sd_bus_error *ret
 }
 
 static bool set_endpoint(MigrationSpec *spec, Side side, const char *uri, GError **error) {
-        SpecValue value = { .type = SPEC_VALUE_STRING, .string = uri };
+        SpecValue value = {.type = SPEC_VALUE_STRING, .string = uri};
         return spec_set(spec, side_to_string(side), &value, error) && spec_validate(spec, error);
 }
 
@@ -503,7 +524,8 @@ static int run_set_endpoint(Call *call) {
         if (!m || !linked(m, &error) || !idle(m, &error))
                 return call_fail(call, error);
         if (!m->record->paused)
-                return call_fail(call, error_new(PS_ERROR_INVALID_PHASE, "pause migration '%s' first", m->name));
+                return call_fail(call,
+                                 error_new(PS_ERROR_INVALID_PHASE, "pause migration '%s' first", m->name));
         g_autoptr(Record) next = record_copy(m->record);
         if (!set_endpoint(next->spec, request->side, request->uri, &error))
                 return call_fail(call, error);
@@ -528,7 +550,8 @@ int method_set_endpoint(sd_bus_message *message, void *userdata, sd_bus_error *r
         request->side = side_from_string(side);
         request->uri = g_strdup(uri);
         if (request->side == _SIDE_INVALID)
-                return call_fail(call, error_new(PS_ERROR_INVALID_OPTION, "the side must be 'source' or 'destination'"));
+                return call_fail(call, error_new(PS_ERROR_INVALID_OPTION,
+                                                 "the side must be 'source' or 'destination'"));
         call->subject = g_strdup(side_to_string(request->side));
         g_autoptr(MigrationSpec) scratch = spec_copy(m->record->spec);
         if (!set_endpoint(scratch, request->side, uri, &error) || !read_plain(call, request, &error))
@@ -554,13 +577,15 @@ static int run_get_checks(Call *call) {
                 const CheckRow *row = g_ptr_array_index(checks, i);
                 g_autofree char *text = g_utf8_make_valid(row->message, -1);
                 g_autofree char *hint = g_utf8_make_valid(row->hint, -1);
-                r = sd_bus_message_append(reply, "(ssss)", row->id, check_severity_to_string(row->severity), text, hint);
+                r = sd_bus_message_append(reply, "(ssss)", row->id, check_severity_to_string(row->severity),
+                                          text, hint);
         }
         if (r >= 0)
                 r = sd_bus_message_close_container(reply);
         if (r < 0) {
                 sd_bus_message_unref(reply);
-                return call_fail(call, error_new(PS_ERROR_FAILED, "cannot build the answer: %s", g_strerror(-r)));
+                return call_fail(call,
+                                 error_new(PS_ERROR_FAILED, "cannot build the answer: %s", g_strerror(-r)));
         }
         return call_send(call, reply);
 }
@@ -592,10 +617,11 @@ int method_plan(sd_bus_message *message, void *userdata, sd_bus_error *ret_error
         if (sd_bus_message_read_basic(message, 's', &operation) < 0)
                 return call_fail(call, error_new(PS_ERROR_INVALID_OPTION, "the operation cannot be read"));
         request->kind = operation_kind_from_string(operation);
-        if (request->kind != OPERATION_SWITCH && request->kind != OPERATION_ROLLBACK && request->kind != OPERATION_COMPLETE &&
-            request->kind != OPERATION_CANCEL)
-                return call_fail(call, error_new(PS_ERROR_INVALID_OPTION,
-                                                 "the operation must be 'switch', 'rollback', 'complete' or 'cancel'"));
+        if (request->kind != OPERATION_SWITCH && request->kind != OPERATION_ROLLBACK &&
+            request->kind != OPERATION_COMPLETE && request->kind != OPERATION_CANCEL)
+                return call_fail(call,
+                                 error_new(PS_ERROR_INVALID_OPTION, "the operation must be 'switch', "
+                                                                    "'rollback', 'complete' or 'cancel'"));
         if (!read_plain(call, request, &error))
                 return call_fail(call, error);
         return authorize(call, userdata, INSPECT, "plan", NULL, run_plan);
@@ -679,10 +705,11 @@ static int run_remove(Call *call) {
                 return call_fail(call, error);
         if (migration_phase_direction(m->record->phase) != DIRECTION_NONE)
                 return call_fail(call, error_new(PS_ERROR_INVALID_PHASE,
-                                                 "migration '%s' is in phase %s; complete or cancel it first", m->name,
-                                                 migration_phase_to_string(m->record->phase)));
+                                                 "migration '%s' is in phase %s; complete or cancel it first",
+                                                 m->name, migration_phase_to_string(m->record->phase)));
         if (m->record->operation.request.id != 0)
-                return call_fail(call, error_new(PS_ERROR_OPERATION_IN_PROGRESS, "a check of migration '%s' is running", m->name));
+                return call_fail(call, error_new(PS_ERROR_OPERATION_IN_PROGRESS,
+                                                 "a check of migration '%s' is running", m->name));
         m->removing = call->id;
         if (migration_is_stopped(m))
                 migration_bus_finish_removal(m);

@@ -19,10 +19,26 @@
 
 static const char *const message_ids[_ENGINE_EVENT_MAX] = {
 #define ID(kind) [ENGINE_EVENT_##kind] = MESSAGE_ID_EVENT_##kind
-        ID(COPY_STARTED), ID(TABLE_COPIED),  ID(COPY_FINISHED),      ID(CAUGHT_UP),      ID(LINK_RUNNING),
-        ID(LINK_RETRYING), ID(LINK_FAILED),  ID(OPERATION_STEP),     ID(RECOVERED),      ID(FENCED),
-        ID(UNFENCED),     ID(SESSIONS_KILLED), ID(WRITE_INTERRUPTION), ID(REVERSE_PROVEN), ID(FOREIGN_WRITES),
-        ID(VERIFICATION_STARTED), ID(VERIFICATION_FINISHED), ID(NOT_CARRIED), ID(STALE_STATE), ID(NOTE),
+                ID(COPY_STARTED),
+                ID(TABLE_COPIED),
+                ID(COPY_FINISHED),
+                ID(CAUGHT_UP),
+                ID(LINK_RUNNING),
+                ID(LINK_RETRYING),
+                ID(LINK_FAILED),
+                ID(OPERATION_STEP),
+                ID(RECOVERED),
+                ID(FENCED),
+                ID(UNFENCED),
+                ID(SESSIONS_KILLED),
+                ID(WRITE_INTERRUPTION),
+                ID(REVERSE_PROVEN),
+                ID(FOREIGN_WRITES),
+                ID(VERIFICATION_STARTED),
+                ID(VERIFICATION_FINISHED),
+                ID(NOT_CARRIED),
+                ID(STALE_STATE),
+                ID(NOTE),
 #undef ID
 };
 
@@ -34,15 +50,16 @@ char *migration_folder(Manager *manager, const char *name) {
 static void status_from_record(const Record *record, EngineStatus *ret) {
         const EngineState *state = record->state;
         *ret = (EngineStatus) {
-                .direction = migration_phase_direction(record->phase),
-                .delay = -1,
-                .error = -1,
-                .progress = state->copied ? 1 : -1,
-                .verification = state->verification,
-                .verified_at = state->verified_at,
-                .reverse_proven = state->reverse_proven,
-                .foreign_writes = state->foreign_writes - MIN(state->foreign_writes, state->foreign_writes_acknowledged),
-                .write_interruption = state->write_interruption,
+                        .direction = migration_phase_direction(record->phase),
+                        .delay = -1,
+                        .error = -1,
+                        .progress = state->copied ? 1 : -1,
+                        .verification = state->verification,
+                        .verified_at = state->verified_at,
+                        .reverse_proven = state->reverse_proven,
+                        .foreign_writes = state->foreign_writes -
+                                          MIN(state->foreign_writes, state->foreign_writes_acknowledged),
+                        .write_interruption = state->write_interruption,
         };
 }
 
@@ -87,7 +104,8 @@ static bool write_record(const char *directory, const Record *record, GError **e
 static bool move_folder(const char *from, const char *to, GError **error) {
         if (rename(from, to) == 0)
                 return true;
-        g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "cannot move %s to %s: %s", from, to, g_strerror(errno));
+        g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "cannot move %s to %s: %s", from, to,
+                    g_strerror(errno));
         return false;
 }
 
@@ -95,20 +113,21 @@ bool migration_create_folder(Manager *manager, const Record *record, GError **er
         g_autofree char *folder = migration_folder(manager, record->spec->name);
         g_autofree char *hidden_name = g_strconcat(".new-", record->spec->name, NULL);
         g_autofree char *hidden = migration_folder(manager, hidden_name);
-        return fs_remove_tree(hidden, error) && fs_make_dir(hidden, error) && write_record(hidden, record, error) &&
-               move_folder(hidden, folder, error);
+        return fs_remove_tree(hidden, error) && fs_make_dir(hidden, error) &&
+               write_record(hidden, record, error) && move_folder(hidden, folder, error);
 }
 
 bool migration_remove_folder(Migration *m, GError **error) {
         g_autofree char *hidden_name = g_strconcat(".removed-", m->name, NULL);
         g_autofree char *hidden = migration_folder(m->manager, hidden_name);
-        return fs_remove_tree(hidden, error) && move_folder(m->directory, hidden, error) && fs_remove_tree(hidden, error);
+        return fs_remove_tree(hidden, error) && move_folder(m->directory, hidden, error) &&
+               fs_remove_tree(hidden, error);
 }
 
 /* ---- telling ---- */
 
-void migration_note(Migration *m, int priority, const char *message_id, const char *event, const char *error_name,
-                    const char *format, ...) {
+void migration_note(Migration *m, int priority, const char *message_id, const char *event,
+                    const char *error_name, const char *format, ...) {
         va_list args;
         va_start(args, format);
         g_autofree char *message = g_strdup_vprintf(format, args);
@@ -116,12 +135,13 @@ void migration_note(Migration *m, int priority, const char *message_id, const ch
 
         g_autofree char *name_field = g_strdup_printf("MIGRATION=%s", m->name);
         g_autofree char *error_field = error_name ? g_strdup_printf("ERROR_NAME=%s", error_name) : NULL;
-        const char *fields[] = { name_field, error_field, NULL };
+        const char *fields[] = {name_field, error_field, NULL};
         log_write(m->manager->log, priority, message_id, fields, "migration '%s': %s", m->name, message);
 
         g_autoptr(GError) error = NULL;
         if (!history_append(m->directory, event, priority, message, &error, "error", error_name, NULL))
-                log_write(m->manager->log, LOG_WARNING, NULL, fields, "migration '%s': %s", m->name, error->message);
+                log_write(m->manager->log, LOG_WARNING, NULL, fields, "migration '%s': %s", m->name,
+                          error->message);
 }
 
 bool migration_may_note_refusal(Migration *m) {
@@ -143,16 +163,20 @@ static void tell_phase(Migration *m, MigrationPhase old) {
         const Record *record = m->record;
         g_autofree char *name_field = g_strdup_printf("MIGRATION=%s", m->name);
         g_autofree char *old_field = g_strdup_printf("OLD_PHASE=%s", migration_phase_to_string(old));
-        g_autofree char *new_field = g_strdup_printf("NEW_PHASE=%s", migration_phase_to_string(record->phase));
-        const char *fields[] = { name_field, old_field, new_field, NULL };
-        g_autofree char *message = g_strdup_printf("phase %s → %s%s%s%s", migration_phase_to_string(old),
-                                                   migration_phase_to_string(record->phase), *record->reason ? " (" : "",
-                                                   record->reason, *record->reason ? ")" : "");
+        g_autofree char *new_field =
+                        g_strdup_printf("NEW_PHASE=%s", migration_phase_to_string(record->phase));
+        const char *fields[] = {name_field, old_field, new_field, NULL};
+        g_autofree char *message =
+                        g_strdup_printf("phase %s → %s%s%s%s", migration_phase_to_string(old),
+                                        migration_phase_to_string(record->phase), *record->reason ? " (" : "",
+                                        record->reason, *record->reason ? ")" : "");
         g_autoptr(GError) error = NULL;
-        log_write(m->manager->log, LOG_NOTICE, MESSAGE_ID_PHASE, fields, "migration '%s': %s", m->name, message);
+        log_write(m->manager->log, LOG_NOTICE, MESSAGE_ID_PHASE, fields, "migration '%s': %s", m->name,
+                  message);
         if (!history_append(m->directory, "phase", LOG_NOTICE, message, &error, "phase",
                             migration_phase_to_string(record->phase), NULL))
-                log_write(m->manager->log, LOG_WARNING, NULL, fields, "migration '%s': %s", m->name, error->message);
+                log_write(m->manager->log, LOG_WARNING, NULL, fields, "migration '%s': %s", m->name,
+                          error->message);
 }
 
 bool migration_store(Migration *m, Record *next, GError **error) {
@@ -170,8 +194,8 @@ bool migration_store(Migration *m, Record *next, GError **error) {
                         next->synchronizing_at = clock_real();
                 next->confirm_by = 0;
                 if (next->phase == MIGRATION_PHASE_SWITCHED && m->record->operation.confirm_within > 0)
-                        next->confirm_by =
-                                clock_real() + (guint64) (m->record->operation.confirm_within * (double) USEC_PER_SEC);
+                        next->confirm_by = clock_real() + (guint64) (m->record->operation.confirm_within *
+                                                                    (double) USEC_PER_SEC);
                 if (migration_phase_is_final(next->phase)) {
                         next->paused = false;
                         next->final_operation_id = m->record->operation.request.id;
@@ -179,9 +203,10 @@ bool migration_store(Migration *m, Record *next, GError **error) {
         }
         if (!write_record(m->directory, next, error)) {
                 g_autofree char *field = g_strdup_printf("MIGRATION=%s", m->name);
-                const char *fields[] = { field, NULL };
-                log_write(m->manager->log, LOG_ERR, MESSAGE_ID_STATE_NOT_WRITTEN, fields, "migration '%s': state not written%s%s",
-                          m->name, error && *error ? ": " : "", error && *error ? (*error)->message : "");
+                const char *fields[] = {field, NULL};
+                log_write(m->manager->log, LOG_ERR, MESSAGE_ID_STATE_NOT_WRITTEN, fields,
+                          "migration '%s': state not written%s%s", m->name, error && *error ? ": " : "",
+                          error && *error ? (*error)->message : "");
                 return false;
         }
         record_free(m->record);
@@ -216,17 +241,23 @@ bool migration_allows(const Migration *m, OperationKind kind, GError **error) {
         if (m->removing)
                 return refuse(error, PS_ERROR_NO_SUCH_MIGRATION, "migration '%s' is being removed", m->name);
         if (!operation_allowed(kind, record->phase))
-                return refuse(error, PS_ERROR_INVALID_PHASE, "%s is not possible: migration '%s' is in phase %s",
-                              operation_kind_to_string(kind), m->name, migration_phase_to_string(record->phase));
+                return refuse(error, PS_ERROR_INVALID_PHASE,
+                              "%s is not possible: migration '%s' is in phase %s",
+                              operation_kind_to_string(kind), m->name,
+                              migration_phase_to_string(record->phase));
         if (record->paused && refused_while_paused(kind))
-                return refuse(error, PS_ERROR_INVALID_PHASE, "%s is not possible while migration '%s' is paused; resume it first",
+                return refuse(error, PS_ERROR_INVALID_PHASE,
+                              "%s is not possible while migration '%s' is paused; resume it first",
                               operation_kind_to_string(kind), m->name);
         if (record->operation.request.id != 0)
                 return refuse(error, PS_ERROR_OPERATION_IN_PROGRESS,
-                              "operation %" G_GUINT64_FORMAT " (%s) of migration '%s' is running; wait for its end, or abort it",
-                              record->operation.request.id, operation_kind_to_string(record->operation.request.kind), m->name);
+                              "operation %" G_GUINT64_FORMAT
+                              " (%s) of migration '%s' is running; wait for its end, or abort it",
+                              record->operation.request.id,
+                              operation_kind_to_string(record->operation.request.kind), m->name);
         if (!m->engine || m->engine_stopping)
-                return refuse(error, PS_ERROR_FAILED, "migration '%s' is not running: the agent stops", m->name);
+                return refuse(error, PS_ERROR_FAILED, "migration '%s' is not running: the agent stops",
+                              m->name);
         return true;
 }
 
@@ -237,7 +268,8 @@ bool migration_begin(Migration *m, const RecordOperation *operation, guint64 *re
         next->operation.request.id = id;
         if (!migration_store(m, next, error))
                 return false;
-        migration_note(m, LOG_NOTICE, NULL, "operation-started", NULL, "operation %" G_GUINT64_FORMAT " (%s) started", id,
+        migration_note(m, LOG_NOTICE, NULL, "operation-started", NULL,
+                       "operation %" G_GUINT64_FORMAT " (%s) started", id,
                        operation_kind_to_string(operation->request.kind));
         engine_operate(m->engine, &m->record->operation.request);
         *ret_id = id;
@@ -247,8 +279,9 @@ bool migration_begin(Migration *m, const RecordOperation *operation, guint64 *re
 static void tell_finished(Migration *m) {
         const RecordLast *last = &m->record->last;
         const char *error_name = last->error >= 0 ? ps_error_code_to_string((PsErrorCode) last->error) : NULL;
-        migration_note(m, last->result == OPERATION_RESULT_DONE ? LOG_NOTICE : LOG_WARNING, MESSAGE_ID_OPERATION_FINISHED,
-                       "operation-finished", error_name, "operation %" G_GUINT64_FORMAT " (%s) ended: %s%s%s", last->id,
+        migration_note(m, last->result == OPERATION_RESULT_DONE ? LOG_NOTICE : LOG_WARNING,
+                       MESSAGE_ID_OPERATION_FINISHED, "operation-finished", error_name,
+                       "operation %" G_GUINT64_FORMAT " (%s) ended: %s%s%s", last->id,
                        operation_kind_to_string(last->kind), operation_result_to_string(last->result),
                        last->message && *last->message ? ": " : "", last->message ? last->message : "");
         migration_bus_operation_finished(m);
@@ -272,14 +305,18 @@ static void take_commit(Migration *m, EngineCommit *commit) {
                 bool done = commit->finished.result == OPERATION_RESULT_DONE;
                 g_free(next->last.message);
                 next->last = (RecordLast) {
-                        .id = commit->finished.id,
-                        .kind = next->operation.request.kind,
-                        .result = commit->finished.result,
-                        .error = done ? -1 : CLAMP(commit->finished.error, 0, _PS_ERROR_MAX - 1),
-                        .message = done ? g_strdup("") : g_utf8_make_valid(commit->finished.message ? commit->finished.message : "", -1),
-                        .finished_at = clock_real(),
+                                .id = commit->finished.id,
+                                .kind = next->operation.request.kind,
+                                .result = commit->finished.result,
+                                .error = done ? -1 : CLAMP(commit->finished.error, 0, _PS_ERROR_MAX - 1),
+                                .message = done ? g_strdup("")
+                                                : g_utf8_make_valid(commit->finished.message
+                                                                                    ? commit->finished.message
+                                                                                    : "",
+                                                                    -1),
+                                .finished_at = clock_real(),
                 };
-                next->operation = (RecordOperation) { .request.id = 0 };
+                next->operation = (RecordOperation) {.request.id = 0};
                 if (!done && (next->last.kind == OPERATION_EXPIRE || next->last.kind == OPERATION_ROLLBACK))
                         m->retry_at = clock_real() + 60 * (guint64) USEC_PER_SEC;
         }
@@ -291,17 +328,18 @@ static void take_commit(Migration *m, EngineCommit *commit) {
         migration_sample(m);
         if (finished)
                 tell_finished(m);
-        if (migration_phase_is_final(m->record->phase))
+        if (migration_phase_is_final(m->record->phase) && m->record->operation.request.id == 0)
                 migration_stop(m);
         migration_look_at_clock(m);
         manager_show_status(m->manager);
 }
 
 static void take_event(Migration *m, const EngineEvent *event) {
-        const char *id = event->kind >= 0 && event->kind < _ENGINE_EVENT_MAX ? message_ids[event->kind] : NULL;
+        const char *id =
+                        event->kind >= 0 && event->kind < _ENGINE_EVENT_MAX ? message_ids[event->kind] : NULL;
         const char *name = engine_event_to_string(event->kind);
-        migration_note(m, CLAMP(event->priority, LOG_ERR, LOG_DEBUG), id, name ? name : "note", event->error_name, "%s",
-                       event->message ? event->message : "");
+        migration_note(m, CLAMP(event->priority, LOG_ERR, LOG_DEBUG), id, name ? name : "note",
+                       event->error_name, "%s", event->message ? event->message : "");
 }
 
 static void take_stopped(Migration *m) {
@@ -349,22 +387,44 @@ static bool run_hooks(const char *point, const char *json, gpointer userdata, GE
         return hooks_run(manager->hooks, point, json, error);
 }
 
+/* The final phase is on disk, so the operation that led there was done; only its end was not recorded any
+ * more. */
+static void end_last_operation(Migration *m) {
+        g_autoptr(GError) error = NULL;
+        Record *next = record_copy(m->record);
+        g_free(next->last.message);
+        next->last = (RecordLast) {
+                        .id = next->operation.request.id,
+                        .kind = next->operation.request.kind,
+                        .result = OPERATION_RESULT_DONE,
+                        .error = -1,
+                        .message = g_strdup(""),
+                        .finished_at = clock_real(),
+        };
+        next->operation = (RecordOperation) {.request.id = 0};
+        if (migration_store(m, next, &error))
+                tell_finished(m);
+}
+
 void migration_run(Migration *m) {
         const Record *record = m->record;
-        if (migration_phase_is_final(record->phase))
+        if (migration_phase_is_final(record->phase)) {
+                if (record->operation.request.id != 0)
+                        end_last_operation(m);
                 return;
+        }
         EngineConfig config = {
-                .id = m->id,
-                .mailbox = m->manager->mailbox,
-                .spec = record->spec,
-                .state = record->state,
-                .phase = record->phase,
-                .paused = record->paused,
-                .directory = m->directory,
-                .agent_id = m->manager->agent_id,
-                .read_credential = read_credential,
-                .run_hooks = run_hooks,
-                .userdata = m->manager,
+                        .id = m->id,
+                        .mailbox = m->manager->mailbox,
+                        .spec = record->spec,
+                        .state = record->state,
+                        .phase = record->phase,
+                        .paused = record->paused,
+                        .directory = m->directory,
+                        .agent_id = m->manager->agent_id,
+                        .read_credential = read_credential,
+                        .run_hooks = run_hooks,
+                        .userdata = m->manager,
         };
         m->engine = engine_new(&config);
         engine_run(m->engine);

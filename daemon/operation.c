@@ -83,7 +83,8 @@ int call_done(Call *call, const char *types, ...) {
         }
         if (r < 0) {
                 sd_bus_message_unref(reply);
-                return call_fail(call, g_error_new(PS_ERROR, PS_ERROR_FAILED, "cannot build the answer: %s", g_strerror(-r)));
+                return call_fail(call, g_error_new(PS_ERROR, PS_ERROR_FAILED, "cannot build the answer: %s",
+                                                   g_strerror(-r)));
         }
         return call_send(call, reply);
 }
@@ -105,7 +106,8 @@ int call_fail(Call *call, GError *error) {
 
 static int on_caller_left(sd_bus_track *track, void *userdata) {
         Call *call = userdata;
-        g_autoptr(GError) error = g_error_new(PS_ERROR, PS_ERROR_STOPPED, "the caller left before it was answered");
+        g_autoptr(GError) error =
+                        g_error_new(PS_ERROR, PS_ERROR_STOPPED, "the caller left before it was answered");
         audit_call(call, error);
         call_free(call);
         return 0;
@@ -127,7 +129,8 @@ bool call_wait(Call *call) {
                 return true;
         if (count_waiting(call->manager, call->caller) >= CALLS_PER_CALLER_MAX) {
                 call_fail(call, g_error_new(PS_ERROR, PS_ERROR_LIMITS_EXCEEDED,
-                                            "%d calls of this caller wait for an answer already; let those end first",
+                                            "%d calls of this caller wait for an answer already; let those "
+                                            "end first",
                                             CALLS_PER_CALLER_MAX));
                 return false;
         }
@@ -135,7 +138,8 @@ bool call_wait(Call *call) {
         if (r >= 0)
                 r = sd_bus_track_add_sender(call->track, call->message);
         if (r < 0) {
-                call_fail(call, g_error_new(PS_ERROR, PS_ERROR_FAILED, "the caller has left, or cannot be watched: %s", g_strerror(-r)));
+                call_fail(call, g_error_new(PS_ERROR, PS_ERROR_FAILED,
+                                            "the caller has left, or cannot be watched: %s", g_strerror(-r)));
                 return false;
         }
         call->waiting = true;
@@ -162,13 +166,15 @@ static void on_answer(PolkitAnswer answer, gpointer userdata) {
                 break;
         case POLKIT_CHALLENGE:
                 (void) fail_named(call, BUS_ERROR_INTERACTIVE,
-                                  denied(call->action, "authentication is needed; call with interactive authorization allowed"));
+                                 denied(call->action, "authentication is needed; call with interactive "
+                                                      "authorization allowed"));
                 break;
         case POLKIT_TIMEOUT:
                 (void) call_fail(call, denied(call->action, "nobody answered the prompt in time"));
                 break;
         case POLKIT_ABSENT:
-                (void) call_fail(call, denied(call->action, "polkit is not there, so only root and the service's user may"));
+                (void) call_fail(call, denied(call->action,
+                                             "polkit is not there, so only root and the service's user may"));
                 break;
         }
 }
@@ -191,9 +197,11 @@ int call_authorize(Call *call, const char *action, GPtrArray *details, CallRun r
                 return 1;
         }
         g_ptr_array_add(details, NULL);
-        int r = polkit_check(sd_bus_message_get_bus(call->message), call->caller, action, (char *const *) details->pdata,
+        int r = polkit_check(sd_bus_message_get_bus(call->message), call->caller, action,
+                             (char *const *) details->pdata,
                              sd_bus_message_get_allow_interactive_authorization(call->message) > 0,
-                             call->manager->settings->authorization_timeout * G_USEC_PER_SEC, on_answer, call, &call->check);
+                             call->manager->settings->authorization_timeout * G_USEC_PER_SEC, on_answer, call,
+                             &call->check);
         g_ptr_array_unref(details);
         if (r < 0)
                 return call_fail(call, denied(action, "polkit cannot be asked"));

@@ -47,7 +47,8 @@ guint options_count(const Options *options) {
 }
 
 static bool malformed(GError **error, int r) {
-        g_set_error(error, PS_ERROR, PS_ERROR_INVALID_OPTION, "cannot read the arguments: %s", g_strerror(-r));
+        g_set_error(error, PS_ERROR, PS_ERROR_INVALID_OPTION, "cannot read the arguments: %s",
+                    g_strerror(-r));
         return false;
 }
 
@@ -181,8 +182,8 @@ static bool read_entry(Options *options, sd_bus_message *m, GError **error) {
         if (r < 0)
                 return malformed(error, r);
         if (find(options, key) || options->list->len >= OPTIONS_MAX) {
-                g_set_error(error, PS_ERROR, PS_ERROR_INVALID_OPTION, "option '%.64s' is given twice, or there are too many",
-                            key);
+                g_set_error(error, PS_ERROR, PS_ERROR_INVALID_OPTION,
+                            "option '%.64s' is given twice, or there are too many", key);
                 return false;
         }
         g_ptr_array_add(options->list, g_steal_pointer(&option));
@@ -220,7 +221,8 @@ static bool bad(GError **error, const char *key, const char *what) {
         return false;
 }
 
-bool options_take_seconds(Options *options, const char *key, double min, double max, double *ret, GError **error) {
+bool options_take_seconds(Options *options, const char *key, double min, double max, double *ret,
+                          GError **error) {
         Option *option = take(options, key);
         double value;
         if (!option)
@@ -232,8 +234,8 @@ bool options_take_seconds(Options *options, const char *key, double min, double 
         else
                 return bad(error, key, "must be a number of seconds");
         if (!isfinite(value) || value < min || value > max) {
-                g_set_error(error, PS_ERROR, PS_ERROR_INVALID_OPTION, "option '%s': must lie between %g and %g seconds", key,
-                            min, max);
+                g_set_error(error, PS_ERROR, PS_ERROR_INVALID_OPTION,
+                            "option '%s': must lie between %g and %g seconds", key, min, max);
                 return false;
         }
         *ret = value;
@@ -244,7 +246,8 @@ bool options_take_unsigned(Options *options, const char *key, guint64 *ret, GErr
         Option *option = take(options, key);
         if (!option)
                 return false;
-        if (option->value.type != SPEC_VALUE_INTEGER || (option->value.integer.negative && option->value.integer.magnitude))
+        if (option->value.type != SPEC_VALUE_INTEGER ||
+            (option->value.integer.negative && option->value.integer.magnitude))
                 return bad(error, key, "must be an integer that is not negative");
         *ret = option->value.integer.magnitude;
         return true;
@@ -292,7 +295,8 @@ bool options_refuse_rest(const Options *options, GError **error) {
         for (guint i = 0; i < options->list->len; i++) {
                 const Option *option = g_ptr_array_index(options->list, i);
                 if (!option->taken) {
-                        g_set_error(error, PS_ERROR, PS_ERROR_INVALID_OPTION, "unknown option '%.64s'", option->key);
+                        g_set_error(error, PS_ERROR, PS_ERROR_INVALID_OPTION, "unknown option '%.64s'",
+                                    option->key);
                         return false;
                 }
         }
@@ -305,8 +309,8 @@ bool flags_read(sd_bus_message *m, guint64 known, guint64 *ret, GError **error) 
         if (r < 0)
                 return malformed(error, r);
         if (flags & ~known) {
-                g_set_error(error, PS_ERROR, PS_ERROR_INVALID_OPTION, "unknown flags 0x%" G_GINT64_MODIFIER "x",
-                            flags & ~known);
+                g_set_error(error, PS_ERROR, PS_ERROR_INVALID_OPTION,
+                            "unknown flags 0x%" G_GINT64_MODIFIER "x", flags & ~known);
                 return false;
         }
         *ret = flags;

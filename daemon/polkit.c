@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* See polkit.h. The subject is the caller's bus name, never a process id, which could have passed to another process by the time that
- * polkit looks. */
+/* See polkit.h. The subject is the caller's bus name, never a process id, which could have passed to another
+ * process by the time that polkit looks. */
 
 #include "polkit.h"
 
@@ -12,8 +12,10 @@
 #define ALLOW_INTERACTION 1U
 
 const char *const polkit_actions[] = {
-        POLKIT_PREFIX "inspect", POLKIT_PREFIX "manage",   POLKIT_PREFIX "set-credential", POLKIT_PREFIX "switch",
-        POLKIT_PREFIX "rollback", POLKIT_PREFIX "complete", POLKIT_PREFIX "destroy",        NULL,
+                POLKIT_PREFIX "inspect",        POLKIT_PREFIX "manage",
+                POLKIT_PREFIX "set-credential", POLKIT_PREFIX "switch",
+                POLKIT_PREFIX "rollback",       POLKIT_PREFIX "complete",
+                POLKIT_PREFIX "destroy",        NULL,
 };
 
 struct PolkitCheck {
@@ -26,8 +28,9 @@ struct PolkitCheck {
 
 /* Takes a prompt that nobody waits for any more off the screen. */
 static void withdraw(PolkitCheck *check) {
-        (void) sd_bus_call_method_async(check->bus, NULL, BUS_NAME, PATH, INTERFACE, "CancelCheckAuthorization",
-                                        /* callback= */ NULL, /* userdata= */ NULL, "s", check->cancellation);
+        (void) sd_bus_call_method_async(check->bus, NULL, BUS_NAME, PATH, INTERFACE,
+                                       "CancelCheckAuthorization",
+                                       /* callback= */ NULL, /* userdata= */ NULL, "s", check->cancellation);
 }
 
 void polkit_check_free(PolkitCheck *check) {
@@ -51,9 +54,11 @@ static PolkitAnswer read_answer(PolkitCheck *check, sd_bus_message *reply) {
                         withdraw(check);
                         return POLKIT_TIMEOUT;
                 }
-                if (sd_bus_error_has_names(error, SD_BUS_ERROR_SERVICE_UNKNOWN, SD_BUS_ERROR_NAME_HAS_NO_OWNER,
+                if (sd_bus_error_has_names(error, SD_BUS_ERROR_SERVICE_UNKNOWN,
+                                           SD_BUS_ERROR_NAME_HAS_NO_OWNER,
                                            "org.freedesktop.DBus.Error.Spawn.ServiceNotFound",
-                                           "org.freedesktop.systemd1.NoSuchUnit", "org.freedesktop.systemd1.UnitMasked"))
+                                           "org.freedesktop.systemd1.NoSuchUnit",
+                                           "org.freedesktop.systemd1.UnitMasked"))
                         return POLKIT_ABSENT;
                 return POLKIT_NO;
         }

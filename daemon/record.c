@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* See record.h. Strict like the engine's part: what is not understood is refused, since the file says who may write where. */
+/* See record.h. Strict like the engine's part: what is not understood is refused, since the file says who may
+ * write where. */
 
 #include "record.h"
 
@@ -119,8 +120,8 @@ typedef struct Reader {
 
 static void refuse(Reader *reader, const char *member, const char *what) {
         if (!reader->failed)
-                g_set_error(reader->error, PS_ERROR, PS_ERROR_STATE_UNREADABLE, "%s: member '%s' %s", reader->where, member,
-                            what);
+                g_set_error(reader->error, PS_ERROR, PS_ERROR_STATE_UNREADABLE, "%s: member '%s' %s",
+                            reader->where, member, what);
         reader->failed = true;
 }
 
@@ -161,7 +162,8 @@ static bool take_boolean(Reader *reader, const char *member) {
 static double take_double(Reader *reader, const char *member) {
         JsonNode *node = take(reader, member, G_TYPE_NONE);
         if (!node || !JSON_NODE_HOLDS_VALUE(node) ||
-            (json_node_get_value_type(node) != G_TYPE_DOUBLE && json_node_get_value_type(node) != G_TYPE_INT64) ||
+            (json_node_get_value_type(node) != G_TYPE_DOUBLE &&
+             json_node_get_value_type(node) != G_TYPE_INT64) ||
             !isfinite(json_node_get_double(node))) {
                 refuse(reader, member, "is not what it should be");
                 return 0;
@@ -207,7 +209,7 @@ static void read_operation(Reader *outer, RecordOperation *ret) {
         JsonObject *object = take_optional_object(outer, "operation");
         if (!object)
                 return;
-        Reader r = { .object = object, .where = "operation", .error = outer->error };
+        Reader r = {.object = object, .where = "operation", .error = outer->error};
         ret->request.id = take_number(&r, "id", G_MAXINT64);
         ret->request.kind = (OperationKind) take_word(&r, "kind", kind_word);
         ret->request.flags = take_number(&r, "flags", G_MAXUINT32);
@@ -224,7 +226,7 @@ static void read_last(Reader *outer, RecordLast *ret) {
         JsonObject *object = take_optional_object(outer, "last-operation");
         if (!object)
                 return;
-        Reader r = { .object = object, .where = "last operation", .error = outer->error };
+        Reader r = {.object = object, .where = "last operation", .error = outer->error};
         ret->id = take_number(&r, "id", G_MAXINT64);
         ret->kind = (OperationKind) take_word(&r, "kind", kind_word);
         ret->result = (OperationResult) take_word(&r, "result", result_word);
@@ -261,7 +263,7 @@ Record *record_from_text(const char *text, gsize length, GError **error) {
         }
 
         g_autoptr(Record) record = g_new0(Record, 1);
-        Reader r = { .object = json_node_get_object(root), .where = "state", .error = error };
+        Reader r = {.object = json_node_get_object(root), .where = "state", .error = error};
         if (take_number(&r, "version", G_MAXINT64) != RECORD_VERSION)
                 refuse(&r, "version", "is not one that this agent knows");
         read_parts(&r, record);

@@ -37,7 +37,8 @@ static void wrong(Log *log, const char *file, const char *group, const char *key
         log_write(log, LOG_WARNING, NULL, NULL, "%s: [%s] %s: %s; it is left out", file, group, key, why);
 }
 
-static void read_agent_key(Settings *settings, GKeyFile *key_file, const char *key, const char *file, Log *log) {
+static void read_agent_key(Settings *settings, GKeyFile *key_file, const char *key, const char *file,
+                           Log *log) {
         g_autofree char *text = g_key_file_get_string(key_file, "Agent", key, NULL);
         guint64 number;
 
@@ -67,7 +68,8 @@ static void read_agent_key(Settings *settings, GKeyFile *key_file, const char *k
         }
 }
 
-static void read_migration_key(Settings *settings, GKeyFile *key_file, const char *key, const char *file, Log *log) {
+static void read_migration_key(Settings *settings, GKeyFile *key_file, const char *key, const char *file,
+                               Log *log) {
         g_autoptr(GError) error = NULL;
         g_autofree char *text = g_key_file_get_string(key_file, "Migration", key, NULL);
         g_autoptr(MigrationSpec) scratch = spec_new("scratch");
@@ -88,7 +90,8 @@ static void read_file(Settings *settings, const char *file, Log *log) {
 
         if (!g_key_file_load_from_file(key_file, file, G_KEY_FILE_NONE, &error)) {
                 if (!g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_NOENT))
-                        log_write(log, LOG_WARNING, NULL, NULL, "%s: %s; the file is left out", file, error->message);
+                        log_write(log, LOG_WARNING, NULL, NULL, "%s: %s; the file is left out", file,
+                                  error->message);
                 return;
         }
         g_auto(GStrv) groups = g_key_file_get_groups(key_file, NULL);
@@ -108,7 +111,7 @@ static void read_file(Settings *settings, const char *file, Log *log) {
 }
 
 Settings *settings_load(Log *log) {
-        static const char *const hooks[] = { "/usr/lib/polarshift/hooks.d", "/etc/polarshift/hooks.d", NULL };
+        static const char *const hooks[] = {"/usr/lib/polarshift/hooks.d", "/etc/polarshift/hooks.d", NULL};
         Settings *settings = g_new0(Settings, 1);
         settings->log_level = LOG_INFO;
         settings->max_migrations = MIGRATIONS_MAX;
@@ -134,5 +137,5 @@ void settings_apply(const Settings *settings, MigrationSpec *spec) {
         for (guint i = 0; i + 1 < settings->defaults->len; i += 2)
                 /* each was tried when the file was read */
                 (void) spec_set_text(spec, g_ptr_array_index(settings->defaults, i),
-                                     g_ptr_array_index(settings->defaults, i + 1), NULL);
+                                    g_ptr_array_index(settings->defaults, i + 1), NULL);
 }

@@ -96,7 +96,7 @@ static bool check_count(const ApplyWorker *worker, const BatchStatement *stateme
                             found, statement->expected, schema->database, schema->name, conn_label(worker->conn));
                 return false;
         }
-        if (result->warnings > 0) {
+        if (result->warnings != statement->warnings) {
                 g_set_error(error, PS_ERROR, PS_ERROR_DATA_MISMATCH,
                             "%s warned about values of `%s`.`%s` that it would not store exactly", conn_label(worker->conn),
                             schema->database, schema->name);

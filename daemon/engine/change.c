@@ -81,6 +81,16 @@ static void append_assignments(GString *out, const TableSchema *schema, const Ro
         }
 }
 
+guint change_enum_zeros(const TableSchema *schema, const RowImage *image) {
+        guint zeros = 0;
+        for (guint i = 0; i < schema->columns->len; i++) {
+                const Column *column = g_ptr_array_index(schema->columns, i);
+                if (column->kind == COLUMN_KIND_ENUM && !column->generated && strcmp(row_image_literal(image, i), "0") == 0)
+                        zeros++;
+        }
+        return zeros;
+}
+
 bool change_images_complete(const BinlogRows *rows, const RowImage *before, const RowImage *after, const TableSchema *schema,
                             GError **error) {
         bool complete = (rows->operation == ROW_OPERATION_INSERT || before->complete) &&
@@ -109,6 +119,7 @@ void packet_add(Packet *packet, LinkTable *table, RowOperation operation, const 
         else if (operation != ROW_OPERATION_DELETE)
                 change_append_tuple(packet->arena, table->schema, image);
         change.text_size = packet->arena->len - change.text;
+        change.enum_zeros = operation == ROW_OPERATION_DELETE ? 0 : change_enum_zeros(table->schema, image);
         g_array_append_val(packet->changes, change);
 }
 
@@ -121,6 +132,7 @@ typedef struct Fold {
         RowOperation operation; /* _INVALID: inserted and deleted again */
         const char *text;
         gsize text_size;
+        guint enum_zeros;
 } Fold;
 
 static bool fold_same_key(const Fold *a, const Fold *b) {
@@ -159,6 +171,7 @@ static bool combine(const LinkTable *table, Fold *fold, const Fold *next, GError
         fold->operation = result;
         fold->text = next->text;
         fold->text_size = next->text_size;
+        fold->enum_zeros = next->enum_zeros;
         return true;
 }
 
@@ -202,11 +215,12 @@ static void begin_statement(Batch *batch, const LinkTable *table, CountRule rule
         g_array_append_val(batch->statements, statement);
 }
 
-static void end_statement(Batch *batch, guint64 expected) {
+static void end_statement(Batch *batch, guint64 expected, guint64 warnings) {
         BatchStatement *statement = &g_array_index(batch->statements, BatchStatement, batch->statements->len - 1);
         g_string_append_c(batch->text, ';');
         statement->size = batch->text->len - statement->start;
         statement->expected = expected;
+        statement->warnings = warnings;
 }
 
 /* folds[from, to) are all INSERTs (or UPDATEs, to be written as upserts that must find every row). */
@@ -217,12 +231,14 @@ static void write_rows(Batch *batch, const LinkTable *table, const Fold *folds, 
                 begin_statement(batch, table, upsert ? COUNT_DUPLICATES : COUNT_AFFECTED);
                 gsize start = batch->text->len;
                 sql_append_insert_prefix(batch->text, table->schema);
+                guint64 warnings = 0;
                 for (; i < n && i - first < MAX_ROWS_PER_STATEMENT; i++) {
                         if (i > first && batch->text->len - start + folds[i].text_size > max_statement)
                                 break;
                         if (i > first)
                                 g_string_append_c(batch->text, ',');
                         g_string_append_len(batch->text, folds[i].text, (gssize) folds[i].text_size);
+                        warnings += folds[i].enum_zeros;
                 }
                 guint64 expected = i - first;
                 if (upsert) {
@@ -230,10 +246,11 @@ static void write_rows(Batch *batch, const LinkTable *table, const Fold *folds, 
                                 g_string_append_c(batch->text, ',');
                                 g_string_append_len(batch->text, folds[first].text, (gssize) folds[first].text_size);
                                 expected = 2;
+                                warnings *= 2;
                         }
                         sql_append_upsert_suffix(batch->text, table->schema, flavor);
                 }
-                end_statement(batch, expected);
+                end_statement(batch, expected, warnings);
         }
 }
 
@@ -272,7 +289,7 @@ static void write_deletes(Batch *batch, const LinkTable *table, const Fold *fold
                 }
                 if (single)
                         g_string_append_c(batch->text, ')');
-                end_statement(batch, i - first);
+                end_statement(batch, i - first, /* warnings= */ 0);
         }
 }
 
@@ -284,7 +301,7 @@ static void write_update(Batch *batch, const LinkTable *table, const Fold *fold)
         g_string_append_len(batch->text, fold->text, (gssize) fold->text_size);
         g_string_append(batch->text, " WHERE ");
         append_key_condition(batch->text, table, fold);
-        end_statement(batch, 1);
+        end_statement(batch, 1, fold->enum_zeros);
 }
 
 /* Tables on which rows can collide: the order of the log, neighbours of a kind in one statement. */
@@ -357,6 +374,7 @@ bool batch_build(Batch *batch, GPtrArray *packets, const Flavor *flavor, gsize m
                                 .operation = change->operation,
                                 .text = packet->arena->str + change->text,
                                 .text_size = change->text_size,
+                                .enum_zeros = change->enum_zeros,
                         };
                         g_array_append_val(last->folds, fold);
                 }

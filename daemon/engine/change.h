@@ -17,6 +17,7 @@ typedef struct Change {
         guint64 hash;         /* of the key */
         gsize key, text;      /* key block; then "(v,…)" — or "c=v,…" for an UPDATE of an ordered table */
         gsize text_size;
+        guint enum_zeros; /* see change_enum_zeros() */
 } Change;
 
 /* What a worker gets at a time. */
@@ -33,6 +34,9 @@ void packet_free(Packet *packet);
 gsize packet_weight(const Packet *packet);
 
 void change_append_tuple(GString *out, const TableSchema *schema, const RowImage *image);
+/* How many ENUM columns of the row hold 0, the error value '': the only values that every server stores exactly and yet warns about (1265).
+ * Any other number of warnings means that something was not stored as it should. */
+guint change_enum_zeros(const TableSchema *schema, const RowImage *image);
 /* PS_ERROR_UNSUPPORTED_OBJECT unless the images hold all columns (binlog_row_image=FULL). */
 bool change_images_complete(const BinlogRows *rows, const RowImage *before, const RowImage *after, const TableSchema *schema,
                             GError **error);
@@ -53,6 +57,7 @@ typedef struct BatchStatement {
         gsize start, size; /* in the batch's text */
         CountRule rule;
         guint64 expected;
+        guint64 warnings; /* that the server will give: one for each ENUM that holds the error value */
 } BatchStatement;
 
 typedef struct Batch {

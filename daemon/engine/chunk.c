@@ -213,7 +213,7 @@ bool chunk_map_collecting(ChunkMap *map) {
 }
 
 void chunk_map_collect(ChunkMap *map, guint64 seq, const char *key, gsize key_size, const char *tuple, gsize tuple_size,
-                       bool deleted, gsize max_side_bytes) {
+                       guint enum_zeros, bool deleted, gsize max_side_bytes) {
         pthread_mutex_lock(&map->lock);
         Chunk *chunk = find(map, key);
         if (chunk && chunk->collecting && !chunk->overflow) {
@@ -224,6 +224,7 @@ void chunk_map_collect(ChunkMap *map, guint64 seq, const char *key, gsize key_si
                         SideRow *row = g_malloc(sizeof *row + key_size + tuple_size);
                         row->seq = seq;
                         row->deleted = deleted;
+                        row->enum_zeros = enum_zeros;
                         row->key_size = key_size;
                         row->tuple_size = tuple_size;
                         memcpy(row->data, key, key_size);

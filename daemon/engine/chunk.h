@@ -26,6 +26,7 @@ typedef struct SideRow {
         guint64 seq;
         bool deleted;
         gsize key_size, tuple_size;
+        guint enum_zeros; /* see change.h */
         char data[]; /* key, then "(…)" */
 } SideRow;
 
@@ -63,7 +64,7 @@ void chunk_map_cancel(ChunkMap *map, Chunk *chunk); /* frees CHUNK */
 /* The reader: whether any chunk collects (cheap, without the lock), and one row image for the chunk that its key is in. */
 bool chunk_map_collecting(ChunkMap *map);
 void chunk_map_collect(ChunkMap *map, guint64 seq, const char *key, gsize key_size, const char *tuple, gsize tuple_size,
-                       bool deleted, gsize max_side_bytes);
+                       guint enum_zeros, bool deleted, gsize max_side_bytes);
 
 typedef enum ChunkVerdict {
         CHUNK_VERDICT_APPLY, /* behind the copy */

@@ -64,6 +64,8 @@ static bool add_row(RowBuffer *buffer, const TableSchema *table, char **row, con
                 if (!value_literal_from_text(column, row[field], lengths[field], text, error))
                         return false;
                 buffer->sizes[i] = text->len - buffer->starts[i];
+                if (column->kind == COLUMN_KIND_ENUM && buffer->sizes[i] == 1 && text->str[buffer->starts[i]] == '0')
+                        added.enum_zeros++;
                 field++;
         }
         g_string_append_c(text, ')');
@@ -150,7 +152,7 @@ void row_buffer_overlay(RowBuffer *buffer, const TableSchema *table, const Key *
                 const SideRow *row = value;
                 if (row->deleted)
                         continue;
-                BufferedRow added = {.tuple = buffer->text->len, .tuple_size = (guint32) row->tuple_size};
+                BufferedRow added = {.tuple = buffer->text->len, .tuple_size = (guint32) row->tuple_size, .enum_zeros = row->enum_zeros};
                 g_string_append_len(buffer->text, row->data + row->key_size, (gssize) row->tuple_size);
                 g_array_append_val(buffer->rows, added);
                 buffer->total_rows++;
@@ -166,8 +168,10 @@ void row_buffer_overlay(RowBuffer *buffer, const TableSchema *table, const Key *
         g_array_set_size(buffer->rows, kept);
 }
 
-guint row_buffer_append_insert(const RowBuffer *buffer, const TableSchema *table, guint first, gsize limit, GString *sql) {
+guint row_buffer_append_insert(const RowBuffer *buffer, const TableSchema *table, guint first, gsize limit, GString *sql,
+                               guint *ret_warnings) {
         guint count = 0;
+        *ret_warnings = 0;
         sql_append_insert_prefix(sql, table);
         for (; first + count < buffer->rows->len && count < MAX_ROWS_PER_INSERT; count++) {
                 const BufferedRow *row = &g_array_index(buffer->rows, BufferedRow, first + count);
@@ -176,6 +180,7 @@ guint row_buffer_append_insert(const RowBuffer *buffer, const TableSchema *table
                 if (count > 0)
                         g_string_append_c(sql, ',');
                 g_string_append_len(sql, buffer->text->str + row->tuple, (gssize) row->tuple_size);
+                *ret_warnings += row->enum_zeros;
         }
         return count;
 }

@@ -13,6 +13,7 @@
 typedef struct BufferedRow {
         gsize tuple, key; /* offsets */
         guint32 tuple_size, key_size;
+        guint enum_zeros; /* see change.h */
         bool replaced;    /* the side queue has a newer state */
 } BufferedRow;
 
@@ -33,8 +34,10 @@ bool row_buffer_read(RowBuffer *buffer, const TableSchema *table, ConnRows *rows
 /* Makes the rows what they are after SIDE (of SideRow, in order), as far as it speaks of keys up to HI: a chunk may have been shortened
  * after its queue was opened. */
 void row_buffer_overlay(RowBuffer *buffer, const TableSchema *table, const Key *hi, const GPtrArray *side);
-/* Appends one INSERT of the rows from FIRST on, up to LIMIT bytes (at least one row). Returns how many. */
-guint row_buffer_append_insert(const RowBuffer *buffer, const TableSchema *table, guint first, gsize limit, GString *sql);
+/* Appends one INSERT of the rows from FIRST on, up to LIMIT bytes (at least one row). Returns how many; *ret_warnings: how many warnings
+ * the server gives when all is well. */
+guint row_buffer_append_insert(const RowBuffer *buffer, const TableSchema *table, guint first, gsize limit, GString *sql,
+                               guint *ret_warnings);
 
 /* " FROM `db`.`t` FORCE INDEX (…) WHERE key > LO AND key <= HI", without bounds that are infinite. */
 void copy_append_range(GString *sql, const TableSchema *table, const Key *lo, const Key *hi);

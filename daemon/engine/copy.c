@@ -173,15 +173,17 @@ static bool insert_rows(Copier *copier, const LinkTable *table, GError **error) 
         guint next = 0;
         while (next < copier->rows.rows->len) {
                 ConnResult result;
+                guint warnings;
                 g_string_truncate(copier->sql, 0);
-                guint count = row_buffer_append_insert(&copier->rows, table->schema, next, limit, copier->sql);
+                guint count = row_buffer_append_insert(&copier->rows, table->schema, next, limit, copier->sql, &warnings);
                 if (!conn_exec(copier->down, copier->sql->str, (gssize) copier->sql->len, &result, error))
                         return false;
-                if (result.affected != count || result.warnings > 0) {
+                if (result.affected != count || result.warnings != warnings) {
+                        g_autofree char *codes = conn_warning_codes(copier->down);
                         g_set_error(error, PS_ERROR, PS_ERROR_DATA_MISMATCH,
                                     "%s did not store every row of `%s`.`%s` exactly: it added %" G_GUINT64_FORMAT
-                                    " of %u rows with %u warnings", conn_label(copier->down), table->schema->database,
-                                    table->schema->name, result.affected, count, result.warnings);
+                                    " of %u rows with %u warnings (%s)", conn_label(copier->down), table->schema->database,
+                                    table->schema->name, result.affected, count, result.warnings, codes);
                         return false;
                 }
                 next += count;

@@ -114,6 +114,8 @@ void engine_name_error(Engine *engine, Side side, GError **error) {
         else if (mysql_error_is_connection(old))
                 g_set_error(error, PS_ERROR, side == SIDE_SOURCE ? PS_ERROR_SOURCE_UNREACHABLE : PS_ERROR_DESTINATION_UNREACHABLE,
                             "the %s cannot be reached: %s", name, old->message);
+        else if (mysql_error_is_full(old))
+                g_set_error(error, PS_ERROR, PS_ERROR_LIMITS_EXCEEDED, "the %s has no room left: %s; make room there, then Resume", name, old->message);
         else
                 g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "the %s answered: %s", name, old->message);
         g_error_free(old);
@@ -318,9 +320,12 @@ void engine_set_paused(Engine *engine, bool paused, ResumeDdl ddl) {
         if (!paused) {
                 engine->resume = true;
                 engine->ddl = ddl;
+                if (engine->status.replication == REPLICATION_FAILED)
+                        engine->status.replication = REPLICATION_RETRYING;
         }
         wake(engine);
         pthread_mutex_unlock(&engine->lock);
+        tell_changed(engine);
 }
 
 void engine_set_limits(Engine *engine, const MigrationLimits *limits) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Which objects the source has, which of them are carried, and making those on the destination. What cannot be carried is
- * named one by one, never left out silently. A fixed number of statements reads it all, whatever the number of tables. */
+/* Which objects the source has, which of them are carried, and making those on the destination. What cannot
+ * be carried is named one by one, never left out silently. A fixed number of statements reads it all,
+ * whatever the number of tables. */
 
 #include "engine/objects.h"
 
@@ -41,9 +42,15 @@ void object_list_free(ObjectList *list) {
         g_free(list);
 }
 
-static void free_database(gpointer p) { database_defaults_free(p); }
-static void free_table(gpointer p) { table_schema_free(p); }
-static void free_unfit(gpointer p) { unfit_object_free(p); }
+static void free_database(gpointer p) {
+        database_defaults_free(p);
+}
+static void free_table(gpointer p) {
+        table_schema_free(p);
+}
+static void free_unfit(gpointer p) {
+        unfit_object_free(p);
+}
 
 static ObjectList *object_list_new(void) {
         ObjectList *list = g_new0(ObjectList, 1);
@@ -68,8 +75,9 @@ bool objects_table_unfit(const TableSchema *table, char **ret_reason, char **ret
         g_autofree char *name = sql_table(table->database, table->name);
 
         if (!table->engine || g_ascii_strcasecmp(table->engine, "InnoDB") != 0) {
-                *ret_reason = g_strdup_printf("its engine is %s; only InnoDB can be read consistently while it changes",
-                                              table->engine ? table->engine : "unknown");
+                *ret_reason = g_strdup_printf(
+                                "its engine is %s; only InnoDB can be read consistently while it changes",
+                                table->engine ? table->engine : "unknown");
                 *ret_hint = g_strdup_printf("ALTER TABLE %s ENGINE=InnoDB;", name);
                 return true;
         }
@@ -77,15 +85,16 @@ bool objects_table_unfit(const TableSchema *table, char **ret_reason, char **ret
                 const Column *column = table->columns->pdata[i];
                 if (column->kind != COLUMN_KIND_UNSUPPORTED)
                         continue;
-                *ret_reason = g_strdup_printf("column %s has the type %s, which cannot be taken exactly", column->name,
-                                              column->type ? column->type : "unknown");
+                *ret_reason = g_strdup_printf("column %s has the type %s, which cannot be taken exactly",
+                                              column->name, column->type ? column->type : "unknown");
                 *ret_hint = g_strdup("change the column's type, or leave the table out with exclude");
                 return true;
         }
         if (table->key->len == 0 || table->key_order == KEY_ORDER_NONE) {
                 *ret_reason = g_strdup("it has no primary key and no unique key of NOT NULL columns");
                 *ret_hint = g_strdup_printf("ALTER TABLE %s ADD PRIMARY KEY (...); or "
-                                            "ALTER TABLE %s ADD COLUMN id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY;",
+                                            "ALTER TABLE %s ADD COLUMN id BIGINT UNSIGNED NOT NULL "
+                                            "AUTO_INCREMENT PRIMARY KEY;",
                                             name, name);
                 return true;
         }
@@ -93,12 +102,15 @@ bool objects_table_unfit(const TableSchema *table, char **ret_reason, char **ret
                 const Column *column = table->columns->pdata[g_array_index(table->key, unsigned, i)];
                 if (column->kind != COLUMN_KIND_FLOAT)
                         continue;
-                *ret_reason = g_strdup_printf("its row key contains %s, a FLOAT, which no literal compares equal to", column->name);
+                *ret_reason = g_strdup_printf(
+                                "its row key contains %s, a FLOAT, which no literal compares equal to",
+                                column->name);
                 *ret_hint = g_strdup_printf("ALTER TABLE %s: make the key of other columns", name);
                 return true;
         }
         if (table->has_cascade) {
-                *ret_reason = g_strdup("a foreign key of it cascades, and the server does not log what a cascade changes");
+                *ret_reason = g_strdup("a foreign key of it cascades, and the server does not log what a "
+                                       "cascade changes");
                 *ret_hint = g_strdup_printf("SHOW CREATE TABLE %s; then ALTER TABLE %s DROP FOREIGN KEY ..., "
                                             "ADD FOREIGN KEY ... ON DELETE RESTRICT ON UPDATE RESTRICT;",
                                             name, name);
@@ -108,11 +120,11 @@ bool objects_table_unfit(const TableSchema *table, char **ret_reason, char **ret
 }
 
 static bool list_databases(Conn *source, const MigrationSpec *spec, ObjectList *list, GError **error) {
-        g_autoptr(ConnRows) rows = conn_query(
-                source,
-                "SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA "
-                "ORDER BY SCHEMA_NAME",
-                error);
+        g_autoptr(ConnRows) rows = conn_query(source,
+                                              "SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME, "
+                                              "DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA "
+                                              "ORDER BY SCHEMA_NAME",
+                                              error);
         if (!rows)
                 return false;
         for (;;) {
@@ -142,7 +154,8 @@ static bool list_tables(Conn *source, const MigrationSpec *spec, ObjectList *lis
                 g_autofree char *reason = NULL;
                 char *hint = NULL;
                 if (objects_table_unfit(table, &reason, &hint)) {
-                        add_object(list->unfit, "table", sql_table(table->database, table->name), reason, hint);
+                        add_object(list->unfit, "table", sql_table(table->database, table->name), reason,
+                                   hint);
                         continue;
                 }
                 g_ptr_array_add(list->tables, table);
@@ -151,8 +164,10 @@ static bool list_tables(Conn *source, const MigrationSpec *spec, ObjectList *lis
         return true;
 }
 
-/* One kind of stored program or view; QUERY gives type, database, name and the table it hangs on (or NULL). */
-static bool list_programs(Conn *source, const MigrationSpec *spec, const char *query, ObjectList *list, GError **error) {
+/* One kind of stored program or view; QUERY gives type, database, name and the table it hangs on (or NULL).
+ */
+static bool list_programs(Conn *source, const MigrationSpec *spec, const char *query, ObjectList *list,
+                          GError **error) {
         g_autoptr(ConnRows) rows = conn_query(source, query, error);
         if (!rows)
                 return false;
@@ -165,46 +180,53 @@ static bool list_programs(Conn *source, const MigrationSpec *spec, const char *q
                 if (!row[0] || !row[1] || !row[2] || schema_is_system_database(row[1]))
                         continue;
                 g_autofree char *type = g_ascii_strdown(row[0], -1);
-                /* Views and triggers are chosen like tables, routines and events with their database. */
+                /* Views and triggers are chosen like tables; routines and events with their database, that is
+                 * when a table of any name would be. */
                 bool of_table = strcmp(type, "view") == 0 || strcmp(type, "trigger") == 0;
-                const char *table = of_table ? (row[3] ? row[3] : row[2]) : NULL;
+                const char *table = of_table ? (row[3] ? row[3] : row[2]) : "\x01";
                 if (!spec_selects(spec, row[1], table))
                         continue;
                 g_autofree char *name = sql_table(row[1], row[2]), *on = NULL, *reason = NULL;
                 if (row[3])
                         on = sql_table(row[1], row[3]);
                 reason = on ? g_strdup_printf("a %s (on %s) is not carried yet", type, on)
-                            : g_strdup_printf("%s %s is not carried yet", strchr("aeiou", *type) ? "an" : "a", type);
+                            : g_strdup_printf("%s %s is not carried yet", strchr("aeiou", *type) ? "an" : "a",
+                                              type);
                 g_autofree char *upper = g_ascii_strup(type, -1);
-                add_object(list->unfit, type, g_strdup(name), reason, g_strdup_printf("DROP %s %s;", upper, name));
+                add_object(list->unfit, type, g_strdup(name), reason,
+                           g_strdup_printf("DROP %s %s;", upper, name));
         }
 }
 
 static const char *const program_queries[] = {
-        "SELECT 'view', TABLE_SCHEMA, TABLE_NAME, NULL FROM information_schema.TABLES "
-        "WHERE TABLE_TYPE='VIEW' AND TABLE_SCHEMA NOT IN " SYSTEM_DATABASES " ORDER BY 2, 3",
-        "SELECT ROUTINE_TYPE, ROUTINE_SCHEMA, ROUTINE_NAME, NULL FROM information_schema.ROUTINES "
-        "WHERE ROUTINE_SCHEMA NOT IN " SYSTEM_DATABASES " ORDER BY 2, 3, 1",
-        "SELECT 'trigger', TRIGGER_SCHEMA, TRIGGER_NAME, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS "
-        "WHERE TRIGGER_SCHEMA NOT IN " SYSTEM_DATABASES " ORDER BY 2, 3",
-        "SELECT 'event', EVENT_SCHEMA, EVENT_NAME, NULL FROM information_schema.EVENTS "
-        "WHERE EVENT_SCHEMA NOT IN " SYSTEM_DATABASES " ORDER BY 2, 3",
+                "SELECT 'view', TABLE_SCHEMA, TABLE_NAME, NULL FROM information_schema.TABLES "
+                "WHERE TABLE_TYPE='VIEW' AND TABLE_SCHEMA NOT IN " SYSTEM_DATABASES " ORDER BY 2, 3",
+                "SELECT ROUTINE_TYPE, ROUTINE_SCHEMA, ROUTINE_NAME, NULL FROM information_schema.ROUTINES "
+                "WHERE ROUTINE_SCHEMA NOT IN " SYSTEM_DATABASES " ORDER BY 2, 3, 1",
+                "SELECT 'trigger', TRIGGER_SCHEMA, TRIGGER_NAME, EVENT_OBJECT_TABLE FROM "
+                "information_schema.TRIGGERS "
+                "WHERE TRIGGER_SCHEMA NOT IN " SYSTEM_DATABASES " ORDER BY 2, 3",
+                "SELECT 'event', EVENT_SCHEMA, EVENT_NAME, NULL FROM information_schema.EVENTS "
+                "WHERE EVENT_SCHEMA NOT IN " SYSTEM_DATABASES " ORDER BY 2, 3",
 };
 
 static bool account_is_system(const char *user) {
-        static const char *const names[] = { "mysql.sys", "mysql.session", "mysql.infoschema", "mariadb.sys", "PUBLIC" };
+        static const char *const names[] = {"mysql.sys", "mysql.session", "mysql.infoschema", "mariadb.sys",
+                                            "PUBLIC"};
         for (gsize i = 0; i < G_N_ELEMENTS(names); i++)
                 if (strcmp(names[i], user) == 0)
                         return true;
         return false;
 }
 
-/* An account with SUPER administers the server and is not an application's; the agent's own is of no use on the other side. */
+/* An account with SUPER administers the server and is not an application's; the agent's own is of no use on
+ * the other side. */
 static bool list_accounts(Conn *source, const MigrationSpec *spec, ObjectList *list, GError **error) {
-        g_autoptr(ConnRows) rows = conn_query(source,
-                                              "SELECT User, Host, Super_priv='Y', CONCAT(User,'@',Host)=CURRENT_USER() "
-                                              "FROM mysql.user ORDER BY User, Host",
-                                              error);
+        g_autoptr(ConnRows) rows =
+                        conn_query(source,
+                                   "SELECT User, Host, Super_priv='Y', CONCAT(User,'@',Host)=CURRENT_USER() "
+                                   "FROM mysql.user ORDER BY User, Host",
+                                   error);
         if (!rows)
                 return false;
         for (;;) {
@@ -219,12 +241,16 @@ static bool list_accounts(Conn *source, const MigrationSpec *spec, ObjectList *l
                 g_autofree char *quoted_user = sql_string(user), *quoted_host = sql_string(host);
                 char *name = g_strdup_printf("%s@%s", quoted_user, quoted_host);
                 if (g_strcmp0(row[2], "1") == 0)
-                        add_object(list->notes, "account", name, "an administrator's account (SUPER) stays with its server", NULL);
+                        add_object(list->notes, "account", name,
+                                   "an administrator's account (SUPER) stays with its server", NULL);
                 else if (!spec_is_whole_instance(spec))
-                        add_object(list->notes, "account", name, "accounts are not carried when only some tables are", NULL);
+                        add_object(list->notes, "account", name,
+                                   "accounts are not carried when only some tables are", NULL);
                 else
                         add_object(list->unfit, "account", name, "accounts are not carried yet",
-                                   g_strdup_printf("SHOW GRANTS FOR %s; and make the account on the destination", name));
+                                   g_strdup_printf("SHOW GRANTS FOR %s; and make the account on the "
+                                                   "destination",
+                                                   name));
         }
 }
 
@@ -243,24 +269,27 @@ ObjectList *objects_list(Conn *source, const MigrationSpec *spec, GError **error
 
 /* ---- making them */
 
-/* What SHOW CREATE TABLE prints is UTF-8 whatever the column's character set, so the session that runs it must say so;
- * under SET NAMES binary the members of a latin1 ENUM would arrive as UTF-8 bytes. Without strictness a definition that
- * the source accepted is accepted again (zero dates as defaults, wide rows). The optional ones do not exist everywhere;
- * each keeps the server from reading the text in another way than it was meant:
- *   explicit_defaults_for_timestamp: a bare TIMESTAMP gets no default of its own (5.6: not a session's, see the check);
- *   old_mode, character_set_collations: "utf8" stays utf8mb3 and keeps its old default collation. */
+/* What SHOW CREATE TABLE prints is UTF-8 whatever the column's character set, so the session that runs it
+ * must say so; under SET NAMES binary the members of a latin1 ENUM would arrive as UTF-8 bytes. Without
+ * strictness a definition that the source accepted is accepted again (zero dates as defaults, wide rows). The
+ * optional ones do not exist everywhere; each keeps the server from reading the text in another way than it
+ * was meant: explicit_defaults_for_timestamp: a bare TIMESTAMP gets no default of its own (5.6: not a
+ * session's, see the check); old_mode, character_set_collations: "utf8" stays utf8mb3 and keeps its old
+ * default collation. */
 static bool session_for_create(Conn *conn, GError **error) {
         static const char *const optional[] = {
-                "SET SESSION explicit_defaults_for_timestamp=1",
-                "SET SESSION innodb_strict_mode=0",
-                "SET SESSION old_mode='UTF8_IS_UTF8MB3'",
-                "SET SESSION character_set_collations=''",
-                "SET SESSION default_collation_for_utf8mb4='utf8mb4_general_ci'",
+                        "SET SESSION explicit_defaults_for_timestamp=1",
+                        "SET SESSION innodb_strict_mode=0",
+                        "SET SESSION old_mode='UTF8_IS_UTF8MB3'",
+                        "SET SESSION character_set_collations=''",
+                        "SET SESSION default_collation_for_utf8mb4='utf8mb4_general_ci'",
         };
 
         if (!conn_exec(conn, "SET NAMES utf8mb4", -1, NULL, error) ||
             !conn_exec(conn,
-                       "SET SESSION sql_mode='NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION,NO_DIR_IN_CREATE', "
+                       "SET SESSION "
+                       "sql_mode='NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION,NO_DIR_IN_"
+                       "CREATE', "
                        "foreign_key_checks=0",
                        -1, NULL, error))
                 return false;
@@ -291,7 +320,7 @@ static bool create_databases(Conn *destination, const ObjectList *list, GError *
                         g_string_append_printf(sql, " CHARACTER SET %s", database->charset);
                 if (database->collation)
                         g_string_append_printf(sql, " COLLATE %s", database->collation);
-                if (!conn_exec(destination, sql->str, (gssize) sql->len, NULL, error)) {
+                if (!conn_exec(destination, sql->str, (gssize)sql->len, NULL, error)) {
                         g_prefix_error(error, "cannot make database %s: ", name);
                         return false;
                 }
@@ -304,14 +333,14 @@ static GHashTable *index_tables(const GPtrArray *tables) {
         GHashTable *index = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         for (guint i = 0; i < tables->len; i++) {
                 const TableSchema *table = tables->pdata[i];
-                g_hash_table_insert(index, sql_table(table->database, table->name), (gpointer) table);
+                g_hash_table_insert(index, sql_table(table->database, table->name), (gpointer)table);
         }
         return index;
 }
 
 /* A table that is there already is ours only when it is empty and fits. */
-static bool accept_existing(Conn *destination, const TableSchema *table, const TableSchema *existing, const char *name,
-                            GError **error) {
+static bool accept_existing(Conn *destination, const TableSchema *table, const TableSchema *existing,
+                            const char *name, GError **error) {
         g_autoptr(GError) e = NULL;
         g_autofree char *found = NULL;
 
@@ -327,7 +356,8 @@ static bool accept_existing(Conn *destination, const TableSchema *table, const T
         }
         if (found) {
                 g_set_error(error, PS_ERROR, PS_ERROR_ALREADY_EXISTS,
-                            "table %s exists on the destination and holds rows; drop or rename it there", name);
+                            "table %s exists on the destination and holds rows; drop or rename it there",
+                            name);
                 return false;
         }
         return true;

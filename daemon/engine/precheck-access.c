@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Checks of who may do what: the privileges of the agent's two accounts, and the accounts that a fence does not stop. */
+/* Checks of who may do what: the privileges of the agent's two accounts, and the accounts that a fence does
+ * not stop. */
 
 #include "engine/precheck-internal.h"
 
@@ -17,7 +18,7 @@ void grant_free(Grant *grant) {
 
 /* "select (`a`,`b`)" is about columns and "READ_ONLY ADMIN" is spelt both ways: "READ ONLY ADMIN". */
 static void add_privilege(GHashTable *set, const char *text, gsize length) {
-        g_autofree char *name = g_ascii_strup(text, (gssize) length);
+        g_autofree char *name = g_ascii_strup(text, (gssize)length);
         g_strstrip(name);
         for (char *p = name; *p; p++)
                 if (*p == '_')
@@ -83,7 +84,7 @@ Grant *grant_parse(const char *line) {
                 else if (*p == ')')
                         depth--;
                 if (p == on || (*p == ',' && depth == 0)) {
-                        add_privilege(grant->privileges, start, (gsize) (p - start));
+                        add_privilege(grant->privileges, start, (gsize)(p - start));
                         start = p + 1;
                 }
         }
@@ -131,33 +132,87 @@ bool precheck_may(const Precheck *check, Side side, const char *privilege, const
 /* What the account on a side needs. ANY_OF: one of them is enough; the first is the one to grant. */
 typedef struct Need {
         const char *any_of[3];
-        bool global;            /* a privilege of the server; else one on databases does, too */
+        bool global; /* a privilege of the server; else one on databases does, too */
         bool source, destination, mysql, mariadb;
         const char *why;
 } Need;
 
 static const Need needs[] = {
-        { { "SELECT" }, true, true, true, true, true, "to read tables, and what the server describes of them" },
-        { { "INSERT" }, false, true, true, true, true, "to apply changes" },
-        { { "UPDATE" }, false, true, true, true, true, "to apply changes" },
-        { { "DELETE" }, false, true, true, true, true, "to apply changes" },
-        { { "CREATE" }, false, true, true, true, true, "for tables and the agent's own database" },
-        { { "DROP" }, false, true, true, true, true, "for the agent's own tables" },
-        { { "ALTER" }, false, true, true, true, true, "to carry changes of tables" },
-        { { "INDEX" }, false, true, true, true, true, "to carry changes of tables" },
-        { { "REFERENCES" }, false, false, true, true, true, "to make foreign keys" },
-        { { "LOCK TABLES" }, false, true, true, true, true, "for a fence" },
-        { { "TRIGGER" }, false, true, true, true, true, "to see triggers, which the server hides otherwise" },
-        { { "EVENT" }, false, true, false, true, true, "to see events, which the server hides otherwise" },
-        { { "RELOAD" }, true, true, true, true, true, "for flushes" },
-        { { "PROCESS" }, true, true, true, true, true, "to see open transactions" },
-        { { "REPLICATION SLAVE", "REPLICATION REPLICA" }, true, true, true, true, true, "to read the binary log" },
-        { { "REPLICATION CLIENT", "BINLOG MONITOR" }, true, true, true, true, false, "to read the binary log's position" },
-        { { "BINLOG MONITOR", "REPLICATION CLIENT" }, true, true, true, false, true, "to read the binary log's position" },
-        { { "SUPER" }, true, true, true, true, true, "to switch read_only and the event scheduler" },
-        { { "SLAVE MONITOR", "REPLICA MONITOR" }, true, true, true, false, true, "to see whether the server is a replica" },
-        { { "READ ONLY ADMIN" }, true, true, true, false, true, "to switch read_only and to write behind it" },
-        { { "CONNECTION ADMIN" }, true, true, true, false, true, "to end sessions that hold a transaction" },
+                {{"SELECT"},
+                 true,
+                 true,
+                 true,
+                 true,
+                 true,
+                 "to read tables, and what the server describes of them"},
+                {{"INSERT"}, false, true, true, true, true, "to apply changes"},
+                {{"UPDATE"}, false, true, true, true, true, "to apply changes"},
+                {{"DELETE"}, false, true, true, true, true, "to apply changes"},
+                {{"CREATE"}, false, true, true, true, true, "for tables and the agent's own database"},
+                {{"DROP"}, false, true, true, true, true, "for the agent's own tables"},
+                {{"ALTER"}, false, true, true, true, true, "to carry changes of tables"},
+                {{"INDEX"}, false, true, true, true, true, "to carry changes of tables"},
+                {{"REFERENCES"}, false, false, true, true, true, "to make foreign keys"},
+                {{"LOCK TABLES"}, false, true, true, true, true, "for a fence"},
+                {{"TRIGGER"},
+                 false,
+                 true,
+                 true,
+                 true,
+                 true,
+                 "to see triggers, which the server hides otherwise"},
+                {{"EVENT"},
+                 false,
+                 true,
+                 false,
+                 true,
+                 true,
+                 "to see events, which the server hides otherwise"},
+                {{"RELOAD"}, true, true, true, true, true, "for flushes"},
+                {{"PROCESS"}, true, true, true, true, true, "to see open transactions"},
+                {{"REPLICATION SLAVE", "REPLICATION REPLICA"},
+                 true,
+                 true,
+                 true,
+                 true,
+                 true,
+                 "to read the binary log"},
+                {{"REPLICATION CLIENT", "BINLOG MONITOR"},
+                 true,
+                 true,
+                 true,
+                 true,
+                 false,
+                 "to read the binary log's position"},
+                {{"BINLOG MONITOR", "REPLICATION CLIENT"},
+                 true,
+                 true,
+                 true,
+                 false,
+                 true,
+                 "to read the binary log's position"},
+                {{"SUPER"}, true, true, true, true, true, "to switch read_only and the event scheduler"},
+                {{"SLAVE MONITOR", "REPLICA MONITOR"},
+                 true,
+                 true,
+                 true,
+                 false,
+                 true,
+                 "to see whether the server is a replica"},
+                {{"READ ONLY ADMIN"},
+                 true,
+                 true,
+                 true,
+                 false,
+                 true,
+                 "to switch read_only and to write behind it"},
+                {{"CONNECTION ADMIN"},
+                 true,
+                 true,
+                 true,
+                 false,
+                 true,
+                 "to end sessions that hold a transaction"},
 };
 
 static bool may_any(const Precheck *check, Side side, const Need *need, const char *database) {
@@ -192,9 +247,11 @@ bool precheck_privileges(Precheck *check, GError **error) {
                                 continue;
                         if (!need->global && !missing_on(check, side, need))
                                 continue;
-                        g_autofree char *hint = g_strdup_printf("GRANT %s ON *.* TO %s;", need->any_of[0], check->account[side]);
+                        g_autofree char *hint = g_strdup_printf("GRANT %s ON *.* TO %s;", need->any_of[0],
+                                                                check->account[side]);
                         precheck_add(check, CHECK_ERROR, PS_ERROR_INSUFFICIENT_PRIVILEGE, hint,
-                                     "the agent's account on the %s lacks %s (%s)", side_to_string(side), need->any_of[0], need->why);
+                                     "the agent's account on the %s lacks %s (%s)", side_to_string(side),
+                                     need->any_of[0], need->why);
                 }
         }
         return true;
@@ -205,19 +262,24 @@ bool precheck_privileges(Precheck *check, GError **error) {
 bool precheck_fence_scope(Precheck *check, GError **error) {
         const MigrationSpec *spec = check->input->spec;
         if (spec->fence != FENCE_GLOBAL)
-                precheck_add(check, CHECK_ERROR, PS_ERROR_NOT_SUPPORTED, "make the migration with fence=global",
-                             "fence=%s is not there yet", fence_kind_to_string(spec->fence));
+                precheck_add(check, CHECK_ERROR, PS_ERROR_NOT_SUPPORTED,
+                             "make the migration with fence=global", "fence=%s is not there yet",
+                             fence_kind_to_string(spec->fence));
         else if (!spec_is_whole_instance(spec))
                 precheck_add(check, CHECK_WARNING, PS_ERROR_NOT_SUPPORTED,
-                             "make sure that no application needs to write to the other databases of the source after the switch",
-                             "fence=global makes the whole source read-only at the switch, although only a part of it is migrated");
+                             "make sure that no application needs to write to the other databases of the "
+                             "source after the switch",
+                             "fence=global makes the whole source read-only at the switch, although only a "
+                             "part of it is migrated");
         return true;
 }
 
 bool precheck_fence_durable(Precheck *check, GError **error) {
         precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED,
-                     "add under [mysqld] in the configuration of each server for the time of the migration: read_only=1",
-                     "read_only does not survive a restart of a server; the agent fences again as soon as it reconnects, and "
+                     "add under [mysqld] in the configuration of each server for the time of the migration: "
+                     "read_only=1",
+                     "read_only does not survive a restart of a server; the agent fences again as soon as it "
+                     "reconnects, and "
                      "only the server's own configuration closes the gap before that");
         return true;
 }
@@ -236,8 +298,10 @@ bool precheck_super_accounts(Precheck *check, GError **error) {
         }
         if (count > 0)
                 precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED,
-                             "applications must not use them: their sessions are ended at the switch, but they can come back",
-                             "%u %s besides the agent's on the source and can write although it is read-only: %s", count,
-                             count == 1 ? "account has SUPER" : "accounts have SUPER", names->str);
+                             "applications must not use them: their sessions are ended at the switch, but "
+                             "they can come back",
+                             "%u %s besides the agent's on the source and can write although it is "
+                             "read-only: %s",
+                             count, count == 1 ? "account has SUPER" : "accounts have SUPER", names->str);
         return true;
 }

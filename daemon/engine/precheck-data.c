@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Checks of what is carried: objects one by one, what is in the way on the destination, and settings that give the same
- * data another meaning. */
+/* Checks of what is carried: objects one by one, what is in the way on the destination, and settings that
+ * give the same data another meaning. */
 
 #include <string.h>
 
@@ -8,7 +8,8 @@
 #include "mysql/sql.h"
 
 static void add_unfit(Precheck *check, CheckSeverity severity, const UnfitObject *object) {
-        precheck_add(check, severity, PS_ERROR_UNSUPPORTED_OBJECT, object->hint, "%s %s: %s", object->type, object->name, object->reason);
+        precheck_add(check, severity, PS_ERROR_UNSUPPORTED_OBJECT, object->hint, "%s %s: %s", object->type,
+                     object->name, object->reason);
 }
 
 /* ---- objects */
@@ -19,7 +20,8 @@ bool precheck_objects(Precheck *check, GError **error) {
                 return false;
         }
         CheckSeverity severity = check->input->spec->unfit == UNFIT_SKIP ? CHECK_NOTE : CHECK_ERROR;
-        /* Unfit objects refuse the Start; what was skipped then, or came since, does not stop a Switch by itself. */
+        /* Unfit objects refuse the Start; what was skipped then, or came since, does not stop a Switch by
+         * itself. */
         if (check->input->stage == PRECHECK_SWITCH)
                 severity = CHECK_NOTE;
         for (guint i = 0; i < check->objects->unfit->len; i++) {
@@ -28,10 +30,12 @@ bool precheck_objects(Precheck *check, GError **error) {
                         add_unfit(check, severity, object);
         }
         if (check->objects->tables->len == 0)
-                precheck_add(check, CHECK_ERROR, PS_ERROR_CHECK_FAILED, "look at include and exclude", "there is no table to carry");
+                precheck_add(check, CHECK_ERROR, PS_ERROR_CHECK_FAILED, "look at include and exclude",
+                             "there is no table to carry");
         else
-                precheck_add(check, CHECK_OK, PS_ERROR_FAILED, NULL, "%u tables in %u databases can be carried",
-                             check->objects->tables->len, check->objects->databases->len);
+                precheck_add(check, CHECK_OK, PS_ERROR_FAILED, NULL,
+                             "%u tables in %u databases can be carried", check->objects->tables->len,
+                             check->objects->databases->len);
         return true;
 }
 
@@ -40,12 +44,14 @@ static bool is_carried(const Precheck *check, const char *database, const char *
         return g_hash_table_contains(check->carried, quoted);
 }
 
-/* The applier of either direction fires triggers, and so changes rows that the binary log changes as well: twice. */
+/* The applier of either direction fires triggers, and so changes rows that the binary log changes as well:
+ * twice. */
 bool precheck_triggers(Precheck *check, GError **error) {
         bool at_switch = check->input->stage == PRECHECK_SWITCH;
         for (Side side = 0; side < _SIDE_MAX; side++) {
                 g_autoptr(ConnRows) rows = conn_query(check->input->servers[side],
-                                                      "SELECT TRIGGER_SCHEMA, TRIGGER_NAME, EVENT_OBJECT_SCHEMA, EVENT_OBJECT_TABLE "
+                                                      "SELECT TRIGGER_SCHEMA, TRIGGER_NAME, "
+                                                      "EVENT_OBJECT_SCHEMA, EVENT_OBJECT_TABLE "
                                                       "FROM information_schema.TRIGGERS ORDER BY 1, 2",
                                                       error);
                 if (!rows)
@@ -59,18 +65,26 @@ bool precheck_triggers(Precheck *check, GError **error) {
                         if (!row[0] || !row[1] || !row[2] || !row[3] || schema_is_system_database(row[0]))
                                 continue;
                         g_autofree char *name = sql_table(row[0], row[1]), *table = sql_table(row[2], row[3]);
-                        g_autofree char *hint = g_strdup_printf("on the %s, keeping what SHOW CREATE TRIGGER %s says: DROP TRIGGER %s;",
+                        g_autofree char *hint = g_strdup_printf("on the %s, keeping what SHOW CREATE TRIGGER "
+                                                                "%s says: DROP TRIGGER %s;",
                                                                 side_to_string(side), name, name);
                         if (!is_carried(check, row[2], row[3])) {
                                 /* It fires on nothing of ours; it only stays behind. */
-                                if (side == SIDE_SOURCE && !at_switch && spec_selects(check->input->spec, row[2], row[3]))
-                                        precheck_add(check, check->input->spec->unfit == UNFIT_SKIP ? CHECK_NOTE : CHECK_ERROR,
-                                                     PS_ERROR_UNSUPPORTED_OBJECT, hint, "trigger %s is not carried yet", name);
+                                if (side == SIDE_SOURCE && !at_switch &&
+                                    spec_selects(check->input->spec, row[2], row[3]))
+                                        precheck_add(check,
+                                                     check->input->spec->unfit == UNFIT_SKIP ? CHECK_NOTE
+                                                                                             : CHECK_ERROR,
+                                                     PS_ERROR_UNSUPPORTED_OBJECT, hint,
+                                                     "trigger %s is not carried yet", name);
                                 continue;
                         }
-                        CheckSeverity severity = at_switch || check->input->spec->unfit == UNFIT_REFUSE ? CHECK_ERROR : CHECK_WARNING;
+                        CheckSeverity severity = at_switch || check->input->spec->unfit == UNFIT_REFUSE
+                                                                 ? CHECK_ERROR
+                                                                 : CHECK_WARNING;
                         precheck_add(check, severity, PS_ERROR_UNSUPPORTED_OBJECT, hint,
-                                     "trigger %s on the carried table %s of the %s is not carried yet, and would fire on changes that "
+                                     "trigger %s on the carried table %s of the %s is not carried yet, and "
+                                     "would fire on changes that "
                                      "are applied there",
                                      name, table, side_to_string(side));
                 }
@@ -81,7 +95,10 @@ bool precheck_triggers(Precheck *check, GError **error) {
 bool precheck_accounts(Precheck *check, GError **error) {
         if (!check->objects)
                 return true;
-        CheckSeverity severity = check->input->spec->unfit == UNFIT_SKIP || check->input->stage == PRECHECK_SWITCH ? CHECK_NOTE : CHECK_ERROR;
+        CheckSeverity severity =
+                        check->input->spec->unfit == UNFIT_SKIP || check->input->stage == PRECHECK_SWITCH
+                                        ? CHECK_NOTE
+                                        : CHECK_ERROR;
         for (guint i = 0; i < check->objects->unfit->len; i++) {
                 const UnfitObject *object = check->objects->unfit->pdata[i];
                 if (strcmp(object->type, "account") == 0)
@@ -95,14 +112,17 @@ bool precheck_accounts(Precheck *check, GError **error) {
         return true;
 }
 
-/* Foreign keys are made as they are; one that points to a table that stays behind would refuse every row after the switch. */
+/* Foreign keys are made as they are; one that points to a table that stays behind would refuse every row
+ * after the switch. */
 bool precheck_foreign_keys(Precheck *check, GError **error) {
         if (!check->objects)
                 return true;
-        g_autoptr(ConnRows) rows = conn_query(check->input->servers[SIDE_SOURCE],
-                                              "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, UNIQUE_CONSTRAINT_SCHEMA, "
-                                              "REFERENCED_TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS ORDER BY 1, 2, 3",
-                                              error);
+        g_autoptr(ConnRows) rows = conn_query(
+                        check->input->servers[SIDE_SOURCE],
+                        "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, UNIQUE_CONSTRAINT_SCHEMA, "
+                        "REFERENCED_TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS ORDER BY 1, "
+                        "2, 3",
+                        error);
         if (!rows)
                 return false;
         for (;;) {
@@ -117,7 +137,9 @@ bool precheck_foreign_keys(Precheck *check, GError **error) {
                         continue;
                 g_autofree char *child = sql_table(row[0], row[1]), *parent = sql_table(row[3], row[4]);
                 g_autofree char *key = sql_identifier(row[2]);
-                g_autofree char *hint = g_strdup_printf("include %s as well, or ALTER TABLE %s DROP FOREIGN KEY %s;", parent, child, key);
+                g_autofree char *hint =
+                                g_strdup_printf("include %s as well, or ALTER TABLE %s DROP FOREIGN KEY %s;",
+                                                parent, child, key);
                 precheck_add(check, CHECK_ERROR, PS_ERROR_UNSUPPORTED_OBJECT, hint,
                              "foreign key %s of %s points to %s, which is not carried", key, child, parent);
         }
@@ -125,18 +147,21 @@ bool precheck_foreign_keys(Precheck *check, GError **error) {
 
 /* ---- the destination */
 
-/* Whether the migration's own owner row is there: then what is in the way is what an interrupted start left. */
+/* Whether the migration's own owner row is there: then what is in the way is what an interrupted start left.
+ */
 static bool destination_is_ours(Precheck *check, bool *ret, GError **error) {
         Conn *conn = check->input->servers[SIDE_DESTINATION];
         guint64 count = 0;
-        if (!conn_query_uint64(conn,
-                               "SELECT COUNT(*) FROM information_schema.COLUMNS "
-                               "WHERE TABLE_SCHEMA='polarshift' AND TABLE_NAME='owner' AND COLUMN_NAME='uuid'",
-                               &count, error))
+        if (!conn_query_uint64(
+                            conn,
+                            "SELECT COUNT(*) FROM information_schema.COLUMNS "
+                            "WHERE TABLE_SCHEMA='polarshift' AND TABLE_NAME='owner' AND COLUMN_NAME='uuid'",
+                            &count, error))
                 return false;
         if (count > 0 && check->input->uuid) {
                 g_autofree char *uuid = sql_string(check->input->uuid);
-                g_autofree char *sql = g_strdup_printf("SELECT COUNT(*) FROM polarshift.owner WHERE uuid=%s", uuid);
+                g_autofree char *sql =
+                                g_strdup_printf("SELECT COUNT(*) FROM polarshift.owner WHERE uuid=%s", uuid);
                 if (!conn_query_uint64(conn, sql, &count, error))
                         return false;
         }
@@ -151,11 +176,14 @@ bool precheck_destination_empty(Precheck *check, GError **error) {
         if (!destination_is_ours(check, &ours, error))
                 return false;
         if (ours) {
-                precheck_add(check, CHECK_OK, PS_ERROR_FAILED, NULL, "the tables on the destination are this migration's");
+                precheck_add(check, CHECK_OK, PS_ERROR_FAILED, NULL,
+                             "the tables on the destination are this migration's");
                 return true;
         }
         g_autoptr(ConnRows) rows = conn_query(check->input->servers[SIDE_DESTINATION],
-                                              "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES ORDER BY 1, 2", error);
+                                              "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE FROM "
+                                              "information_schema.TABLES ORDER BY 1, 2",
+                                              error);
         if (!rows)
                 return false;
         for (;;) {
@@ -170,8 +198,11 @@ bool precheck_destination_empty(Precheck *check, GError **error) {
                         continue;
                 g_autofree char *name = sql_table(row[0], row[1]);
                 bool view = g_strcmp0(row[2], "VIEW") == 0;
-                g_autofree char *hint = g_strdup_printf("when nobody needs it, on the destination: DROP %s %s;", view ? "VIEW" : "TABLE", name);
-                precheck_add(check, CHECK_ERROR, PS_ERROR_ALREADY_EXISTS, hint, "%s %s exists on the destination and would be overwritten",
+                g_autofree char *hint =
+                                g_strdup_printf("when nobody needs it, on the destination: DROP %s %s;",
+                                                view ? "VIEW" : "TABLE", name);
+                precheck_add(check, CHECK_ERROR, PS_ERROR_ALREADY_EXISTS, hint,
+                             "%s %s exists on the destination and would be overwritten",
                              view ? "view" : "table", name);
         }
 }
@@ -184,14 +215,18 @@ bool precheck_disk_space(Precheck *check, GError **error) {
         }
         g_autofree char *size = g_format_size_full(bytes, G_FORMAT_SIZE_IEC_UNITS);
         precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED,
-                     "see to room for twice that on the destination: the copy is written to its binary log, too",
-                     "the source's tables take about %s; how much room the destination has cannot be seen from here", size);
+                     "see to room for twice that on the destination: the copy is written to its binary log, "
+                     "too",
+                     "the source's tables take about %s; how much room the destination has cannot be seen "
+                     "from here",
+                     size);
         return true;
 }
 
 bool precheck_encryption(Precheck *check, GError **error) {
         precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED, NULL,
-                     "whether the destination's disks are encrypted cannot be seen from here; MySQL 5.6 does not encrypt its files by itself");
+                     "whether the destination's disks are encrypted cannot be seen from here; MySQL 5.6 does "
+                     "not encrypt its files by itself");
         return true;
 }
 
@@ -201,7 +236,8 @@ bool precheck_lower_case(Precheck *check, GError **error) {
         const char *a = precheck_variable(check, SIDE_SOURCE, "lower_case_table_names");
         const char *b = precheck_variable(check, SIDE_DESTINATION, "lower_case_table_names");
         if (strcmp(a, b) != 0)
-                precheck_add(check, CHECK_ERROR, PS_ERROR_CHECK_FAILED, "set it in the destination's configuration before it has data, and restart it",
+                precheck_add(check, CHECK_ERROR, PS_ERROR_CHECK_FAILED,
+                             "set it in the destination's configuration before it has data, and restart it",
                              "lower_case_table_names is %s on the source and %s on the destination", a, b);
         return true;
 }
@@ -210,8 +246,9 @@ bool precheck_charsets(Precheck *check, GError **error) {
         if (!check->objects)
                 return true;
         g_autoptr(GHashTable) known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-        g_autoptr(ConnRows) rows = conn_query(check->input->servers[SIDE_DESTINATION],
-                                              "SELECT COLLATION_NAME FROM information_schema.COLLATIONS", error);
+        g_autoptr(ConnRows) rows =
+                        conn_query(check->input->servers[SIDE_DESTINATION],
+                                   "SELECT COLLATION_NAME FROM information_schema.COLLATIONS", error);
         if (!rows)
                 return false;
         for (;;) {
@@ -230,8 +267,10 @@ bool precheck_charsets(Precheck *check, GError **error) {
         for (guint i = 0; i < check->objects->databases->len; i++) {
                 const DatabaseDefaults *database = check->objects->databases->pdata[i];
                 if (database->collation && !g_hash_table_contains(known, database->collation))
-                        precheck_add(check, CHECK_ERROR, PS_ERROR_UNSUPPORTED_OBJECT, "ALTER DATABASE on the source to a collation that both have",
-                                     "the destination does not know the collation %s of database %s", database->collation, database->name);
+                        precheck_add(check, CHECK_ERROR, PS_ERROR_UNSUPPORTED_OBJECT,
+                                     "ALTER DATABASE on the source to a collation that both have",
+                                     "the destination does not know the collation %s of database %s",
+                                     database->collation, database->name);
         }
         for (guint i = 0; i < check->objects->tables->len; i++) {
                 const TableSchema *table = check->objects->tables->pdata[i];
@@ -240,8 +279,10 @@ bool precheck_charsets(Precheck *check, GError **error) {
                         if (!column->collation || g_hash_table_contains(known, column->collation))
                                 continue;
                         g_autofree char *name = sql_table(table->database, table->name);
-                        precheck_add(check, CHECK_ERROR, PS_ERROR_UNSUPPORTED_OBJECT, "ALTER TABLE on the source to a collation that both have",
-                                     "the destination does not know the collation %s of column %s of %s", column->collation, column->name, name);
+                        precheck_add(check, CHECK_ERROR, PS_ERROR_UNSUPPORTED_OBJECT,
+                                     "ALTER TABLE on the source to a collation that both have",
+                                     "the destination does not know the collation %s of column %s of %s",
+                                     column->collation, column->name, name);
                         break;
                 }
         }
@@ -253,26 +294,38 @@ bool precheck_timestamp_defaults(Precheck *check, GError **error) {
         if (!conn_flavor(check->input->servers[SIDE_DESTINATION])->mariadb &&
             precheck_variable_on(check, SIDE_SOURCE, "explicit_defaults_for_timestamp") &&
             !precheck_variable_on(check, SIDE_DESTINATION, "explicit_defaults_for_timestamp"))
-                precheck_add(check, CHECK_ERROR, PS_ERROR_CHECK_FAILED, "explicit_defaults_for_timestamp=1 in the destination's configuration",
-                             "explicit_defaults_for_timestamp is on on the source only: TIMESTAMP columns would get other defaults");
+                precheck_add(check, CHECK_ERROR, PS_ERROR_CHECK_FAILED,
+                             "explicit_defaults_for_timestamp=1 in the destination's configuration",
+                             "explicit_defaults_for_timestamp is on on the source only: TIMESTAMP columns "
+                             "would get other defaults");
         return true;
 }
 
 bool precheck_innodb_format(Precheck *check, GError **error) {
-        static const char *const names[] = { "innodb_file_format", "innodb_large_prefix", "innodb_file_per_table" };
-        if (g_strcmp0(precheck_variable(check, SIDE_SOURCE, "innodb_page_size"), precheck_variable(check, SIDE_DESTINATION, "innodb_page_size")) != 0 &&
-            precheck_variable_number(check, SIDE_SOURCE, "innodb_page_size") > precheck_variable_number(check, SIDE_DESTINATION, "innodb_page_size"))
-                precheck_add(check, CHECK_WARNING, PS_ERROR_CHECK_FAILED, "initialise the destination with the source's innodb_page_size",
-                             "the destination's InnoDB pages are smaller than the source's: wide rows may not fit");
+        static const char *const names[] = {"innodb_file_format", "innodb_large_prefix",
+                                            "innodb_file_per_table"};
+        if (g_strcmp0(precheck_variable(check, SIDE_SOURCE, "innodb_page_size"),
+                      precheck_variable(check, SIDE_DESTINATION, "innodb_page_size")) != 0 &&
+            precheck_variable_number(check, SIDE_SOURCE, "innodb_page_size") >
+                            precheck_variable_number(check, SIDE_DESTINATION, "innodb_page_size"))
+                precheck_add(check, CHECK_WARNING, PS_ERROR_CHECK_FAILED,
+                             "initialise the destination with the source's innodb_page_size",
+                             "the destination's InnoDB pages are smaller than the source's: wide rows may "
+                             "not fit");
         for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
                 /* Newer servers have nothing but Barracuda with long prefixes. */
-                if (!precheck_has_variable(check, SIDE_DESTINATION, names[i]) || conn_flavor(check->input->servers[SIDE_DESTINATION])->mariadb)
+                if (!precheck_has_variable(check, SIDE_DESTINATION, names[i]) ||
+                    conn_flavor(check->input->servers[SIDE_DESTINATION])->mariadb)
                         continue;
-                const char *a = precheck_variable(check, SIDE_SOURCE, names[i]), *b = precheck_variable(check, SIDE_DESTINATION, names[i]);
-                g_autofree char *hint = g_strdup_printf("on the destination: SET GLOBAL %s='%s'; and in its configuration", names[i], a);
+                const char *a = precheck_variable(check, SIDE_SOURCE, names[i]),
+                           *b = precheck_variable(check, SIDE_DESTINATION, names[i]);
+                g_autofree char *hint = g_strdup_printf(
+                                "on the destination: SET GLOBAL %s='%s'; and in its configuration", names[i],
+                                a);
                 if (g_ascii_strcasecmp(a, b) != 0)
                         precheck_add(check, CHECK_WARNING, PS_ERROR_CHECK_FAILED, hint,
-                                     "%s is %s on the source and %s on the destination: row formats or long index prefixes may not be had there",
+                                     "%s is %s on the source and %s on the destination: row formats or long "
+                                     "index prefixes may not be had there",
                                      names[i], a, b);
         }
         return true;
@@ -282,25 +335,36 @@ bool precheck_max_packet(Precheck *check, GError **error) {
         guint64 a = precheck_variable_number(check, SIDE_SOURCE, "max_allowed_packet");
         guint64 b = precheck_variable_number(check, SIDE_DESTINATION, "max_allowed_packet");
         if (b < a) {
-                g_autofree char *hint = g_strdup_printf("on the destination: SET GLOBAL max_allowed_packet=%" G_GUINT64_FORMAT "; and in its configuration", a);
+                g_autofree char *hint = g_strdup_printf(
+                                "on the destination: SET GLOBAL max_allowed_packet=%" G_GUINT64_FORMAT
+                                "; and in its configuration",
+                                a);
                 precheck_add(check, CHECK_ERROR, PS_ERROR_CHECK_FAILED, hint,
-                             "max_allowed_packet is %" G_GUINT64_FORMAT " on the destination, less than the source's %" G_GUINT64_FORMAT
+                             "max_allowed_packet is %" G_GUINT64_FORMAT
+                             " on the destination, less than the source's %" G_GUINT64_FORMAT
                              ": large values could not be written",
                              b, a);
         } else if (a < b)
                 precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED, NULL,
-                             "max_allowed_packet is larger on the destination; after the switch values above the source's %" G_GUINT64_FORMAT
-                             " bytes would stop the way back",
+                             "max_allowed_packet is larger on the destination; after the switch values above "
+                             "the source's %" G_GUINT64_FORMAT " bytes would stop the way back",
                              a);
         return true;
 }
 
 bool precheck_sql_mode(Precheck *check, GError **error) {
-        const char *a = precheck_variable(check, SIDE_SOURCE, "sql_mode"), *b = precheck_variable(check, SIDE_DESTINATION, "sql_mode");
-        g_autofree char *quoted = sql_string(a), *hint = g_strdup_printf("on the destination: SET GLOBAL sql_mode=%s; and in its configuration", quoted);
+        const char *a = precheck_variable(check, SIDE_SOURCE, "sql_mode"),
+                   *b = precheck_variable(check, SIDE_DESTINATION, "sql_mode");
+        g_autofree char *
+                        quoted = sql_string(a),
+                       *hint = g_strdup_printf(
+                                       "on the destination: SET GLOBAL sql_mode=%s; and in its configuration",
+                                       quoted);
         if (strcmp(a, b) != 0)
                 precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED, hint,
-                             "sql_mode is '%s' on the source and '%s' on the destination: applications that do not set it meet other rules", a, b);
+                             "sql_mode is '%s' on the source and '%s' on the destination: applications that "
+                             "do not set it meet other rules",
+                             a, b);
         return true;
 }
 
@@ -312,15 +376,21 @@ bool precheck_time_zone(Precheck *check, GError **error) {
                         zones[side] = precheck_variable(check, side, "system_time_zone");
         }
         if (strcmp(zones[SIDE_SOURCE], zones[SIDE_DESTINATION]) != 0)
-                precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED, "SET GLOBAL time_zone on the destination, and default-time-zone in its configuration",
-                             "the time zone is %s on the source and %s on the destination: NOW() and TIMESTAMP columns read differently",
+                precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED,
+                             "SET GLOBAL time_zone on the destination, and default-time-zone in its "
+                             "configuration",
+                             "the time zone is %s on the source and %s on the destination: NOW() and "
+                             "TIMESTAMP columns read differently",
                              zones[SIDE_SOURCE], zones[SIDE_DESTINATION]);
         return true;
 }
 
 bool precheck_event_scheduler(Precheck *check, GError **error) {
         for (Side side = 0; side < _SIDE_MAX; side++)
-                precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED, NULL, "the event scheduler of the %s is %s", side_to_string(side),
-                             precheck_variable_on(check, side, "event_scheduler") ? "on; a fence switches it off" : "off");
+                precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED, NULL,
+                             "the event scheduler of the %s is %s", side_to_string(side),
+                             precheck_variable_on(check, side, "event_scheduler")
+                                             ? "on; a fence switches it off"
+                                             : "off");
         return true;
 }

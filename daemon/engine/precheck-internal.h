@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
-/* What the files of the check share: the facts read once, the table of checks, and how a check adds its rows. */
+/* What the files of the check share: the facts read once, the table of checks, and how a check adds its rows.
+ */
 
 #include "base/error.h"
 #include "engine/objects.h"
@@ -19,14 +20,14 @@ bool grant_pattern_matches(const char *pattern, const char *database);
 
 typedef struct Precheck {
         const PrecheckInput *input;
-        GPtrArray *rows;                     /* of CheckRow */
-        const char *id;                      /* of the check that runs */
-        GHashTable *variables[_SIDE_MAX];    /* global variables, char * → char * */
-        GPtrArray *grants[_SIDE_MAX];        /* of Grant */
-        char *account[_SIDE_MAX];            /* 'user'@'host' of our session, quoted */
-        ObjectList *objects;                 /* of the source; NULL when it could not be read: */
+        GPtrArray *rows;                  /* of CheckRow */
+        const char *id;                   /* of the check that runs */
+        GHashTable *variables[_SIDE_MAX]; /* global variables, char * → char * */
+        GPtrArray *grants[_SIDE_MAX];     /* of Grant */
+        char *account[_SIDE_MAX];         /* 'user'@'host' of our session, quoted */
+        ObjectList *objects;              /* of the source; NULL when it could not be read: */
         GError *objects_error;
-        GHashTable *carried;                 /* set of `db`.`table` */
+        GHashTable *carried; /* set of `db`.`table` */
 } Precheck;
 
 typedef enum PrecheckStages {
@@ -35,8 +36,8 @@ typedef enum PrecheckStages {
         STAGE_BOTH = STAGE_START | STAGE_SWITCH,
 } PrecheckStages;
 
-/* A check adds its rows; when it adds none, all is well. An error that is not a lost connection becomes a row. The table is in
- * precheck.c. */
+/* A check adds its rows; when it adds none, all is well. An error that is not a lost connection becomes a
+ * row. The table is in precheck.c. */
 typedef bool (*PrecheckFunc)(Precheck *check, GError **error);
 
 /* precheck-server.c */
@@ -82,8 +83,8 @@ bool precheck_disk_space(Precheck *check, GError **error);
 bool precheck_encryption(Precheck *check, GError **error);
 
 /* Adds a row for the running check. HINT may be NULL. */
-void precheck_add(Precheck *check, CheckSeverity severity, PsErrorCode error, const char *hint, const char *format, ...)
-        G_GNUC_PRINTF(5, 6);
+void precheck_add(Precheck *check, CheckSeverity severity, PsErrorCode error, const char *hint,
+                  const char *format, ...) G_GNUC_PRINTF(5, 6);
 const char *precheck_variable(const Precheck *check, Side side, const char *name); /* "" when there is none */
 guint64 precheck_variable_number(const Precheck *check, Side side, const char *name);
 bool precheck_variable_on(const Precheck *check, Side side, const char *name); /* ON or 1 */

@@ -22,7 +22,8 @@ bool precheck_source_version(Precheck *check, GError **error) {
 bool precheck_destination_version(Precheck *check, GError **error) {
         const Flavor *flavor = conn_flavor(check->input->servers[SIDE_DESTINATION]);
         g_autofree char *name = flavor_to_string(flavor);
-        bool supported = flavor->mariadb ? flavor->version >= 101100 : flavor->version >= 50600 && flavor->version < 50700;
+        bool supported = flavor->mariadb ? flavor->version >= 101100
+                                         : flavor->version >= 50600 && flavor->version < 50700;
 
         if (!supported)
                 precheck_add(check, CHECK_ERROR, PS_ERROR_NOT_SUPPORTED,
@@ -39,8 +40,10 @@ bool precheck_same_server(Precheck *check, GError **error) {
 
         if (*a && strcmp(a, b) == 0)
                 precheck_add(check, CHECK_ERROR, PS_ERROR_CHECK_FAILED,
-                             "give two different servers; if the destination's data folder was copied, remove its auto.cnf and restart it",
-                             "source and destination have the same server uuid: they are one server, or one is a copy of the other");
+                             "give two different servers; if the destination's data folder was copied, "
+                             "remove its auto.cnf and restart it",
+                             "source and destination have the same server uuid: they are one server, or one "
+                             "is a copy of the other");
         return true;
 }
 
@@ -49,14 +52,18 @@ bool precheck_server_id(Precheck *check, GError **error) {
         for (Side side = 0; side < _SIDE_MAX; side++) {
                 ids[side] = precheck_variable_number(check, side, "server_id");
                 if (ids[side] == 0)
-                        precheck_add(check, CHECK_ERROR, PS_ERROR_CHECK_FAILED, "SET GLOBAL server_id=<a number of its own>; and in its configuration",
-                                     "the %s has server_id 0 and hands out no binary log", side_to_string(side));
+                        precheck_add(check, CHECK_ERROR, PS_ERROR_CHECK_FAILED,
+                                     "SET GLOBAL server_id=<a number of its own>; and in its configuration",
+                                     "the %s has server_id 0 and hands out no binary log",
+                                     side_to_string(side));
         }
         if (ids[SIDE_SOURCE] != 0 && ids[SIDE_SOURCE] == ids[SIDE_DESTINATION]) {
-                g_autofree char *hint = g_strdup_printf("on the destination: SET GLOBAL server_id=%" G_GUINT64_FORMAT "; and in its configuration",
-                                                        ids[SIDE_SOURCE] % 4294967295u + 1);
-                precheck_add(check, CHECK_ERROR, PS_ERROR_CHECK_FAILED, hint, "both servers have server_id %" G_GUINT64_FORMAT,
-                             ids[SIDE_SOURCE]);
+                g_autofree char *hint =
+                                g_strdup_printf("on the destination: SET GLOBAL server_id=%" G_GUINT64_FORMAT
+                                                "; and in its configuration",
+                                                ids[SIDE_SOURCE] % 4294967295u + 1);
+                precheck_add(check, CHECK_ERROR, PS_ERROR_CHECK_FAILED, hint,
+                             "both servers have server_id %" G_GUINT64_FORMAT, ids[SIDE_SOURCE]);
         }
         return true;
 }
@@ -74,7 +81,8 @@ bool precheck_source_replica(Precheck *check, GError **error) {
                 return false;
         if (conn_rows_count(rows) > 0)
                 precheck_add(check, CHECK_ERROR, PS_ERROR_CHECK_FAILED,
-                             "migrate from its primary; or, when it is no replica any more: STOP SLAVE; RESET SLAVE ALL;",
+                             "migrate from its primary; or, when it is no replica any more: STOP SLAVE; "
+                             "RESET SLAVE ALL;",
                              "the source is itself a replica");
         return true;
 }
@@ -83,14 +91,16 @@ bool precheck_source_replica(Precheck *check, GError **error) {
 bool precheck_source_standby(Precheck *check, GError **error) {
         guint64 count = 0;
         if (!conn_query_uint64(check->input->servers[SIDE_SOURCE],
-                               "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE COMMAND LIKE 'Binlog Dump%' "
+                               "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE COMMAND LIKE "
+                               "'Binlog Dump%' "
                                "AND CONCAT(USER,'')<>SUBSTRING_INDEX(USER(),'@',1)",
                                &count, error))
                 return false;
         if (count == 0)
                 precheck_add(check, CHECK_WARNING, PS_ERROR_CHECK_FAILED,
                              "connect a replica to the source, or start accepting this warning",
-                             "no standby of the source is seen: if the source is lost during the migration, so is what the destination "
+                             "no standby of the source is seen: if the source is lost during the migration, "
+                             "so is what the destination "
                              "has not received");
         return true;
 }
@@ -101,9 +111,12 @@ bool precheck_binlog(Precheck *check, GError **error) {
         for (Side side = 0; side < _SIDE_MAX; side++)
                 if (!precheck_variable_on(check, side, "log_bin"))
                         precheck_add(check, CHECK_ERROR, PS_ERROR_BINLOG_UNAVAILABLE,
-                                     "under [mysqld] in its configuration: log-bin=binlog, binlog_format=ROW, and restart it",
-                                     side == SIDE_SOURCE ? "the %s writes no binary log, so its changes cannot be followed"
-                                                         : "the %s writes no binary log, so there would be no way back",
+                                     "under [mysqld] in its configuration: log-bin=binlog, "
+                                     "binlog_format=ROW, and restart it",
+                                     side == SIDE_SOURCE ? "the %s writes no binary log, so its changes "
+                                                           "cannot be followed"
+                                                         : "the %s writes no binary log, so there would be "
+                                                           "no way back",
                                      side_to_string(side));
         return true;
 }
@@ -113,15 +126,19 @@ bool precheck_binlog_format(Precheck *check, GError **error) {
                 const char *format = precheck_variable(check, side, "binlog_format");
                 if (g_ascii_strcasecmp(format, "ROW") != 0)
                         precheck_add(check, CHECK_ERROR, PS_ERROR_CHECK_FAILED,
-                                     "SET GLOBAL binlog_format='ROW'; and binlog_format=ROW in its configuration; sessions that are "
+                                     "SET GLOBAL binlog_format='ROW'; and binlog_format=ROW in its "
+                                     "configuration; sessions that are "
                                      "connected keep their old format until they reconnect",
-                                     "binlog_format of the %s is %s, not ROW", side_to_string(side), *format ? format : "unknown");
+                                     "binlog_format of the %s is %s, not ROW", side_to_string(side),
+                                     *format ? format : "unknown");
                 const char *image = precheck_variable(check, side, "binlog_row_image");
                 if (g_ascii_strcasecmp(image, "FULL") != 0)
                         precheck_add(check, CHECK_ERROR, PS_ERROR_CHECK_FAILED,
-                                     "SET GLOBAL binlog_row_image='FULL'; and binlog_row_image=FULL in its configuration; sessions that "
+                                     "SET GLOBAL binlog_row_image='FULL'; and binlog_row_image=FULL in its "
+                                     "configuration; sessions that "
                                      "are connected keep theirs until they reconnect",
-                                     "binlog_row_image of the %s is %s, not FULL", side_to_string(side), *image ? image : "unknown");
+                                     "binlog_row_image of the %s is %s, not FULL", side_to_string(side),
+                                     *image ? image : "unknown");
         }
         return true;
 }
@@ -130,17 +147,21 @@ bool precheck_binlog_format(Precheck *check, GError **error) {
 bool precheck_binlog_filter(Precheck *check, GError **error) {
         for (Side side = 0; side < _SIDE_MAX; side++) {
                 Conn *conn = check->input->servers[side];
-                g_autoptr(ConnRows) rows = conn_query(conn, flavor_position_statement(conn_flavor(conn)), error);
+                g_autoptr(ConnRows) rows =
+                                conn_query(conn, flavor_position_statement(conn_flavor(conn)), error);
                 char **row;
                 if (!rows || !conn_rows_next(rows, &row, NULL, error))
                         return false;
                 for (unsigned i = 0; row && i < conn_rows_columns(rows); i++) {
                         const char *name = conn_rows_column_name(rows, i);
-                        if ((g_ascii_strcasecmp(name, "Binlog_Do_DB") == 0 || g_ascii_strcasecmp(name, "Binlog_Ignore_DB") == 0) &&
+                        if ((g_ascii_strcasecmp(name, "Binlog_Do_DB") == 0 ||
+                             g_ascii_strcasecmp(name, "Binlog_Ignore_DB") == 0) &&
                             row[i] && *row[i])
                                 precheck_add(check, CHECK_ERROR, PS_ERROR_BINLOG_UNAVAILABLE,
-                                             "remove binlog-do-db and binlog-ignore-db from its configuration and restart it",
-                                             "the binary log of the %s leaves databases out (%s)", side_to_string(side), name);
+                                             "remove binlog-do-db and binlog-ignore-db from its "
+                                             "configuration and restart it",
+                                             "the binary log of the %s leaves databases out (%s)",
+                                             side_to_string(side), name);
                 }
         }
         return true;
@@ -152,18 +173,21 @@ bool precheck_binlog_order(Precheck *check, GError **error) {
                     !precheck_variable_on(check, side, "binlog_order_commits"))
                         precheck_add(check, CHECK_ERROR, PS_ERROR_CHECK_FAILED,
                                      "SET GLOBAL binlog_order_commits=1; and in its configuration",
-                                     "binlog_order_commits is off on the %s: what a read sees cannot be placed in the binary log",
+                                     "binlog_order_commits is off on the %s: what a read sees cannot be "
+                                     "placed in the binary log",
                                      side_to_string(side));
         return true;
 }
 
 bool precheck_binlog_compression(Precheck *check, GError **error) {
         for (Side side = 0; side < _SIDE_MAX; side++) {
-                const char *name = precheck_has_variable(check, side, "log_bin_compress") ? "log_bin_compress" : "binlog_transaction_compression";
+                const char *name = precheck_has_variable(check, side, "log_bin_compress")
+                                                   ? "log_bin_compress"
+                                                   : "binlog_transaction_compression";
                 g_autofree char *hint = g_strdup_printf("SET GLOBAL %s=0; and in its configuration", name);
                 if (precheck_variable_on(check, side, name))
-                        precheck_add(check, CHECK_WARNING, PS_ERROR_CHECK_FAILED, hint, "the %s compresses its binary log (%s)",
-                                     side_to_string(side), name);
+                        precheck_add(check, CHECK_WARNING, PS_ERROR_CHECK_FAILED, hint,
+                                     "the %s compresses its binary log (%s)", side_to_string(side), name);
         }
         return true;
 }
@@ -171,14 +195,19 @@ bool precheck_binlog_compression(Precheck *check, GError **error) {
 bool precheck_binlog_retention(Precheck *check, GError **error) {
         for (Side side = 0; side < _SIDE_MAX; side++) {
                 bool fine = precheck_has_variable(check, side, "binlog_expire_logs_seconds");
-                guint64 seconds = fine ? precheck_variable_number(check, side, "binlog_expire_logs_seconds") : 0;
+                guint64 seconds = fine ? precheck_variable_number(check, side, "binlog_expire_logs_seconds")
+                                       : 0;
                 if (seconds == 0) /* expire_logs_days is a fraction on MariaDB */
-                        seconds = (guint64) (g_ascii_strtod(precheck_variable(check, side, "expire_logs_days"), NULL) * 86400.0);
+                        seconds = (guint64)(g_ascii_strtod(precheck_variable(check, side, "expire_logs_days"),
+                                                           NULL) *
+                                            86400.0);
                 if (seconds != 0 && seconds < 86400)
                         precheck_add(check, CHECK_WARNING, PS_ERROR_CHECK_FAILED,
-                                     fine ? "SET GLOBAL binlog_expire_logs_seconds=604800;" : "SET GLOBAL expire_logs_days=7;",
-                                     "the %s keeps its binary logs for %.1f hours only; a pause that is longer cannot be caught up",
-                                     side_to_string(side), (double) seconds / 3600.0);
+                                     fine ? "SET GLOBAL binlog_expire_logs_seconds=604800;"
+                                          : "SET GLOBAL expire_logs_days=7;",
+                                     "the %s keeps its binary logs for %.1f hours only; a pause that is "
+                                     "longer cannot be caught up",
+                                     side_to_string(side), (double)seconds / 3600.0);
         }
         return true;
 }
@@ -186,10 +215,14 @@ bool precheck_binlog_retention(Precheck *check, GError **error) {
 bool precheck_gtid(Precheck *check, GError **error) {
         const char *mode = precheck_variable(check, SIDE_SOURCE, "gtid_mode");
         if (g_ascii_strcasecmp(mode, "ON") == 0)
-                precheck_add(check, CHECK_OK, PS_ERROR_FAILED, NULL, "the source numbers its transactions (gtid_mode=ON)");
+                precheck_add(check, CHECK_OK, PS_ERROR_FAILED, NULL,
+                             "the source numbers its transactions (gtid_mode=ON)");
         else
-                precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED, "gtid_mode=ON, enforce-gtid-consistency and log-slave-updates in its configuration",
-                             "the source has no GTIDs (gtid_mode is %s): its place in the log is kept by file and offset, which does not "
+                precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED,
+                             "gtid_mode=ON, enforce-gtid-consistency and log-slave-updates in its "
+                             "configuration",
+                             "the source has no GTIDs (gtid_mode is %s): its place in the log is kept by "
+                             "file and offset, which does not "
                              "survive a fail-over of the source",
                              *mode ? mode : "unknown");
         return true;
@@ -202,13 +235,15 @@ bool precheck_durability(Precheck *check, GError **error) {
                 if (strcmp(flush, "1") != 0 || strcmp(sync, "1") != 0)
                         precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED,
                                      "SET GLOBAL innodb_flush_log_at_trx_commit=1, GLOBAL sync_binlog=1;",
-                                     "the %s may lose its last transactions in a crash (innodb_flush_log_at_trx_commit=%s, sync_binlog=%s)",
+                                     "the %s may lose its last transactions in a crash "
+                                     "(innodb_flush_log_at_trx_commit=%s, sync_binlog=%s)",
                                      side_to_string(side), flush, sync);
         }
         return true;
 }
 
-/* A transaction prepared before read_only is set can be committed after it (life-cycle: what a fence stops). */
+/* A transaction prepared before read_only is set can be committed after it (life-cycle: what a fence stops).
+ */
 bool precheck_xa(Precheck *check, GError **error) {
         bool at_switch = check->input->stage == PRECHECK_SWITCH;
         for (Side side = 0; side < _SIDE_MAX; side++) {
@@ -219,7 +254,8 @@ bool precheck_xa(Precheck *check, GError **error) {
                 if (count > 0)
                         precheck_add(check, at_switch ? CHECK_ERROR : CHECK_WARNING, PS_ERROR_CHECK_FAILED,
                                      "XA RECOVER; then XA COMMIT or XA ROLLBACK of each",
-                                     "%" G_GUINT64_FORMAT " prepared XA transactions are open on the %s; read_only does not stop their commit",
+                                     "%" G_GUINT64_FORMAT " prepared XA transactions are open on the %s; "
+                                                          "read_only does not stop their commit",
                                      count, side_to_string(side));
         }
         return true;
@@ -232,26 +268,30 @@ bool precheck_tls(Precheck *check, GError **error) {
                 const Endpoint *endpoint = check->input->spec->servers[side].endpoint;
                 if (endpoint && endpoint->socket)
                         continue;
-                g_autoptr(ConnRows) rows = conn_query(check->input->servers[side], "SHOW SESSION STATUS LIKE 'Ssl_cipher'", error);
+                g_autoptr(ConnRows) rows = conn_query(check->input->servers[side],
+                                                      "SHOW SESSION STATUS LIKE 'Ssl_cipher'", error);
                 char **row;
                 if (!rows || !conn_rows_next(rows, &row, NULL, error))
                         return false;
                 if (!row || !row[1] || !*row[1])
                         precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED,
-                                     "give ssl-mode=verify-identity in the URI and the authority's certificate as a credential",
+                                     "give ssl-mode=verify-identity in the URI and the authority's "
+                                     "certificate as a credential",
                                      "the connection to the %s is not encrypted", side_to_string(side));
         }
         return true;
 }
 
 bool precheck_socket_visible(Precheck *check, GError **error) {
-        static const char *const hidden[] = { "/tmp/", "/var/tmp/", "/home/", "/root/" };
+        static const char *const hidden[] = {"/tmp/", "/var/tmp/", "/home/", "/root/"};
         for (Side side = 0; side < _SIDE_MAX; side++) {
                 const Endpoint *endpoint = check->input->spec->servers[side].endpoint;
                 for (gsize i = 0; endpoint && endpoint->socket && i < G_N_ELEMENTS(hidden); i++)
                         if (g_str_has_prefix(endpoint->socket, hidden[i]))
-                                precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED, "move the socket below /run, or use TCP",
-                                             "the socket of the %s is below %s, which the packaged service cannot see (PrivateTmp, ProtectHome)",
+                                precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED,
+                                             "move the socket below /run, or use TCP",
+                                             "the socket of the %s is below %s, which the packaged service "
+                                             "cannot see (PrivateTmp, ProtectHome)",
                                              side_to_string(side), hidden[i]);
         }
         return true;
@@ -263,9 +303,11 @@ bool precheck_places(Precheck *check, GError **error) {
         if (!a || !b)
                 return true;
         if (a->region && b->region && strcmp(a->region, b->region) != 0)
-                precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED, NULL, "the servers are in different regions (%s and %s): expect more delay",
-                             a->region, b->region);
+                precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED, NULL,
+                             "the servers are in different regions (%s and %s): expect more delay", a->region,
+                             b->region);
         if (a->zone && b->zone && strcmp(a->zone, b->zone) != 0)
-                precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED, NULL, "the servers are in different zones (%s and %s)", a->zone, b->zone);
+                precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED, NULL,
+                             "the servers are in different zones (%s and %s)", a->zone, b->zone);
         return true;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The check: reads the facts of both servers once, runs the table of checks in its order and judges the rows. The checks
- * themselves are in precheck-server.c, precheck-access.c and precheck-data.c; a new one is a function there and a line in
- * the table here. Statements are few and their number does not depend on how many tables there are. */
+/* The check: reads the facts of both servers once, runs the table of checks in its order and judges the rows.
+ * The checks themselves are in precheck-server.c, precheck-access.c and precheck-data.c; a new one is a
+ * function there and a line in the table here. Statements are few and their number does not depend on how
+ * many tables there are. */
 
 #include "engine/precheck-internal.h"
 
@@ -9,14 +10,16 @@
 
 #include "mysql/sql.h"
 
-void precheck_add(Precheck *check, CheckSeverity severity, PsErrorCode error, const char *hint, const char *format, ...) {
+void precheck_add(Precheck *check, CheckSeverity severity, PsErrorCode error, const char *hint,
+                  const char *format, ...) {
         va_list ap;
         va_start(ap, format);
         g_autofree char *message = g_strdup_vprintf(format, ap);
         va_end(ap);
         /* Names may be any bytes, the bus wants UTF-8. */
-        g_autofree char *valid = g_utf8_make_valid(message, -1), *valid_hint = g_utf8_make_valid(hint ? hint : "", -1);
-        g_ptr_array_add(check->rows, check_row_new(check->id, severity, (int) error, valid, valid_hint));
+        g_autofree char *valid = g_utf8_make_valid(message, -1),
+                        *valid_hint = g_utf8_make_valid(hint ? hint : "", -1);
+        g_ptr_array_add(check->rows, check_row_new(check->id, severity, (int)error, valid, valid_hint));
 }
 
 const char *precheck_variable(const Precheck *check, Side side, const char *name) {
@@ -51,11 +54,14 @@ static bool read_variables(Precheck *check, Side side, GError **error) {
                 if (!row)
                         return true;
                 if (row[0])
-                        g_hash_table_insert(check->variables[side], g_ascii_strdown(row[0], -1), g_strdup(row[1] ? row[1] : ""));
+                        g_hash_table_insert(check->variables[side], g_ascii_strdown(row[0], -1),
+                                            g_strdup(row[1] ? row[1] : ""));
         }
 }
 
-static void free_grant(gpointer p) { grant_free(p); }
+static void free_grant(gpointer p) {
+        grant_free(p);
+}
 
 static bool read_grants(Precheck *check, Side side, GError **error) {
         g_autoptr(GError) e = NULL;
@@ -66,7 +72,7 @@ static bool read_grants(Precheck *check, Side side, GError **error) {
         }
         /* The host cannot contain '@', a user name can. */
         const char *at = user ? strrchr(user, '@') : NULL;
-        g_autofree char *name = at ? g_strndup(user, (gsize) (at - user)) : g_strdup("");
+        g_autofree char *name = at ? g_strndup(user, (gsize)(at - user)) : g_strdup("");
         g_autofree char *quoted_name = sql_string(name), *quoted_host = sql_string(at ? at + 1 : "%");
         check->account[side] = g_strdup_printf("%s@%s", quoted_name, quoted_host);
 
@@ -107,7 +113,8 @@ static bool read_facts(Precheck *check, GError **error) {
         for (Side side = 0; side < _SIDE_MAX; side++)
                 if (!read_variables(check, side, error) || !read_grants(check, side, error))
                         return false;
-        check->objects = objects_list(check->input->servers[SIDE_SOURCE], check->input->spec, &check->objects_error);
+        check->objects = objects_list(check->input->servers[SIDE_SOURCE], check->input->spec,
+                                      &check->objects_error);
         if (!check->objects && lost(check, check->objects_error)) {
                 g_propagate_error(error, g_steal_pointer(&check->objects_error));
                 return false;
@@ -130,44 +137,58 @@ typedef struct PrecheckEntry {
 } PrecheckEntry;
 
 static const PrecheckEntry precheck_table[] = {
-        { "source-version", STAGE_BOTH, precheck_source_version, "" },
-        { "destination-version", STAGE_BOTH, precheck_destination_version, "" },
-        { "same-server", STAGE_BOTH, precheck_same_server, "source and destination are two servers" },
-        { "server-id", STAGE_BOTH, precheck_server_id, "both server ids are set and differ" },
-        { "privileges", STAGE_BOTH, precheck_privileges, "the agent's accounts have what they need" },
-        { "source-read-only", STAGE_START, precheck_source_read_only, "the source takes writes" },
-        { "source-replica", STAGE_START, precheck_source_replica, "the source is no replica" },
-        { "source-standby", STAGE_START, precheck_source_standby, "a standby of the source is connected" },
-        { "binlog", STAGE_BOTH, precheck_binlog, "both servers write a binary log" },
-        { "binlog-format", STAGE_BOTH, precheck_binlog_format, "both binary logs hold whole rows" },
-        { "binlog-filter", STAGE_BOTH, precheck_binlog_filter, "no binary log leaves databases out" },
-        { "binlog-order", STAGE_BOTH, precheck_binlog_order, "transactions are committed in the order of the binary log" },
-        { "binlog-compression", STAGE_BOTH, precheck_binlog_compression, "no binary log is compressed" },
-        { "binlog-retention", STAGE_BOTH, precheck_binlog_retention, "binary logs are kept for at least a day" },
-        { "gtid", STAGE_BOTH, precheck_gtid, "" },
-        { "durability", STAGE_BOTH, precheck_durability, "both servers flush each commit" },
-        { "xa", STAGE_BOTH, precheck_xa, "no prepared XA transaction is left open" },
-        { "objects", STAGE_BOTH, precheck_objects, "" },
-        { "triggers", STAGE_BOTH, precheck_triggers, "no carried table has a trigger" },
-        { "accounts", STAGE_BOTH, precheck_accounts, "no application account stays behind" },
-        { "super-accounts", STAGE_BOTH, precheck_super_accounts, "no account but the agent's passes read_only" },
-        { "foreign-keys", STAGE_BOTH, precheck_foreign_keys, "every foreign key points to a carried table" },
-        { "destination-empty", STAGE_START, precheck_destination_empty, "nothing on the destination is in the way" },
-        { "lower-case-table-names", STAGE_BOTH, precheck_lower_case, "both servers treat the case of names alike" },
-        { "charsets", STAGE_BOTH, precheck_charsets, "the destination knows all collations that are used" },
-        { "timestamp-defaults", STAGE_START, precheck_timestamp_defaults, "TIMESTAMP columns keep their definitions" },
-        { "innodb-format", STAGE_START, precheck_innodb_format, "the destination can hold the tables' row formats" },
-        { "max-allowed-packet", STAGE_BOTH, precheck_max_packet, "the destination takes packets as large as the source does" },
-        { "sql-mode", STAGE_BOTH, precheck_sql_mode, "sql_mode is the same on both servers" },
-        { "time-zone", STAGE_BOTH, precheck_time_zone, "the time zone is the same on both servers" },
-        { "event-scheduler", STAGE_BOTH, precheck_event_scheduler, "" },
-        { "fence-global", STAGE_BOTH, precheck_fence_scope, "the whole instance is migrated and fenced" },
-        { "fence-durable", STAGE_BOTH, precheck_fence_durable, "" },
-        { "disk-space", STAGE_START, precheck_disk_space, "" },
-        { "encryption", STAGE_START, precheck_encryption, "" },
-        { "tls", STAGE_BOTH, precheck_tls, "both connections are encrypted" },
-        { "socket-visible", STAGE_BOTH, precheck_socket_visible, "no socket is in a place that the service cannot see" },
-        { "places", STAGE_START, precheck_places, "region and zone are the same, or not given" },
+                {"source-version", STAGE_BOTH, precheck_source_version, ""},
+                {"destination-version", STAGE_BOTH, precheck_destination_version, ""},
+                {"same-server", STAGE_BOTH, precheck_same_server, "source and destination are two servers"},
+                {"server-id", STAGE_BOTH, precheck_server_id, "both server ids are set and differ"},
+                {"privileges", STAGE_BOTH, precheck_privileges, "the agent's accounts have what they need"},
+                {"source-read-only", STAGE_START, precheck_source_read_only, "the source takes writes"},
+                {"source-replica", STAGE_START, precheck_source_replica, "the source is no replica"},
+                {"source-standby", STAGE_START, precheck_source_standby,
+                 "a standby of the source is connected"},
+                {"binlog", STAGE_BOTH, precheck_binlog, "both servers write a binary log"},
+                {"binlog-format", STAGE_BOTH, precheck_binlog_format, "both binary logs hold whole rows"},
+                {"binlog-filter", STAGE_BOTH, precheck_binlog_filter, "no binary log leaves databases out"},
+                {"binlog-order", STAGE_BOTH, precheck_binlog_order,
+                 "transactions are committed in the order of the binary log"},
+                {"binlog-compression", STAGE_BOTH, precheck_binlog_compression,
+                 "no binary log is compressed"},
+                {"binlog-retention", STAGE_BOTH, precheck_binlog_retention,
+                 "binary logs are kept for at least a day"},
+                {"gtid", STAGE_BOTH, precheck_gtid, ""},
+                {"durability", STAGE_BOTH, precheck_durability, "both servers flush each commit"},
+                {"xa", STAGE_BOTH, precheck_xa, "no prepared XA transaction is left open"},
+                {"objects", STAGE_BOTH, precheck_objects, ""},
+                {"triggers", STAGE_BOTH, precheck_triggers, "no carried table has a trigger"},
+                {"accounts", STAGE_BOTH, precheck_accounts, "no application account stays behind"},
+                {"super-accounts", STAGE_BOTH, precheck_super_accounts,
+                 "no account but the agent's passes read_only"},
+                {"foreign-keys", STAGE_BOTH, precheck_foreign_keys,
+                 "every foreign key points to a carried table"},
+                {"destination-empty", STAGE_START, precheck_destination_empty,
+                 "nothing on the destination is in the way"},
+                {"lower-case-table-names", STAGE_BOTH, precheck_lower_case,
+                 "both servers treat the case of names alike"},
+                {"charsets", STAGE_BOTH, precheck_charsets,
+                 "the destination knows all collations that are used"},
+                {"timestamp-defaults", STAGE_START, precheck_timestamp_defaults,
+                 "TIMESTAMP columns keep their definitions"},
+                {"innodb-format", STAGE_START, precheck_innodb_format,
+                 "the destination can hold the tables' row formats"},
+                {"max-allowed-packet", STAGE_BOTH, precheck_max_packet,
+                 "the destination takes packets as large as the source does"},
+                {"sql-mode", STAGE_BOTH, precheck_sql_mode, "sql_mode is the same on both servers"},
+                {"time-zone", STAGE_BOTH, precheck_time_zone, "the time zone is the same on both servers"},
+                {"event-scheduler", STAGE_BOTH, precheck_event_scheduler, ""},
+                {"fence-global", STAGE_BOTH, precheck_fence_scope,
+                 "the whole instance is migrated and fenced"},
+                {"fence-durable", STAGE_BOTH, precheck_fence_durable, ""},
+                {"disk-space", STAGE_START, precheck_disk_space, ""},
+                {"encryption", STAGE_START, precheck_encryption, ""},
+                {"tls", STAGE_BOTH, precheck_tls, "both connections are encrypted"},
+                {"socket-visible", STAGE_BOTH, precheck_socket_visible,
+                 "no socket is in a place that the service cannot see"},
+                {"places", STAGE_START, precheck_places, "region and zone are the same, or not given"},
 };
 
 static bool run_table(Precheck *check, GError **error) {
@@ -183,9 +204,10 @@ static bool run_table(Precheck *check, GError **error) {
                                 g_propagate_error(error, g_steal_pointer(&e));
                                 return false;
                         }
-                        PsErrorCode code = mysql_error_is_privilege(e) ? PS_ERROR_INSUFFICIENT_PRIVILEGE : PS_ERROR_CHECK_FAILED;
-                        precheck_add(check, CHECK_ERROR, code, "mend what it says and check again", "it could not be looked at: %s",
-                                     e->message);
+                        PsErrorCode code = mysql_error_is_privilege(e) ? PS_ERROR_INSUFFICIENT_PRIVILEGE
+                                                                       : PS_ERROR_CHECK_FAILED;
+                        precheck_add(check, CHECK_ERROR, code, "mend what it says and check again",
+                                     "it could not be looked at: %s", e->message);
                 }
                 if (check->rows->len == before)
                         precheck_add(check, CHECK_OK, PS_ERROR_FAILED, NULL, "%s", entry->ok);
@@ -193,11 +215,13 @@ static bool run_table(Precheck *check, GError **error) {
         return true;
 }
 
-static void free_row(gpointer p) { check_row_free(p); }
+static void free_row(gpointer p) {
+        check_row_free(p);
+}
 
 GPtrArray *precheck_run(const PrecheckInput *input, GError **error) {
         g_autoptr(GPtrArray) rows = g_ptr_array_new_with_free_func(free_row);
-        g_auto(Precheck) check = { .input = input, .rows = rows };
+        g_auto(Precheck) check = {.input = input, .rows = rows};
 
         if (!read_facts(&check, error) || !run_table(&check, error))
                 return NULL;
@@ -206,9 +230,11 @@ GPtrArray *precheck_run(const PrecheckInput *input, GError **error) {
 
 /* ---- judging */
 
-/* The verdict becomes a property that everybody may read; rows of these checks carry the names of accounts. */
+/* The verdict becomes a property that everybody may read; rows of these checks carry the names of accounts.
+ */
 static bool row_is_private(const CheckRow *row) {
-        return strcmp(row->id, "accounts") == 0 || strcmp(row->id, "super-accounts") == 0 || strcmp(row->id, "xa") == 0;
+        return strcmp(row->id, "accounts") == 0 || strcmp(row->id, "super-accounts") == 0 ||
+               strcmp(row->id, "xa") == 0;
 }
 
 bool precheck_verdict(const GPtrArray *rows, bool accept_warnings, GError **error) {
@@ -231,11 +257,14 @@ bool precheck_verdict(const GPtrArray *rows, bool accept_warnings, GError **erro
         const char *message = row_is_private(first) ? "see the list of checks" : first->message;
         if (errors == 0)
                 g_set_error(error, PS_ERROR, PS_ERROR_CHECK_FAILED,
-                            "check %s warns: %s (%u %s in all; see the list of checks, then start accepting warnings)", first->id,
-                            message, warnings, warnings == 1 ? "warning" : "warnings");
+                            "check %s warns: %s (%u %s in all; see the list of checks, then start accepting "
+                            "warnings)",
+                            first->id, message, warnings, warnings == 1 ? "warning" : "warnings");
         else
-                g_set_error(error, PS_ERROR, first->error >= 0 && first->error < _PS_ERROR_MAX ? first->error : PS_ERROR_CHECK_FAILED,
-                            "check %s failed: %s (%u %s in all; the list of checks says what to do)", first->id, message, errors,
-                            errors == 1 ? "error" : "errors");
+                g_set_error(error, PS_ERROR,
+                            first->error >= 0 && first->error < _PS_ERROR_MAX ? first->error
+                                                                              : PS_ERROR_CHECK_FAILED,
+                            "check %s failed: %s (%u %s in all; the list of checks says what to do)",
+                            first->id, message, errors, errors == 1 ? "error" : "errors");
         return false;
 }

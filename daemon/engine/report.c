@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The documents that say what was done and what would be done. Values in, JSON text out: nothing is asked of a server here, so
- * that a report can be had when both are gone. What is not known is null, never a number that looks like one. */
+/* The documents that say what was done and what would be done. Values in, JSON text out: nothing is asked of
+ * a server here, so that a report can be had when both are gone. What is not known is null, never a number
+ * that looks like one. */
 
 #include "engine/report.h"
 
@@ -20,7 +21,7 @@ static void add_string(JsonBuilder *b, const char *name, const char *value) {
 
 static void add_u64(JsonBuilder *b, const char *name, guint64 value) {
         json_builder_set_member_name(b, name);
-        json_builder_add_int_value(b, (gint64) MIN(value, (guint64) G_MAXINT64));
+        json_builder_add_int_value(b, (gint64)MIN(value, (guint64)G_MAXINT64));
 }
 
 static void add_bool(JsonBuilder *b, const char *name, bool value) {
@@ -41,7 +42,7 @@ static void add_double(JsonBuilder *b, const char *name, double value) {
 static void add_time(JsonBuilder *b, const char *name, guint64 usec) {
         g_autofree char *text = NULL;
         if (usec > 0) {
-                g_autoptr(GDateTime) t = g_date_time_new_from_unix_utc((gint64) (usec / G_USEC_PER_SEC));
+                g_autoptr(GDateTime) t = g_date_time_new_from_unix_utc((gint64)(usec / G_USEC_PER_SEC));
                 text = t ? g_date_time_format(t, "%Y-%m-%dT%H:%M:%SZ") : NULL;
         }
         add_string(b, name, text);
@@ -93,7 +94,9 @@ static void add_verification(JsonBuilder *b, const EngineState *state) {
         add_string(b, "state", verification_state_to_string(state->verification));
         add_time(b, "at", state->verified_at);
         json_builder_set_member_name(b, "summary");
-        g_autoptr(JsonNode) summary = state->verification_summary ? json_from_string(state->verification_summary, NULL) : NULL;
+        g_autoptr(JsonNode) summary = state->verification_summary
+                                                      ? json_from_string(state->verification_summary, NULL)
+                                                      : NULL;
         if (summary)
                 json_builder_add_value(b, g_steal_pointer(&summary));
         else
@@ -128,7 +131,8 @@ static void add_amounts(JsonBuilder *b, const EngineStatus *status) {
         add_string(b, "state", replication_state_to_string(status->replication));
         add_string(b, "direction", direction_to_string(status->direction));
         add_double(b, "delay", status->delay);
-        add_string(b, "error", status->error >= 0 ? ps_error_code_to_string((PsErrorCode) status->error) : NULL);
+        add_string(b, "error",
+                   status->error >= 0 ? ps_error_code_to_string((PsErrorCode)status->error) : NULL);
         add_string(b, "error_message", status->error >= 0 ? status->error_message : NULL);
         json_builder_end_object(b);
 }
@@ -170,19 +174,27 @@ static void add_task(JsonBuilder *b, Side side, const char *what, const char *sq
 /* What is left to people once the agent is done. */
 static void add_tasks(JsonBuilder *b, const ReportInput *input) {
         bool after_switch = input->phase == MIGRATION_PHASE_COMPLETED ||
-                            (input->phase == MIGRATION_PHASE_CANCELED && g_strcmp0(input->phase_reason, "expired-switched") == 0);
+                            (input->phase == MIGRATION_PHASE_CANCELED &&
+                             g_strcmp0(input->phase_reason, "expired-switched") == 0);
         json_builder_set_member_name(b, "to_do");
         json_builder_begin_array(b);
         if (after_switch) {
                 add_task(b, SIDE_SOURCE,
-                         "the source stays read-only and can be released; to open it again, remove read_only from its configuration and run",
+                         "the source stays read-only and can be released; to open it again, remove read_only "
+                         "from its configuration and run",
                          "SET GLOBAL read_only=0;");
-                add_task(b, SIDE_DESTINATION, "remove the agent's account when no other migration needs it", "DROP USER ...;");
-                add_task(b, SIDE_SOURCE, "remove the agent's account when no other migration needs it", "DROP USER ...;");
+                add_task(b, SIDE_DESTINATION, "remove the agent's account when no other migration needs it",
+                         "DROP USER ...;");
+                add_task(b, SIDE_SOURCE, "remove the agent's account when no other migration needs it",
+                         "DROP USER ...;");
         } else if (input->phase == MIGRATION_PHASE_CANCELED) {
-                add_task(b, SIDE_DESTINATION, "both servers take writes and are no longer linked; what was copied stays until it is dropped", NULL);
+                add_task(b, SIDE_DESTINATION,
+                         "both servers take writes and are no longer linked; what was copied stays until it "
+                         "is dropped",
+                         NULL);
         }
-        if (migration_phase_is_final(input->phase) && input->state && input->state->unfit && input->state->unfit->len > 0)
+        if (migration_phase_is_final(input->phase) && input->state && input->state->unfit &&
+            input->state->unfit->len > 0)
                 add_task(b, SIDE_DESTINATION, "make by hand what is listed under not_carried", NULL);
         json_builder_end_array(b);
 }
@@ -233,13 +245,15 @@ char *report_build(const ReportInput *input) {
 
 /* ---- what is allowed */
 
-static void free_error(gpointer p) { g_error_free(p); }
+static void free_error(gpointer p) {
+        g_error_free(p);
+}
 
 static void refuse(GPtrArray *refusals, PsErrorCode code, const char *format, ...) G_GNUC_PRINTF(3, 4);
 static void refuse(GPtrArray *refusals, PsErrorCode code, const char *format, ...) {
         va_list ap;
         va_start(ap, format);
-        g_ptr_array_add(refusals, g_error_new_valist(PS_ERROR, (int) code, format, ap));
+        g_ptr_array_add(refusals, g_error_new_valist(PS_ERROR, (int)code, format, ap));
         va_end(ap);
 }
 
@@ -247,10 +261,14 @@ static void refuse_delay(GPtrArray *refusals, const ReportInput *input, const ch
         double limit = max_delay >= 0 ? max_delay : input->spec ? input->spec->limits.max_delay : 60;
 
         if (input->status->delay < 0)
-                refuse(refusals, PS_ERROR_DELAY_UNKNOWN, "%s needs to know the delay of replication, which is %s; wait until it runs, or resume",
+                refuse(refusals, PS_ERROR_DELAY_UNKNOWN,
+                       "%s needs to know the delay of replication, which is %s; wait until it runs, or "
+                       "resume",
                        name, replication_state_to_string(input->status->replication));
         else if (input->status->delay >= limit)
-                refuse(refusals, PS_ERROR_DELAY_TOO_HIGH, "the delay is %.1f s and %s is refused at %.1f s or above; wait until it has caught up",
+                refuse(refusals, PS_ERROR_DELAY_TOO_HIGH,
+                       "the delay is %.1f s and %s is refused at %.1f s or above; wait until it has caught "
+                       "up",
                        input->status->delay, name, limit);
 }
 
@@ -260,9 +278,12 @@ static void refuse_verification(GPtrArray *refusals, const ReportInput *input, O
         if (!input->spec || input->spec->verify != VERIFY_REQUIRED || state == VERIFICATION_EQUAL)
                 return;
         if (state == VERIFICATION_DIFFERENT)
-                refuse(refusals, PS_ERROR_VERIFICATION_FAILED, "the last verification found rows that differ; run repair, then verify");
-        else if (operation == OPERATION_SWITCH) /* the way back is not held up by a comparison that has not run yet */
-                refuse(refusals, PS_ERROR_VERIFICATION_FAILED, "switch needs a verification that found both sides equal (%s now); run verify",
+                refuse(refusals, PS_ERROR_VERIFICATION_FAILED,
+                       "the last verification found rows that differ; run repair, then verify");
+        else if (operation ==
+                 OPERATION_SWITCH) /* the way back is not held up by a comparison that has not run yet */
+                refuse(refusals, PS_ERROR_VERIFICATION_FAILED,
+                       "switch needs a verification that found both sides equal (%s now); run verify",
                        verification_state_to_string(state));
 }
 
@@ -274,9 +295,11 @@ static GPtrArray *collect_refusals(const ReportInput *input, OperationKind opera
         if (!operation_allowed(operation, input->phase))
                 refuse(refusals, PS_ERROR_INVALID_PHASE, "%s is not possible while the migration is %s", name,
                        migration_phase_to_string(input->phase));
-        if (input->paused && (operation == OPERATION_SWITCH || operation == OPERATION_ROLLBACK || operation == OPERATION_COMPLETE ||
-                              operation == OPERATION_VERIFY || operation == OPERATION_REPAIR))
-                refuse(refusals, PS_ERROR_INVALID_PHASE, "%s is not possible while the migration is paused; resume it first", name);
+        if (input->paused && (operation == OPERATION_SWITCH || operation == OPERATION_ROLLBACK ||
+                              operation == OPERATION_COMPLETE || operation == OPERATION_VERIFY ||
+                              operation == OPERATION_REPAIR))
+                refuse(refusals, PS_ERROR_INVALID_PHASE,
+                       "%s is not possible while the migration is paused; resume it first", name);
         if (operation != OPERATION_SWITCH && operation != OPERATION_ROLLBACK)
                 return refusals;
 
@@ -286,10 +309,12 @@ static GPtrArray *collect_refusals(const ReportInput *input, OperationKind opera
                 refuse_verification(refusals, input, operation);
         if (input->status ? !input->status->reverse_proven : input->state && !input->state->reverse_proven)
                 refuse(refusals, PS_ERROR_REVERSE_NOT_PROVEN,
-                       "the link from the destination back to the source is not proven yet; wait, or look at the last error");
+                       "the link from the destination back to the source is not proven yet; wait, or look at "
+                       "the last error");
         if (input->status && input->status->foreign_writes > 0)
                 refuse(refusals, PS_ERROR_FOREIGN_WRITES,
-                       "%" G_GUINT64_FORMAT " foreign transactions were found on the side that must not be written to; look at them, then "
+                       "%" G_GUINT64_FORMAT " foreign transactions were found on the side that must not be "
+                                            "written to; look at them, then "
                        "acknowledge them",
                        input->status->foreign_writes);
         return refusals;
@@ -313,32 +338,42 @@ typedef struct PlanStep {
 } PlanStep;
 
 static const PlanStep steps_switch[] = {
-        { "guard", "check phase, delay, verification, the way back and open transactions; run the pre hooks", PLAN_BOTH },
-        { "fence", "stop writes: events off, read_only on, sessions that hold a transaction are ended; the write interruption begins", PLAN_A },
-        { "end-position", "read the last position of the binary log behind the fence", PLAN_A },
-        { "drain", "wait until everything up to there is applied and committed", PLAN_B },
-        { "final-check", "compare what changed last on both sides", PLAN_BOTH },
-        { "epoch", "raise the epoch, so that nothing stale can be applied any more", PLAN_B },
-        { "flip", "raise AUTO_INCREMENT counters and make the side ready", PLAN_B },
-        { "reverse-start", "note the position from which changes flow back", PLAN_B },
-        { "commit", "prove the fence once more, record the new owner and allow writes; the write interruption ends", PLAN_B },
-        { "release", "keep the side read-only and watch it for foreign writes", PLAN_A },
-        { "reverse", "start replication in the other direction and prove it; run the post hooks", PLAN_BOTH },
+                {"guard",
+                 "check phase, delay, verification, the way back and open transactions; run the pre hooks",
+                 PLAN_BOTH},
+                {"fence",
+                 "stop writes: events off, read_only on, sessions that hold a transaction are ended; the "
+                 "write interruption begins",
+                 PLAN_A},
+                {"end-position", "read the last position of the binary log behind the fence", PLAN_A},
+                {"drain", "wait until everything up to there is applied and committed", PLAN_B},
+                {"final-check", "compare what changed last on both sides", PLAN_BOTH},
+                {"epoch", "raise the epoch, so that nothing stale can be applied any more", PLAN_B},
+                {"flip", "raise AUTO_INCREMENT counters and make the side ready", PLAN_B},
+                {"reverse-start", "note the position from which changes flow back", PLAN_B},
+                {"commit",
+                 "prove the fence once more, record the new owner and allow writes; the write interruption "
+                 "ends",
+                 PLAN_B},
+                {"release", "keep the side read-only and watch it for foreign writes", PLAN_A},
+                {"reverse", "start replication in the other direction and prove it; run the post hooks",
+                 PLAN_BOTH},
 };
 
 static const PlanStep steps_complete[] = {
-        { "drain", "apply what the destination has written until now, for at most 10 s", PLAN_SOURCE },
-        { "epoch", "raise the epoch and end replication; prove that it has stopped", PLAN_BOTH },
-        { "clean", "drop the agent's own tables", PLAN_BOTH },
-        { "keep", "the source stays read-only; there is no way back any more", PLAN_SOURCE },
-        { "certificate", "write the certificate", PLAN_DESTINATION },
+                {"drain", "apply what the destination has written until now, for at most 10 s", PLAN_SOURCE},
+                {"epoch", "raise the epoch and end replication; prove that it has stopped", PLAN_BOTH},
+                {"clean", "drop the agent's own tables", PLAN_BOTH},
+                {"keep", "the source stays read-only; there is no way back any more", PLAN_SOURCE},
+                {"certificate", "write the certificate", PLAN_DESTINATION},
 };
 
 static const PlanStep steps_cancel[] = {
-        { "epoch", "raise the epoch and end copying and replication", PLAN_BOTH },
-        { "open", "leave the destination writable with what was copied; incomplete tables are named", PLAN_DESTINATION },
-        { "clean", "drop the agent's own tables", PLAN_BOTH },
-        { "keep", "the source goes on unchanged", PLAN_SOURCE },
+                {"epoch", "raise the epoch and end copying and replication", PLAN_BOTH},
+                {"open", "leave the destination writable with what was copied; incomplete tables are named",
+                 PLAN_DESTINATION},
+                {"clean", "drop the agent's own tables", PLAN_BOTH},
+                {"keep", "the source goes on unchanged", PLAN_SOURCE},
 };
 
 static const PlanStep *plan_steps(OperationKind operation, gsize *ret_n) {
@@ -385,7 +420,8 @@ static const char *plan_side(PlanSide side, OperationKind operation) {
 
 char *plan_build(const ReportInput *input, OperationKind operation) {
         g_autoptr(GPtrArray) refusals = collect_refusals(input, operation, -1);
-        g_autofree char *source = side_label(input, SIDE_SOURCE), *destination = side_label(input, SIDE_DESTINATION);
+        g_autofree char *source = side_label(input, SIDE_SOURCE),
+                        *destination = side_label(input, SIDE_DESTINATION);
         g_autoptr(JsonBuilder) b = json_builder_new();
         gsize n;
         const PlanStep *steps = plan_steps(operation, &n);
@@ -420,9 +456,10 @@ char *plan_build(const ReportInput *input, OperationKind operation) {
         add_double(b, "delay", input->status ? input->status->delay : -1);
         if (input->spec)
                 add_double(b, "max_delay", input->spec->limits.max_delay);
-        add_double(b, "last_write_interruption", input->status  ? input->status->write_interruption
-                                                 : input->state ? input->state->write_interruption
-                                                                : -1);
+        add_double(b, "last_write_interruption",
+                   input->status  ? input->status->write_interruption
+                   : input->state ? input->state->write_interruption
+                                  : -1);
         json_builder_end_object(b);
         return builder_text(b);
 }

@@ -179,7 +179,7 @@ static void collect(Stream *stream, LinkTable *table, const RowImage *image, boo
         if (!deleted)
                 change_append_tuple(stream->tuple, table->schema, image);
         chunk_map_collect(table->chunks, stream->started, stream->key->str, stream->key->len, stream->tuple->str,
-                          stream->tuple->len, deleted, SIDE_QUEUE_MAX);
+                          stream->tuple->len, deleted ? 0 : change_enum_zeros(table->schema, image), deleted, SIDE_QUEUE_MAX);
 }
 
 /* Row images for the chunks of TABLE that are in flight. */

@@ -26,18 +26,21 @@ char **verify_key_of_row(const VerifyTable *table, char **row, const unsigned lo
 char *verify_key_text(char *const *key); /* "1,'a'": unambiguous */
 
 /* Aggregate of a range: COUNT and the two sums as one text. */
-bool verify_aggregate(Conn *conn, const VerifyTable *table, char *const *lo, char *const *hi, char **ret_sum, guint64 *ret_rows,
-                      GError **error);
+bool verify_aggregate(Conn *conn, const VerifyTable *table, char *const *lo, char *const *hi, char **ret_sum,
+                      guint64 *ret_rows, GError **error);
 
 typedef struct Verify {
         const VerifyInput *input;
         VerifyResult *result;
-        Conn *down; /* downstream */
-        Conn *hold; /* upstream: the closer look; its locks. Opened when first needed */
+        Conn *down;           /* downstream */
+        Conn *hold;           /* upstream: the closer look; its locks. Opened when first needed */
+        GHashTable *reported; /* key texts of the page that were found different: a key under a collation that
+                               * ignores case brings another one with it */
         bool again; /* a repair had to remove rows beside those it looked at: compare the table once more */
 } Verify;
 
 bool verify_stopped(const VerifyInput *input, GError **error);
 void verify_add_difference(Verify *verify, const VerifyTable *table, const char *key, const char *what);
 /* A range whose aggregates differ: finds the rows, and settles each of them for good. */
-bool verify_look_closer(Verify *verify, const VerifyTable *table, char *const *lo, char *const *hi, GError **error);
+bool verify_look_closer(Verify *verify, const VerifyTable *table, char *const *lo, char *const *hi,
+                        GError **error);

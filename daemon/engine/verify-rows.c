@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The closer look at a range whose aggregates differ.
  *
- *   1. Row hashes of both sides, a page at a time. Rows that are not the same are *suspects*: most are only being written right now.
- *   2. Suspects in batches: upstream they are read with shared locks in a REPEATABLE READ transaction, which locks the gap where a
- *      row is absent. While it holds them: the position H; a writer that was there before has committed, so it is in the log before H.
- *   3. Once downstream has applied H, it is read there. Nobody can have changed these rows upstream since, so what differs now, differs.
- *      With repair, downstream is made equal while the locks are still held.
- *   4. A lock that is not to be had, or a replica that takes too long, frees the locks; half of the batch is tried then. */
+ *   1. Row hashes of both sides, a page at a time. Rows that are not the same are *suspects*: most are only
+ * being written right now.
+ *   2. Suspects in batches: upstream they are read with shared locks in a REPEATABLE READ transaction, which
+ * locks the gap where a row is absent. While it holds them: the position H; a writer that was there before
+ * has committed, so it is in the log before H.
+ *   3. Once downstream has applied H, it is read there. Nobody can have changed these rows upstream since, so
+ * what differs now, differs. With repair, downstream is made equal while the locks are still held.
+ *   4. A lock that is not to be had, or a replica that takes too long, frees the locks; half of the batch is
+ * tried then. */
 
 #include <string.h>
 
@@ -21,13 +24,16 @@
 #define ATTEMPTS_MAX 30
 #define REPAIR_BYTES (1u << 20)
 
-static void free_key(gpointer p) { g_strfreev(p); }
+static void free_key(gpointer p) {
+        g_strfreev(p);
+}
 
 static bool open_hold(Verify *verify, GError **error) {
         if (verify->hold)
                 return true;
         g_autoptr(Conn) conn = conn_open(verify->input->upstream, 0, error);
-        if (!conn || !conn_exec(conn, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", -1, NULL, error) ||
+        if (!conn ||
+            !conn_exec(conn, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", -1, NULL, error) ||
             !conn_exec(conn, "SET SESSION innodb_lock_wait_timeout=2", -1, NULL, error))
                 return false;
         verify->hold = g_steal_pointer(&conn);
@@ -42,8 +48,8 @@ static GHashTable *hashes_new(void) {
 }
 
 /* Rows of a SELECT key…, hash. *ret_last (may be NULL): the key of the last row, or NULL. */
-static bool read_hashes(Conn *conn, const VerifyTable *table, const char *sql, GHashTable *hashes, GHashTable *keys, char ***ret_last,
-                        guint64 *ret_count, GError **error) {
+static bool read_hashes(Conn *conn, const VerifyTable *table, const char *sql, GHashTable *hashes,
+                        GHashTable *keys, char ***ret_last, guint64 *ret_count, GError **error) {
         g_autoptr(ConnRows) rows = conn_query(conn, sql, error);
         if (!rows)
                 return false;
@@ -75,8 +81,9 @@ static bool read_hashes(Conn *conn, const VerifyTable *table, const char *sql, G
         return true;
 }
 
-static bool read_page(Conn *conn, const VerifyTable *table, char *const *lo, char *const *hi, GHashTable *hashes, GHashTable *keys,
-                      char ***ret_last, guint64 *ret_count, GError **error) {
+static bool read_page(Conn *conn, const VerifyTable *table, char *const *lo, char *const *hi,
+                      GHashTable *hashes, GHashTable *keys, char ***ret_last, guint64 *ret_count,
+                      GError **error) {
         g_autoptr(GString) sql = g_string_new("SELECT ");
         g_string_append_printf(sql, "%s,%s%s", table->key_select, table->row_hash, table->from);
         verify_append_range(sql, table, lo, hi);
@@ -84,7 +91,8 @@ static bool read_page(Conn *conn, const VerifyTable *table, char *const *lo, cha
         return read_hashes(conn, table, sql->str, hashes, keys, ret_last, ret_count, error);
 }
 
-static void append_keys_condition(GString *sql, const VerifyTable *table, const GPtrArray *keys, guint first, guint n) {
+static void append_keys_condition(GString *sql, const VerifyTable *table, const GPtrArray *keys, guint first,
+                                  guint n) {
         g_string_append(sql, " WHERE ");
         for (guint i = 0; i < n; i++) {
                 g_string_append(sql, i ? " OR (" : "(");
@@ -93,8 +101,8 @@ static void append_keys_condition(GString *sql, const VerifyTable *table, const 
         }
 }
 
-static bool read_keys(Conn *conn, const VerifyTable *table, const GPtrArray *keys, guint first, guint n, bool lock, GHashTable *hashes,
-                      GHashTable *key_index, GError **error) {
+static bool read_keys(Conn *conn, const VerifyTable *table, const GPtrArray *keys, guint first, guint n,
+                      bool lock, GHashTable *hashes, GHashTable *key_index, GError **error) {
         g_autoptr(GString) sql = g_string_new("SELECT ");
         g_string_append_printf(sql, "%s,%s%s", table->key_select, table->row_hash, table->from);
         append_keys_condition(sql, table, keys, first, n);
@@ -105,7 +113,8 @@ static bool read_keys(Conn *conn, const VerifyTable *table, const GPtrArray *key
 
 /* ---- repair */
 
-static bool append_row(GString *sql, const VerifyTable *table, char **row, const unsigned long *lengths, GError **error) {
+static bool append_row(GString *sql, const VerifyTable *table, char **row, const unsigned long *lengths,
+                       GError **error) {
         guint position = 0;
         sql_append_insert_prefix(sql, table->table);
         g_string_append_c(sql, '(');
@@ -124,12 +133,13 @@ static bool append_row(GString *sql, const VerifyTable *table, char **row, const
 }
 
 /* The statement that writes the row of KEY as upstream has it (which is held); empty when it has none. */
-static bool upstream_insert(Verify *verify, const VerifyTable *table, char *const *key, GString *ret, GError **error) {
+static bool upstream_insert(Verify *verify, const VerifyTable *table, char *const *key, GString *ret,
+                            GError **error) {
         g_autoptr(GString) sql = g_string_new("SELECT ");
         sql_append_select_list(sql, table->table);
         g_string_append(sql, table->from);
         g_string_append(sql, " WHERE ");
-        sql_append_key_equal(sql, table->table, (const char *const *) key);
+        sql_append_key_equal(sql, table->table, (const char *const *)key);
         g_string_append(sql, " LOCK IN SHARE MODE");
         g_autoptr(ConnRows) rows = conn_query(verify->hold, sql->str, error);
         char **row;
@@ -139,9 +149,10 @@ static bool upstream_insert(Verify *verify, const VerifyTable *table, char *cons
         return !row || append_row(ret, table, row, lengths, error);
 }
 
-/* A row downstream that should not be can hold a unique value that one of ours needs. REPLACE takes it away; it is missing, or will be
- * found, when the table is compared once more. */
-static bool write_repair(Verify *verify, const VerifyTable *table, const GString *removals, const GPtrArray *inserts, GError **error) {
+/* A row downstream that should not be can hold a unique value that one of ours needs. REPLACE takes it away;
+ * it is missing, or will be found, when the table is compared once more. */
+static bool write_repair(Verify *verify, const VerifyTable *table, const GString *removals,
+                         const GPtrArray *inserts, GError **error) {
         const VerifyInput *input = verify->input;
         for (int replacing = 0; replacing < 2; replacing++) {
                 g_autoptr(GString) sql = g_string_new(removals->str);
@@ -165,7 +176,8 @@ static bool write_repair(Verify *verify, const VerifyTable *table, const GString
         return true;
 }
 
-/* Removals of all first: under a case-insensitive collation two keys that differ can be the same to the server. */
+/* Removals of all first: under a case-insensitive collation two keys that differ can be the same to the
+ * server. */
 static bool repair(Verify *verify, const VerifyTable *table, const GPtrArray *keys, GError **error) {
         guint i = 0;
         while (i < keys->len) {
@@ -176,7 +188,8 @@ static bool repair(Verify *verify, const VerifyTable *table, const GPtrArray *ke
                         g_autoptr(GString) insert = g_string_new(NULL);
                         if (!upstream_insert(verify, table, keys->pdata[i], insert, error))
                                 return false;
-                        g_string_append_printf(removals, "%sDELETE FROM %s WHERE ", removals->len ? ";" : "", table->name);
+                        g_string_append_printf(removals, "%sDELETE FROM %s WHERE ", removals->len ? ";" : "",
+                                               table->name);
                         sql_append_key_equal(removals, table->table, keys->pdata[i]);
                         bytes += insert->len;
                         bool known = false;
@@ -193,7 +206,8 @@ static bool repair(Verify *verify, const VerifyTable *table, const GPtrArray *ke
 
 /* ---- settling suspects */
 
-static bool judge(Verify *verify, const VerifyTable *table, GHashTable *above, GHashTable *below, GHashTable *keys, GError **error) {
+static bool judge(Verify *verify, const VerifyTable *table, GHashTable *above, GHashTable *below,
+                  GHashTable *keys, GError **error) {
         g_autoptr(GPtrArray) differing = g_ptr_array_new();
         GHashTableIter iter;
         gpointer text, key;
@@ -201,9 +215,12 @@ static bool judge(Verify *verify, const VerifyTable *table, GHashTable *above, G
         g_hash_table_iter_init(&iter, keys);
         while (g_hash_table_iter_next(&iter, &text, &key)) {
                 const char *a = g_hash_table_lookup(above, text), *b = g_hash_table_lookup(below, text);
-                if (g_strcmp0(a, b) == 0)
+                if (g_strcmp0(a, b) == 0 || !g_hash_table_add(verify->reported, g_strdup(text)))
                         continue;
-                verify_add_difference(verify, table, text, !b ? "missing below" : !a ? "only below" : "differs");
+                verify_add_difference(verify, table, text,
+                                      !b   ? "missing below"
+                                      : !a ? "only below"
+                                           : "differs");
                 g_ptr_array_add(differing, key);
         }
         return differing->len == 0 || !verify->input->repair || repair(verify, table, differing, error);
@@ -212,8 +229,8 @@ static bool judge(Verify *verify, const VerifyTable *table, GHashTable *above, G
 typedef enum Settled { SETTLED_DONE, SETTLED_AGAIN, SETTLED_FAILED } Settled;
 
 /* Keys FIRST … FIRST+N, with the transaction open. */
-static Settled settle_held(Verify *verify, const VerifyTable *table, const GPtrArray *suspects, guint first, guint n, char **ret_file,
-                           guint64 *ret_offset, GError **error) {
+static Settled settle_held(Verify *verify, const VerifyTable *table, const GPtrArray *suspects, guint first,
+                           guint n, char **ret_file, guint64 *ret_offset, GError **error) {
         const VerifyInput *input = verify->input;
         g_autoptr(GHashTable) above = hashes_new(), below = hashes_new();
         g_autoptr(GHashTable) keys = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_key);
@@ -269,7 +286,8 @@ static bool settle(Verify *verify, const VerifyTable *table, const GPtrArray *su
                 }
                 if (batch == 1 && ++attempts > ATTEMPTS_MAX) {
                         g_set_error(error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED,
-                                    "a row of %s could not be compared in %u attempts: %s; end the transaction that holds it and verify again",
+                                    "a row of %s could not be compared in %u attempts: %s; end the "
+                                    "transaction that holds it and verify again",
                                     table->name, attempts, e->message);
                         return false;
                 }
@@ -283,11 +301,11 @@ static bool settle(Verify *verify, const VerifyTable *table, const GPtrArray *su
 
 /* ---- finding suspects */
 
-/* Rows of the page (LO, HI] downstream against ABOVE; those that are equal leave it. Settles as it goes, so that rows without end
- * that are only below do not fill the memory. */
-static bool compare_page(Verify *verify, const VerifyTable *table, char *const *lo, char *const *hi, GHashTable *above,
-                         GHashTable *above_keys, GError **error) {
-        g_auto(GStrv) from = g_strdupv((char **) lo);
+/* Rows of the page (LO, HI] downstream against ABOVE; those that are equal leave it. Settles as it goes, so
+ * that rows without end that are only below do not fill the memory. */
+static bool compare_page(Verify *verify, const VerifyTable *table, char *const *lo, char *const *hi,
+                         GHashTable *above, GHashTable *above_keys, GError **error) {
+        g_auto(GStrv) from = g_strdupv((char **)lo);
         guint64 count;
         GHashTableIter iter;
         gpointer text, value;
@@ -320,20 +338,24 @@ static bool compare_page(Verify *verify, const VerifyTable *table, char *const *
         return missing->len == 0 || settle(verify, table, missing, error);
 }
 
-bool verify_look_closer(Verify *verify, const VerifyTable *table, char *const *lo, char *const *hi, GError **error) {
-        g_auto(GStrv) from = g_strdupv((char **) lo);
+bool verify_look_closer(Verify *verify, const VerifyTable *table, char *const *lo, char *const *hi,
+                        GError **error) {
+        g_auto(GStrv) from = g_strdupv((char **)lo);
         guint64 count;
 
         if (!open_hold(verify, error))
                 return false;
         do {
+                g_autoptr(GHashTable) reported = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+                verify->reported = reported;
                 g_autoptr(GHashTable) above = hashes_new();
                 g_autoptr(GHashTable) keys = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_key);
                 g_auto(GStrv) last = NULL;
-                if (!read_page(verify->hold, table, from, hi, above, keys, &last, &count, error))
-                        return false;
-                bool more = count == PAGE_ROWS;
-                if (!compare_page(verify, table, from, more ? last : hi, above, keys, error))
+                bool ok = read_page(verify->hold, table, from, hi, above, keys, &last, &count, error) &&
+                          compare_page(verify, table, from, count == PAGE_ROWS ? last : hi, above, keys,
+                                       error);
+                verify->reported = NULL;
+                if (!ok)
                         return false;
                 g_strfreev(from);
                 from = g_steal_pointer(&last);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Compares both sides chunk by chunk while people write.
  *
- *   1. reader thread, upstream: the next range of keys, its aggregate A, and then the binary log's position H. What the aggregate saw
- *      was in the log before it was visible, so it is at or before H (engine.md §1: the other way round proves nothing).
- *   2. this thread, downstream: once everything up to H is applied, the aggregate of the same range. Equal: done.
+ *   1. reader thread, upstream: the next range of keys, its aggregate A, and then the binary log's position
+ * H. What the aggregate saw was in the log before it was visible, so it is at or before H (engine.md §1: the
+ * other way round proves nothing).
+ *   2. this thread, downstream: once everything up to H is applied, the aggregate of the same range. Equal:
+ * done.
  *   3. Otherwise somebody wrote in between, or rows differ: verify-rows.c looks at the rows.
  *
  * The reader runs ahead by a few chunks, so that both servers work at the same time. */
@@ -51,7 +53,8 @@ VerifyTable *verify_table_new(const TableSchema *table, guint64 chunk_bytes) {
         v->key_view.columns = g_ptr_array_new();
         v->key_view.key = g_array_new(FALSE, FALSE, sizeof(unsigned));
         for (unsigned i = 0; i < table->key->len; i++) {
-                g_ptr_array_add(v->key_view.columns, table->columns->pdata[g_array_index(table->key, unsigned, i)]);
+                g_ptr_array_add(v->key_view.columns,
+                                table->columns->pdata[g_array_index(table->key, unsigned, i)]);
                 g_array_append_val(v->key_view.key, i);
         }
 
@@ -98,11 +101,11 @@ void verify_append_range(GString *sql, const VerifyTable *table, char *const *lo
                 return;
         g_string_append(sql, " WHERE ");
         if (lo)
-                sql_append_key_bound(sql, table->table, ">", (const char *const *) lo);
+                sql_append_key_bound(sql, table->table, ">", (const char *const *)lo);
         if (lo && hi)
                 g_string_append(sql, " AND ");
         if (hi)
-                sql_append_key_bound(sql, table->table, "<=", (const char *const *) hi);
+                sql_append_key_bound(sql, table->table, "<=", (const char *const *)hi);
 }
 
 char **verify_key_of_row(const VerifyTable *table, char **row, const unsigned long *lengths, GError **error) {
@@ -111,7 +114,8 @@ char **verify_key_of_row(const VerifyTable *table, char **row, const unsigned lo
 
         for (guint i = 0; i < n; i++) {
                 g_autoptr(GString) literal = g_string_new(NULL);
-                if (!value_literal_from_text(table->key_view.columns->pdata[i], row[i], lengths[i], literal, error)) {
+                if (!value_literal_from_text(table->key_view.columns->pdata[i], row[i], lengths[i], literal,
+                                             error)) {
                         g_prefix_error(error, "row key of %s: ", table->name);
                         return NULL;
                 }
@@ -121,17 +125,18 @@ char **verify_key_of_row(const VerifyTable *table, char **row, const unsigned lo
 }
 
 char *verify_key_text(char *const *key) {
-        return g_strjoinv(",", (char **) key);
+        return g_strjoinv(",", (char **)key);
 }
 
-/* As sql_append_chunk_checksum(), with each row's hash computed once: the inner SELECT gives it, the outer one takes both halves.
- * That is half of the time on MySQL 5.6 (measured: 38 instead of 81 ms of processor time for 20,000 rows). The LIMIT keeps newer
- * servers from making one SELECT of the two again. */
-bool verify_aggregate(Conn *conn, const VerifyTable *table, char *const *lo, char *const *hi, char **ret_sum, guint64 *ret_rows,
-                      GError **error) {
+/* As sql_append_chunk_checksum(), with each row's hash computed once: the inner SELECT gives it, the outer
+ * one takes both halves. That is half of the time on MySQL 5.6 (measured: 38 instead of 81 ms of processor
+ * time for 20,000 rows). The LIMIT keeps newer servers from making one SELECT of the two again. */
+bool verify_aggregate(Conn *conn, const VerifyTable *table, char *const *lo, char *const *hi, char **ret_sum,
+                      guint64 *ret_rows, GError **error) {
         g_autoptr(GString) sql = g_string_new("SELECT COUNT(*)");
         for (unsigned half = 0; half < 2; half++)
-                g_string_append_printf(sql, ",HEX(BIT_XOR(CAST(CONV(SUBSTRING(h,%u,16),16,10) AS UNSIGNED)))", half * 16 + 1);
+                g_string_append_printf(sql, ",HEX(BIT_XOR(CAST(CONV(SUBSTRING(h,%u,16),16,10) AS UNSIGNED)))",
+                                       half * 16 + 1);
         g_string_append_printf(sql, " FROM (SELECT %s AS h%s", table->row_hash, table->from);
         verify_append_range(sql, table, lo, hi);
         g_string_append_printf(sql, " LIMIT %" G_GUINT64_FORMAT ") AS d", G_MAXUINT64);
@@ -141,7 +146,8 @@ bool verify_aggregate(Conn *conn, const VerifyTable *table, char *const *lo, cha
         if (!rows || !conn_rows_next(rows, &row, NULL, error))
                 return false;
         if (!row || !row[0]) {
-                g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "%s: no aggregate of %s", conn_label(conn), table->name);
+                g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "%s: no aggregate of %s", conn_label(conn),
+                            table->name);
                 return false;
         }
         GString *sum = g_string_new(NULL);
@@ -250,7 +256,7 @@ static void reader_main(gpointer data) {
 
 void verify_result_clear(VerifyResult *result) {
         g_clear_pointer(&result->differences, g_ptr_array_unref);
-        *result = (VerifyResult){ 0 };
+        *result = (VerifyResult){0};
 }
 
 void verify_add_difference(Verify *verify, const VerifyTable *table, const char *key, const char *what) {
@@ -262,7 +268,8 @@ void verify_add_difference(Verify *verify, const VerifyTable *table, const char 
         g_ptr_array_add(verify->result->differences, g_utf8_make_valid(text, -1));
 }
 
-static bool compare_chunk(Verify *verify, const VerifyTable *table, const Chunk *chunk, bool *ret_missing, GError **error) {
+static bool compare_chunk(Verify *verify, const VerifyTable *table, const Chunk *chunk, bool *ret_missing,
+                          GError **error) {
         const VerifyInput *input = verify->input;
         g_autofree char *sum = NULL;
         g_autoptr(GError) e = NULL;
@@ -271,7 +278,8 @@ static bool compare_chunk(Verify *verify, const VerifyTable *table, const Chunk 
         if (!input->wait_applied(input->userdata, chunk->file, chunk->offset, -1, error))
                 return false;
         if (!verify_aggregate(verify->down, table, chunk->lo, chunk->hi, &sum, &rows, &e)) {
-                if (!g_error_matches(e, MYSQL_ERROR, ER_NO_SUCH_TABLE) && !g_error_matches(e, MYSQL_ERROR, ER_BAD_DB)) {
+                if (!g_error_matches(e, MYSQL_ERROR, ER_NO_SUCH_TABLE) &&
+                    !g_error_matches(e, MYSQL_ERROR, ER_BAD_DB)) {
                         g_propagate_error(error, g_steal_pointer(&e));
                         return false;
                 }
@@ -285,9 +293,10 @@ static bool compare_chunk(Verify *verify, const VerifyTable *table, const Chunk 
 }
 
 /* Compares TABLES; *ret_again (may be NULL) gets those that want another pass. */
-static bool compare_tables(Verify *verify, const GPtrArray *tables, guint64 rows_total, GPtrArray *again, GError **error) {
+static bool compare_tables(Verify *verify, const GPtrArray *tables, guint64 rows_total, GPtrArray *again,
+                           GError **error) {
         g_autoptr(Queue) queue = queue_new(CHUNKS_AHEAD, chunk_free);
-        Reader reader = { .input = verify->input, .tables = tables, .queue = queue };
+        Reader reader = {.input = verify->input, .tables = tables, .queue = queue};
         Thread *thread = thread_start("verify", reader_main, &reader);
         guint current = G_MAXUINT;
         bool ok = true, skip = false;
@@ -304,11 +313,14 @@ static bool compare_tables(Verify *verify, const GPtrArray *tables, guint64 rows
                 if (skip)
                         continue;
                 verify->again = false;
-                ok = !verify_stopped(verify->input, error) && compare_chunk(verify, table, chunk, &skip, error);
-                if (ok && verify->again && again && (again->len == 0 || again->pdata[again->len - 1] != table->table))
-                        g_ptr_array_add(again, (gpointer) table->table);
+                ok = !verify_stopped(verify->input, error) &&
+                     compare_chunk(verify, table, chunk, &skip, error);
+                if (ok && verify->again && again &&
+                    (again->len == 0 || again->pdata[again->len - 1] != table->table))
+                        g_ptr_array_add(again, (gpointer)table->table);
                 if (ok && verify->input->progress)
-                        verify->input->progress(verify->input->userdata, MIN(verify->result->rows, rows_total), rows_total);
+                        verify->input->progress(verify->input->userdata,
+                                                MIN(verify->result->rows, rows_total), rows_total);
         }
         queue_close(queue, /* discard= */ true);
         thread_join(thread);
@@ -323,7 +335,9 @@ static bool compare_tables(Verify *verify, const GPtrArray *tables, guint64 rows
         return true;
 }
 
-static void free_verify_table(gpointer p) { verify_table_free(p); }
+static void free_verify_table(gpointer p) {
+        verify_table_free(p);
+}
 
 static GPtrArray *prepare(const GPtrArray *schemas, guint64 chunk_bytes, guint64 *ret_rows, GError **error) {
         g_autoptr(GPtrArray) tables = g_ptr_array_new_with_free_func(free_verify_table);
@@ -331,8 +345,8 @@ static GPtrArray *prepare(const GPtrArray *schemas, guint64 chunk_bytes, guint64
         for (guint i = 0; i < schemas->len; i++) {
                 const TableSchema *schema = schemas->pdata[i];
                 if (schema->key->len == 0) {
-                        g_set_error(error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT, "`%s`.`%s` has no row key to compare by", schema->database,
-                                    schema->name);
+                        g_set_error(error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT,
+                                    "`%s`.`%s` has no row key to compare by", schema->database, schema->name);
                         return NULL;
                 }
                 rows += schema->rows_estimate;
@@ -348,8 +362,8 @@ static bool run_passes(Verify *verify, GError **error) {
         for (unsigned pass = 0; pass < (verify->input->repair ? REPAIR_PASSES : 1); pass++) {
                 guint64 rows_total;
                 g_autoptr(GPtrArray) again = g_ptr_array_new();
-                g_autoptr(GPtrArray) tables =
-                        prepare(schemas ? schemas : verify->input->tables, verify->input->chunk_bytes, &rows_total, error);
+                g_autoptr(GPtrArray) tables = prepare(schemas ? schemas : verify->input->tables,
+                                                      verify->input->chunk_bytes, &rows_total, error);
                 if (!tables)
                         return false;
                 if (pass == 0)
@@ -365,15 +379,15 @@ static bool run_passes(Verify *verify, GError **error) {
 }
 
 bool verify_run(const VerifyInput *input, VerifyResult *ret, GError **error) {
-        VerifyResult result = { .differences = g_ptr_array_new_with_free_func(g_free) };
-        Verify verify = { .input = input, .result = &result };
+        VerifyResult result = {.differences = g_ptr_array_new_with_free_func(g_free)};
+        Verify verify = {.input = input, .result = &result};
         gint64 begin = clock_monotonic();
 
         verify.down = conn_open(input->downstream, input->repair ? CONN_MULTI_STATEMENTS : 0, error);
         bool ok = verify.down && run_passes(&verify, error);
         conn_free(verify.down);
         conn_free(verify.hold);
-        result.seconds = (double) (clock_monotonic() - begin) / (double) USEC_PER_SEC;
+        result.seconds = (double)(clock_monotonic() - begin) / (double)USEC_PER_SEC;
         if (!ok) {
                 verify_result_clear(&result);
                 return false;

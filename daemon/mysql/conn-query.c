@@ -254,3 +254,13 @@ bool conn_binlog_position(Conn *conn, char **ret_file, guint64 *ret_position, GE
         *ret_position = value;
         return true;
 }
+
+char *conn_warning_codes(Conn *conn) {
+        g_autoptr(ConnRows) rows = conn_query(conn, "SHOW WARNINGS LIMIT 1000", NULL);
+        GString *codes = g_string_new(NULL);
+        char **row;
+        while (rows && conn_rows_next(rows, &row, NULL, NULL) && row)
+                if (row[1] && !strstr(codes->str, row[1]))
+                        g_string_append_printf(codes, "%s%s", codes->len > 0 ? ", " : "", row[1]);
+        return g_string_free(codes, /* free_segment= */ FALSE);
+}

@@ -95,6 +95,9 @@ bool conn_query_uint64(Conn *conn, const char *sql, guint64 *ret, GError **error
 /* The named columns FILE and POSITION of flavor_position_statement(). PS_ERROR_BINLOG_UNAVAILABLE when the binary log is off. */
 bool conn_binlog_position(Conn *conn, char **ret_file, guint64 *ret_position, GError **error);
 
+/* The numbers of the last statement's warnings, each once ("1264, 1292"): without their texts, which may hold values. */
+char *conn_warning_codes(Conn *conn);
+
 /* Any thread: makes the blocking call that CONN is in fail now, by shutting the socket down. The connection is dead then. */
 void conn_abort(Conn *conn);
 bool conn_is_dead(const Conn *conn); /* after an error that lost the connection */

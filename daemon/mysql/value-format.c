@@ -3,6 +3,7 @@
 
 #include "mysql/value-format.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -54,6 +55,9 @@ bool value_append_double(GString *out, double v, unsigned digits) {
                 return true;
         }
         g_ascii_formatd(buffer, sizeof buffer, digits == 9 ? "%.9g" : "%.17g", v);
+        /* 9 digits of the largest FLOATs round up to more than a FLOAT holds: servers store the right value, but with warning 1264. */
+        if (digits == 9 && fabs(g_ascii_strtod(buffer, NULL)) > (double) FLT_MAX)
+                g_ascii_formatd(buffer, sizeof buffer, "%.17g", v);
         g_string_append(out, buffer);
         return true;
 }

@@ -100,6 +100,24 @@ def test_state_cannot_be_written(agent):
     m.synchronize()
 
 
+def test_end_that_was_not_recorded(agent):
+    agent.create()
+    m = agent.migration().synchronize()
+    operation = m.Cancel()
+    m.wait_finished(operation)
+    agent.kill()
+    path = agent.state / "migrations/m1/state.json"
+    state = json.loads(path.read_text())
+    state["last-operation"] = None
+    state["operation"] = {"id": int(operation), "kind": "cancel", "flags": 0, "max-delay": -1.0, "deadline": 0.0, "kill-sessions": False,
+                          "disable-binlog": False, "confirm-within": 0.0}
+    path.write_text(json.dumps(state))
+    agent.start()
+    assert m.wait_finished(operation)[1:3] == ("cancel", "done")
+    assert m.get("OperationId") == 0 and m.Cancel() == operation
+    m.Remove()
+
+
 def test_signals(agent):
     loop_connection = dbus.bus.BusConnection(agent.bus.address, mainloop=dbus.mainloop.glib.DBusGMainLoop())
     agent.bus.connections.append(loop_connection)

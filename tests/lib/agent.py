@@ -19,11 +19,11 @@ for `agent.log()`; tests/conftest.py prints it when a test fails.
 import json
 import os
 import pathlib
-import select
 import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 import weakref
 
@@ -143,7 +143,7 @@ class Proxy:
                 self.path = path
                 self.interface = interface
 
-        def _call(self, interface, method, parameters, timeout=120, fds=()):
+        def _call(self, interface, method, parameters, timeout=25, fds=()):
                 fd_list = Gio.UnixFDList.new()
                 for fd in fds:
                         fd_list.append(fd)
@@ -273,6 +273,8 @@ class Agent:
                 self.extra_environment = environment or {}
                 self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
                 self.notify.bind(os.path.join(self.folder, 'notify'))
+                self.ready = threading.Event()
+                threading.Thread(target=self._listen, daemon=True).start()
                 living.add(self)
                 if start:
                         try:
@@ -294,7 +296,7 @@ class Agent:
 
         def start(self, wait=True):
                 assert self.process is None
-                self._drain_notify()
+                self.ready.clear()
                 program = self.build / 'daemon' / 'polarshiftd'
                 with open(self.log_path, 'ab') as log:
                         log.write(f'---- start at {time.monotonic():.3f}\n'.encode())
@@ -305,19 +307,25 @@ class Agent:
                 if wait:
                         self.wait_ready()
 
-        def _drain_notify(self):
-                while select.select([self.notify], [], [], 0)[0]:
-                        self.notify.recv(4096)
+        def _listen(self):
+                """As systemd does: reads whatever comes. A full socket would hold the agent up."""
+                while True:
+                        try:
+                                message = self.notify.recv(4096)
+                        except OSError:
+                                return
+                        if not message:
+                                return
+                        if b'READY=1' in message.split(b'\n'):
+                                self.ready.set()
 
         def wait_ready(self, timeout=30):
                 deadline = time.monotonic() + timeout
-                while time.monotonic() < deadline:
+                while not self.ready.wait(0.05):
                         if self.process.poll() is not None:
                                 raise RuntimeError(f'polarshiftd ended with {self.process.returncode}:\n{self.log()}')
-                        if select.select([self.notify], [], [], 0.05)[0]:
-                                if b'READY=1' in self.notify.recv(4096).split(b'\n'):
-                                        return
-                raise RuntimeError(f'polarshiftd did not become ready:\n{self.log()}')
+                        if time.monotonic() > deadline:
+                                raise RuntimeError(f'polarshiftd did not become ready:\n{self.log()}')
 
         def stop(self, timeout=30):
                 """SIGTERM, as systemd would; returns the exit status."""
@@ -347,8 +355,7 @@ class Agent:
         def close(self):
                 living.discard(self)
                 self.kill9()
-                self.bus.close()
-                self.notify.close()
+                self._close_bus()
                 shutil.rmtree(self.folder, ignore_errors=True)
 
         def __enter__(self):
@@ -359,8 +366,15 @@ class Agent:
                 if exc[0] is None:
                         self.close()
                 else:                           # conftest.py still wants the log
-                        self.bus.close()
-                        self.notify.close()
+                        self._close_bus()
+
+        def _close_bus(self):
+                self.bus.close()
+                try:
+                        self.notify.shutdown(socket.SHUT_RDWR)          # ends the listening thread
+                except OSError:
+                        pass
+                self.notify.close()
 
         def log(self):
                 try:

@@ -199,7 +199,8 @@ class Server:
                                 time.sleep(0.05)
                 if self._first:
                         self._first = False
-                        self.admin('RESET MASTER')
+                        if self.variable('log_bin'):
+                                self.admin('RESET MASTER')
 
         @property
         def pid(self):

@@ -98,6 +98,7 @@ class Story:
                 say(f'in step {time.monotonic() - began:.1f} s after the start')
                 self.ctl('status', 'shop')
                 self.refuses(self.destination, self.source, ('the destination', 'the source'))
+                self.ctl('verify', 'shop')
                 self.quiet_point()
 
         def change_side(self, method, number, text):

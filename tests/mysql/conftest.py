@@ -28,8 +28,8 @@ class Shared:
                         server.admin('SET GLOBAL read_only = 0')
                         system = {'mysql', 'information_schema', 'performance_schema', 'sys'}
                         script = ['SET foreign_key_checks = 0']
-                        script += [f'DROP DATABASE `{name}`' for (name,) in server.admin('SHOW DATABASES')
-                                   if name not in system]
+                        script += ['DROP DATABASE `' + name.replace('`', '``') + '`'
+                                   for (name,) in server.admin('SHOW DATABASES') if name not in system]
                         server.script(script)
                         servers.restore_accounts(server)
 

@@ -204,7 +204,9 @@ def test_table_in_the_way(pair, link):
 
 def test_same_server_twice(pair, link):
         schemas.create_shop(pair[0], 100)
-        fails(link(pair[0], pair[0]), 'CheckFailed', 'InvalidOption', 'AlreadyExists')
+        with pytest.raises(BusError) as error:
+                link(pair[0], pair[0])
+        assert error.value.short == 'InvalidOption'
         untouched(*pair)
 
 
@@ -303,6 +305,7 @@ def test_full_disk(server, link):
                 assert not steps.write_refused(source)
                 grow('400m')
                 shop.call('Resume', '(a{sv}t)', {}, 0)
+                shop.wait(lambda: shop.get('ReplicationState') != 'failed', 15, 'the retry')
                 shop.wait_phase('synchronizing', 120)
                 equal.wait_equal(source, destination, ['shop'])
                 shop.operate('Cancel')

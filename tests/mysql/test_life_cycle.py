@@ -85,7 +85,7 @@ def test_memory_stays_bounded(agent, link, pair):
                 cursor.execute("INSERT INTO t (body) VALUES (REPEAT('x', 100000))")
                 for _ in range(11):
                         cursor.execute('INSERT INTO t (body) SELECT CONCAT(body, id) FROM t')   # 2048 × 100 kB
-                cursor.execute("INSERT INTO t (body) VALUES (REPEAT('y', 15000000))")
+                cursor.execute("INSERT INTO t (body) VALUES (REPEAT('y', 11000000))")
                 small = link(source, destination)
                 steps.start(small)
                 # And one transaction of 150 MB through the stream

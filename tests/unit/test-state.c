@@ -76,7 +76,7 @@ static void test_every_cut(void) {
 static void damage(JsonObject *root, JsonObject *object) {
         g_autoptr(GList) names = json_object_get_members(object);
         for (GList *l = names; l; l = l->next) {
-                const char *name = l->data;
+                g_autofree char *name = g_strdup(l->data); /* the member owns its own */
                 JsonNode *kept = json_node_copy(json_object_get_member(object, name));
                 bool optional = object != root && json_object_has_member(object, "fence"); /* a request has defaults */
                 if (JSON_NODE_HOLDS_OBJECT(kept))

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Drives what looks at servers (objects, checks, comparison) from a test that has real ones: tests/mysql/test_tools.py.
+/* Drives what looks at servers (objects, checks, comparison) from a test that has real ones:
+ * tests/mysql/test_engine_tools.py.
  *
  *   test-tools list SOURCE [KEY=VALUE…]                  one line per object: kind, name, reason
  *   test-tools create SOURCE DESTINATION [KEY=VALUE…]    makes databases and tables
  *   test-tools check STAGE UUID SOURCE DESTINATION [KEY=VALUE…]
  *   test-tools verify UPSTREAM DOWNSTREAM [repair|replica|busy…]
  *
- * KEY=VALUE are options of a migration. Passwords come from $PASSWORD. Exit status 1 with the error's name and text on standard
- * error. */
+ * KEY=VALUE are options of a migration. Passwords come from $PASSWORD. Exit status 1 with the error's name
+ * and text on standard error. */
 
 #include <locale.h>
 #include <stdio.h>
@@ -21,7 +22,8 @@
 
 static int fail(const GError *error) {
         fprintf(stderr, "%s: %s\n",
-                error->domain == MYSQL_ERROR ? "MySQL" : ps_error_code_to_string(ps_error_code_of(error)), error->message);
+                error->domain == MYSQL_ERROR ? "MySQL" : ps_error_code_to_string(ps_error_code_of(error)),
+                error->message);
         return EXIT_FAILURE;
 }
 
@@ -38,20 +40,23 @@ static bool set_options(MigrationSpec *spec, char **options, GError **error) {
 static MigrationSpec *make_spec(const char *source, const char *destination, char **options, GError **error) {
         MigrationSpec *spec = spec_new("test");
         if ((source && !spec_set_text(spec, "source", source, error)) ||
-            (destination && !spec_set_text(spec, "destination", destination, error)) || !set_options(spec, options, error)) {
+            (destination && !spec_set_text(spec, "destination", destination, error)) ||
+            !set_options(spec, options, error)) {
                 spec_free(spec);
                 return NULL;
         }
         return spec;
 }
 
-static void fill_params(ConnParams *params, const MigrationSpec *spec, Side side) {
-        *params = (ConnParams){ .endpoint = endpoint_copy(spec->servers[side].endpoint), .password = g_strdup(g_getenv("PASSWORD")) };
+static ConnParams *make_params(const MigrationSpec *spec, Side side) {
+        ConnParams *params = g_new0(ConnParams, 1);
+        params->endpoint = endpoint_copy(spec->servers[side].endpoint);
+        params->password = g_strdup(g_getenv("PASSWORD"));
+        return params;
 }
 
 static Conn *connect_side(const MigrationSpec *spec, Side side, GError **error) {
-        ConnParams *params = g_new0(ConnParams, 1);
-        fill_params(params, spec, side);
+        ConnParams *params = make_params(spec, side);
         Conn *conn = conn_open(params, 0, error);
         conn_params_free(params);
         return conn;
@@ -60,7 +65,8 @@ static Conn *connect_side(const MigrationSpec *spec, Side side, GError **error) 
 static void print_unfit(const char *head, const GPtrArray *array) {
         for (guint i = 0; i < array->len; i++) {
                 const UnfitObject *object = array->pdata[i];
-                printf("%s\t%s\t%s\t%s\t%s\n", head, object->type, object->name, object->reason, object->hint);
+                printf("%s\t%s\t%s\t%s\t%s\n", head, object->type, object->name, object->reason,
+                       object->hint);
         }
 }
 
@@ -109,20 +115,21 @@ static int run_check(char **words) {
         g_autoptr(Conn) destination = source ? connect_side(spec, SIDE_DESTINATION, &error) : NULL;
         if (!destination)
                 return fail(error);
-        PrecheckInput input = { .spec = spec,
-                                .servers = { source, destination },
-                                .uuid = words[1],
-                                .stage = strcmp(words[0], "switch") == 0 ? PRECHECK_SWITCH : PRECHECK_START };
+        PrecheckInput input = {.spec = spec,
+                               .servers = {source, destination},
+                               .uuid = words[1],
+                               .stage = strcmp(words[0], "switch") == 0 ? PRECHECK_SWITCH : PRECHECK_START};
         g_autoptr(GPtrArray) rows = precheck_run(&input, &error);
         if (!rows)
                 return fail(error);
         for (guint i = 0; i < rows->len; i++) {
                 const CheckRow *row = rows->pdata[i];
-                printf("%s\t%s\t%s\t%s\t%s\n", row->id, check_severity_to_string(row->severity), ps_error_code_to_string(row->error),
-                       row->message, row->hint);
+                printf("%s\t%s\t%s\t%s\t%s\n", row->id, check_severity_to_string(row->severity),
+                       ps_error_code_to_string(row->error), row->message, row->hint);
         }
         if (!precheck_verdict(rows, /* accept_warnings= */ true, &error))
-                printf("verdict\terror\t%s\t%s\t\n", ps_error_code_to_string(ps_error_code_of(error)), error->message);
+                printf("verdict\terror\t%s\t%s\t\n", ps_error_code_to_string(ps_error_code_of(error)),
+                       error->message);
         return EXIT_SUCCESS;
 }
 
@@ -132,17 +139,20 @@ typedef struct VerifyTest {
         Conn *replica; /* waits for native replication; NULL: nothing is replicated */
 } VerifyTest;
 
-static bool wait_applied(gpointer userdata, const char *file, guint64 offset, gint64 timeout_usec, GError **error) {
+static bool wait_applied(gpointer userdata, const char *file, guint64 offset, gint64 timeout_usec,
+                         GError **error) {
         VerifyTest *test = userdata;
         if (!test->replica)
                 return true;
-        double seconds = timeout_usec < 0 ? 60 : (double) timeout_usec / 1e6;
-        g_autofree char *sql = g_strdup_printf("SELECT MASTER_POS_WAIT('%s',%" G_GUINT64_FORMAT ",%.3f)", file, offset, seconds);
+        double seconds = timeout_usec < 0 ? 200 : (double)timeout_usec / 1e6;
+        g_autofree char *sql = g_strdup_printf("SELECT MASTER_POS_WAIT('%s',%" G_GUINT64_FORMAT ",%.3f)",
+                                               file, offset, seconds);
         g_autofree char *text = conn_query_string(test->replica, sql, error);
         if (!text)
                 return false;
         if (strcmp(text, "-1") == 0) {
-                g_set_error(error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED, "not applied within %.1f s", seconds);
+                g_set_error(error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED, "not applied within %.1f s",
+                            seconds);
                 return false;
         }
         return true;
@@ -159,38 +169,40 @@ static bool write_marked(gpointer userdata, Conn *downstream, const char *statem
 
 static int run_verify(char **words) {
         g_autoptr(GError) error = NULL;
-        bool repair = g_strv_contains((const char *const *) words, "repair");
-        bool replica = g_strv_contains((const char *const *) words, "replica");
-        char *none[] = { NULL };
+        bool repair = g_strv_contains((const char *const *)words, "repair");
+        bool replica = g_strv_contains((const char *const *)words, "replica");
+        char *none[] = {NULL};
         g_autoptr(MigrationSpec) spec = make_spec(words[0], words[1], none, &error);
         g_autoptr(Conn) source = spec ? connect_side(spec, SIDE_SOURCE, &error) : NULL;
         g_autoptr(ObjectList) list = source ? objects_list(source, spec, &error) : NULL;
         if (!list)
                 return fail(error);
-        VerifyTest test = { NULL };
+        VerifyTest test = {NULL};
         if (replica && !(test.replica = connect_side(spec, SIDE_DESTINATION, &error)))
                 return fail(error);
 
-        ConnParams up, down;
-        fill_params(&up, spec, SIDE_SOURCE);
-        fill_params(&down, spec, SIDE_DESTINATION);
-        VerifyInput input = { .upstream = &up,
-                              .downstream = &down,
-                              .tables = list->tables,
-                              .wait_applied = wait_applied,
-                              .repair = repair,
-                              .write_marked = repair ? write_marked : NULL,
-                              .userdata = &test };
-        VerifyResult result = { 0 };
-        if (!verify_run(&input, &result, &error))
-                return fail(error);
-        printf("tables=%" G_GUINT64_FORMAT " rows=%" G_GUINT64_FORMAT " chunks=%" G_GUINT64_FORMAT " again=%" G_GUINT64_FORMAT
-               " different=%" G_GUINT64_FORMAT " seconds=%.2f\n",
-               result.tables, result.rows, result.chunks, result.rows_compared_again, result.different, result.seconds);
-        for (guint i = 0; i < result.differences->len; i++)
-                printf("%s\n", (const char *) result.differences->pdata[i]);
-        verify_result_clear(&result);
+        ConnParams *up = make_params(spec, SIDE_SOURCE), *down = make_params(spec, SIDE_DESTINATION);
+        VerifyInput input = {.upstream = up,
+                             .downstream = down,
+                             .tables = list->tables,
+                             .wait_applied = wait_applied,
+                             .repair = repair,
+                             .write_marked = repair ? write_marked : NULL,
+                             .userdata = &test};
+        VerifyResult result = {0};
+        bool ok = verify_run(&input, &result, &error);
+        conn_params_free(up);
+        conn_params_free(down);
         conn_free(test.replica);
+        if (!ok)
+                return fail(error);
+        printf("tables=%" G_GUINT64_FORMAT " rows=%" G_GUINT64_FORMAT " chunks=%" G_GUINT64_FORMAT
+               " again=%" G_GUINT64_FORMAT " different=%" G_GUINT64_FORMAT " seconds=%.2f\n",
+               result.tables, result.rows, result.chunks, result.rows_compared_again, result.different,
+               result.seconds);
+        for (guint i = 0; i < result.differences->len; i++)
+                printf("%s\n", (const char *)result.differences->pdata[i]);
+        verify_result_clear(&result);
         return EXIT_SUCCESS;
 }
 
@@ -201,10 +213,10 @@ int main(int argc, char **argv) {
                 int words;
                 int (*run)(char **words);
         } commands[] = {
-                { "list", 1, run_list },
-                { "create", 2, run_create },
-                { "check", 4, run_check },
-                { "verify", 2, run_verify },
+                        {"list", 1, run_list},
+                        {"create", 2, run_create},
+                        {"check", 4, run_check},
+                        {"verify", 2, run_verify},
         };
         for (gsize i = 0; i < G_N_ELEMENTS(commands); i++)
                 if (argc >= 2 + commands[i].words && strcmp(argv[1], commands[i].name) == 0)
