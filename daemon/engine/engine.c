@@ -8,6 +8,8 @@
 #include "base/error.h"
 #include "engine/control.h"
 
+#define ER_QUERY_INTERRUPTED 1317 /* KILL QUERY */
+
 /* --- to the loop --- */
 
 void engine_event(Engine *engine, EngineEventKind kind, int priority, const char *format, ...) {
@@ -116,6 +118,8 @@ void engine_name_error(Engine *engine, Side side, GError **error) {
                             "the %s cannot be reached: %s", name, old->message);
         else if (mysql_error_is_full(old))
                 g_set_error(error, PS_ERROR, PS_ERROR_LIMITS_EXCEEDED, "the %s has no room left: %s; make room there, then Resume", name, old->message);
+        else if (mysql_error_is_retryable(old) || g_error_matches(old, MYSQL_ERROR, ER_QUERY_INTERRUPTED)) /* goes by: worth another try */
+                g_set_error(error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED, "the %s did not get through with a statement: %s", name, old->message);
         else
                 g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "the %s answered: %s", name, old->message);
         g_error_free(old);
