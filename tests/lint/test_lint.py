@@ -138,14 +138,15 @@ def test_exit():
 
 
 def test_no_default_on_own_enums():
-        """A switch with a case of one of our enums has no default: the compiler names what is missing."""
+        """A switch with a case of one of our enums has no default: the compiler names what is missing. A cast to int says
+        that the others were dealt with before."""
         hits = []
         own = {member for n in PRODUCT for body in re.findall(r'typedef enum \w*\s*\{(.*?)\}', code(n), re.S)
                if '_MAX' in body for member in re.findall(r'^\s*,?\s*(\w+)|,\s*(\w+)', body, re.M) for member in member if member}
         assert 'ROW_OPERATION_INSERT' in own and 'FENCE_HOOK' in own
         for name in PRODUCT:
                 body = code(name)
-                for match in re.finditer(r'\bswitch\s*\(', body):
+                for match in re.finditer(r'\bswitch\s*\((?!\(int\))', body):
                         depth, at = 0, body.index('{', match.end())
                         for end in range(at, len(body)):
                                 depth += {'{': 1, '}': -1}.get(body[end], 0)
