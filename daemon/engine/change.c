@@ -223,45 +223,20 @@ static void end_statement(Batch *batch, guint64 expected, guint64 warnings) {
         statement->warnings = warnings;
 }
 
-/* folds[from, to) are all INSERTs (or UPDATEs, to be written as upserts that must find every row). */
-static void write_rows(Batch *batch, const LinkTable *table, const Fold *folds, guint n, bool upsert, const Flavor *flavor,
-                       gsize max_statement) {
-        for (guint i = 0; i < n;) {
-                guint first = i;
-                begin_statement(batch, table, upsert ? COUNT_DUPLICATES : COUNT_AFFECTED);
-                gsize start = batch->text->len;
-                sql_append_insert_prefix(batch->text, table->schema);
-                guint64 warnings = 0;
-                for (; i < n && i - first < MAX_ROWS_PER_STATEMENT; i++) {
-                        if (i > first && batch->text->len - start + folds[i].text_size > max_statement)
-                                break;
-                        if (i > first)
-                                g_string_append_c(batch->text, ',');
-                        g_string_append_len(batch->text, folds[i].text, (gssize) folds[i].text_size);
-                        warnings += folds[i].enum_zeros;
-                }
-                guint64 expected = i - first;
-                if (upsert) {
-                        if (expected == 1) { /* mysql_info() is silent about a single row, so it is written twice */
-                                g_string_append_c(batch->text, ',');
-                                g_string_append_len(batch->text, folds[first].text, (gssize) folds[first].text_size);
-                                expected = 2;
-                                warnings *= 2;
-                        }
-                        sql_append_upsert_suffix(batch->text, table->schema, flavor);
-                }
-                end_statement(batch, expected, warnings);
-        }
-}
-
 static void append_key_condition(GString *sql, const LinkTable *table, const Fold *fold) {
         const char *literals[64];
         key_split(table->schema, fold->key, literals);
         sql_append_key_equal(sql, table->schema, literals);
 }
 
+/* Whether the literal of the only key column is equal to its value in an IN list too; the others need sql_append_key_equal(). */
+static bool key_fits_list(const TableSchema *schema) {
+        const Column *column = g_ptr_array_index(schema->columns, g_array_index(schema->key, unsigned, 0));
+        return schema->key->len == 1 && column->kind != COLUMN_KIND_FLOAT && column->kind != COLUMN_KIND_BIT;
+}
+
 static void write_deletes(Batch *batch, const LinkTable *table, const Fold *folds, guint n, gsize max_statement) {
-        bool single = table->schema->key->len == 1;
+        bool single = key_fits_list(table->schema);
         guint most = single ? MAX_ROWS_PER_STATEMENT : MAX_KEYS_PER_DELETE;
         for (guint i = 0; i < n;) {
                 guint first = i;
@@ -290,6 +265,43 @@ static void write_deletes(Batch *batch, const LinkTable *table, const Fold *fold
                 if (single)
                         g_string_append_c(batch->text, ')');
                 end_statement(batch, i - first, /* warnings= */ 0);
+        }
+}
+
+/* folds[from, to) are all INSERTs (or UPDATEs, to be written as upserts that must find every row). */
+static void write_rows(Batch *batch, const LinkTable *table, const Fold *folds, guint n, bool upsert, const Flavor *flavor,
+                       gsize max_statement) {
+        for (guint i = 0; i < n;) {
+                if (upsert && folds[i].text_size > max_statement) { /* twice would be too large for the server */
+                        write_deletes(batch, table, &folds[i], 1, max_statement);
+                        write_rows(batch, table, &folds[i], 1, /* upsert= */ false, flavor, max_statement);
+                        i++;
+                        continue;
+                }
+                guint first = i;
+                begin_statement(batch, table, upsert ? COUNT_DUPLICATES : COUNT_AFFECTED);
+                gsize start = batch->text->len;
+                sql_append_insert_prefix(batch->text, table->schema);
+                guint64 warnings = 0;
+                for (; i < n && i - first < MAX_ROWS_PER_STATEMENT; i++) {
+                        if (i > first && batch->text->len - start + folds[i].text_size > max_statement)
+                                break;
+                        if (i > first)
+                                g_string_append_c(batch->text, ',');
+                        g_string_append_len(batch->text, folds[i].text, (gssize) folds[i].text_size);
+                        warnings += folds[i].enum_zeros;
+                }
+                guint64 expected = i - first;
+                if (upsert) {
+                        if (expected == 1) { /* mysql_info() is silent about a single row, so it is written twice */
+                                g_string_append_c(batch->text, ',');
+                                g_string_append_len(batch->text, folds[first].text, (gssize) folds[first].text_size);
+                                expected = 2;
+                                warnings *= 2;
+                        }
+                        sql_append_upsert_suffix(batch->text, table->schema, flavor);
+                }
+                end_statement(batch, expected, warnings);
         }
 }
 

@@ -289,6 +289,10 @@ static bool take_query(Stream *stream, const BinlogEvent *event, GError **error)
                         return true;
                 begin(stream);
                 return end(stream, event, error);
+        case _STATEMENT_INVALID: /* alone, it can be passed over like DDL when the operator says so */
+                if (stream->in_transaction)
+                        break;
+                G_GNUC_FALLTHROUGH;
         case STATEMENT_DDL:
                 inside = stream->in_transaction; /* CREATE TABLE … SELECT: rows follow */
                 if (!inside)
@@ -301,7 +305,7 @@ static bool take_query(Stream *stream, const BinlogEvent *event, GError **error)
                             " (transaction %" G_GUINT64_FORMAT
                             ") cannot be carried by this version; do the same on the other side, then Resume with "
                             "ddl=done-by-hand, or pass over it with ddl=skip",
-                            statement.what, binlog_stream_file(stream->dump), binlog_stream_position(stream->dump),
+                            *statement.what ? statement.what : "an empty statement", binlog_stream_file(stream->dump), binlog_stream_position(stream->dump),
                             stream->started);
                 return false;
         case STATEMENT_DATA:
@@ -309,7 +313,6 @@ static bool take_query(Stream *stream, const BinlogEvent *event, GError **error)
                               "a session wrote with binlog_format=STATEMENT; its rows are not in the binary log: copy the "
                               "table again with a new migration, and set binlog_format=ROW for every session", error);
         case _STATEMENT_MAX:
-        case _STATEMENT_INVALID:
                 break;
         }
         return refuse(stream, event, PS_ERROR_UNSUPPORTED_OBJECT, "a statement that is not understood", error);

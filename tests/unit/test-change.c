@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a worker makes of row changes: the statements are run by a small interpreter that counts as a server does, and the rows must be
+ * what they are when every change is made one by one. */
+
+#include <string.h>
+
+#include "base/error.h"
+#include "engine/change.h"
+#include "engine/key.h"
+#include "fixture.h"
+
+#define COLUMNS "column id integer 0 0 0 0 0 0 0 8 - bigint(20)\ncolumn v text 0 1 0 0 0 0 0 0 latin1_bin varchar(9)"
+
+static const Flavor mysql56 = {.mariadb = false, .version = 50624};
+
+typedef struct Bench {
+        LinkTable table;
+        GPtrArray *packets;
+        Batch batch;
+} Bench;
+
+static void bench_init(Bench *bench, bool ordered) {
+        *bench = (Bench){0};
+        bench->table.schema = fixture_table(COLUMNS, "id");
+        bench->table.schema->key_order = KEY_ORDER_AGENT;
+        bench->table.ordered = ordered;
+        bench->packets = g_ptr_array_new_with_free_func((GDestroyNotify) packet_free);
+        batch_init(&bench->batch);
+}
+
+static void bench_clear(Bench *bench) {
+        batch_clear(&bench->batch);
+        g_ptr_array_unref(bench->packets);
+        fixture_table_free(bench->table.schema);
+}
+
+static void set_image(RowImage *image, guint n, const char *const *literals) {
+        image->n_columns = n;
+        image->offsets = g_renew(guint32, image->offsets, n + 1);
+        g_string_truncate(image->text, 0);
+        for (guint i = 0; i < n; i++) {
+                image->offsets[i] = (guint32) image->text->len;
+                g_string_append_len(image->text, literals[i], (gssize) strlen(literals[i]) + 1);
+        }
+        image->offsets[n] = (guint32) image->text->len;
+        image->complete = true;
+}
+
+static void add(Bench *bench, RowOperation operation, const char *id, const char *value) {
+        RowImage image;
+        row_image_init(&image, 2);
+        const char *literals[] = {id, value};
+        set_image(&image, 2, literals);
+        g_autoptr(GString) key = g_string_new(NULL);
+        key_append_from_image(key, bench->table.schema, &image);
+        if (bench->packets->len == 0)
+                g_ptr_array_add(bench->packets, packet_new());
+        packet_add(g_ptr_array_index(bench->packets, bench->packets->len - 1), &bench->table, operation, key->str, key->len,
+                   key_hash(key->str, key->len), &image);
+        row_image_clear(&image);
+}
+
+/* --- a server for the statements that are written here --- */
+
+typedef struct Result {
+        guint64 affected, records, duplicates;
+} Result;
+
+static const char *expect(const char *p, const char *text) {
+        if (!g_str_has_prefix(p, text))
+                g_error("expected '%s' at '%.60s'", text, p);
+        return p + strlen(text);
+}
+
+/* "(1,'a')": digits, then a value without commas and parentheses. */
+static const char *take_tuple(const char *p, char **ret_id, char **ret_value) {
+        p = expect(p, "(");
+        const char *comma = strchr(p, ','), *close = strchr(p, ')');
+        *ret_id = g_strndup(p, (gsize) (comma - p));
+        *ret_value = g_strndup(comma + 1, (gsize) (close - comma - 1));
+        return close + 1;
+}
+
+static const char *run_insert(GHashTable *rows, const char *p, Result *result) {
+        g_autoptr(GPtrArray) ids = g_ptr_array_new_with_free_func(g_free), values = g_ptr_array_new_with_free_func(g_free);
+        p = expect(p, "INSERT INTO `db`.`t` (`id`,`v`) VALUES ");
+        do {
+                char *id, *value;
+                if (*p == ',')
+                        p++;
+                p = take_tuple(p, &id, &value);
+                g_ptr_array_add(ids, id);
+                g_ptr_array_add(values, value);
+        } while (*p == ',');
+        bool upsert = *p == ' ';
+        if (upsert)
+                p = expect(p, " ON DUPLICATE KEY UPDATE `v`=VALUES(`v`)");
+        for (guint i = 0; i < ids->len; i++) {
+                const char *id = ids->pdata[i];
+                bool exists = g_hash_table_contains(rows, id);
+                if (exists && !upsert)
+                        g_error("duplicate key %s", id);
+                result->records++;
+                result->duplicates += exists;
+                result->affected += exists ? 2 : 1;
+                g_hash_table_replace(rows, g_strdup(id), g_strdup(values->pdata[i]));
+        }
+        return p;
+}
+
+static const char *run_delete(GHashTable *rows, const char *p, Result *result) {
+        p = expect(p, "DELETE FROM `db`.`t` WHERE `id` IN (");
+        for (;;) {
+                gsize n = strcspn(p, ",)");
+                g_autofree char *id = g_strndup(p, n);
+                result->affected += g_hash_table_remove(rows, id);
+                p += n;
+                if (*p++ == ')')
+                        return p;
+        }
+}
+
+static const char *run_update(GHashTable *rows, const char *p, Result *result) {
+        p = expect(p, "UPDATE `db`.`t` SET `id`=");
+        gsize n = strcspn(p, ",");
+        g_autofree char *id = g_strndup(p, n);
+        p = expect(p + n, ",`v`=");
+        n = strcspn(p, " ");
+        g_autofree char *value = g_strndup(p, n);
+        p = expect(p + n, " WHERE `id`=");
+        p = expect(p, id);
+        if (g_hash_table_contains(rows, id)) {
+                result->affected++;
+                g_hash_table_replace(rows, g_strdup(id), g_strdup(value));
+        }
+        return p;
+}
+
+/* Runs the batch; every count must be as the batch expects it. */
+static void run_batch(const Batch *batch, GHashTable *rows, gsize max_statement) {
+        gsize at = 0;
+        for (guint i = 0; i < batch->statements->len; i++) {
+                const BatchStatement *statement = &g_array_index(batch->statements, BatchStatement, i);
+                g_assert_cmpuint(statement->start, ==, at);
+                at += statement->size;
+                g_autofree char *sql = g_strndup(batch->text->str + statement->start, statement->size);
+                Result result = {0};
+                const char *end = *sql == 'I' ? run_insert(rows, sql, &result) : *sql == 'D' ? run_delete(rows, sql, &result)
+                                                                                              : run_update(rows, sql, &result);
+                g_assert_cmpstr(end, ==, ";");
+                if (statement->rule == COUNT_AFFECTED)
+                        g_assert_cmpuint(result.affected, ==, statement->expected);
+                else {
+                        g_assert_cmpuint(result.records, ==, statement->expected);
+                        g_assert_cmpuint(result.duplicates, ==, statement->expected);
+                        g_assert_cmpuint(statement->expected, >=, 2); /* mysql_info() says nothing about one row */
+                }
+                /* the suffix and the second copy of a single row come on top */
+                g_assert_cmpuint(statement->size, <=, MAX(max_statement, 100) + 120);
+        }
+        g_assert_cmpuint(at, ==, batch->text->len);
+}
+
+static GHashTable *rows_new(void) {
+        return g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+}
+
+static void assert_same(GHashTable *a, GHashTable *b) {
+        g_assert_cmpuint(g_hash_table_size(a), ==, g_hash_table_size(b));
+        GHashTableIter iter;
+        gpointer key, value;
+        g_hash_table_iter_init(&iter, a);
+        while (g_hash_table_iter_next(&iter, &key, &value))
+                g_assert_cmpstr(g_hash_table_lookup(b, key), ==, value);
+}
+
+/* --- tests --- */
+
+/* Every series of up to five changes of one key. */
+static void test_series(gconstpointer data) {
+        bool ordered = GPOINTER_TO_INT(data);
+        guint total = 1;
+        for (guint length = 1; length <= 5; length++) {
+                total *= 3;
+                for (guint code = 0; code < total; code++) {
+                        Bench bench;
+                        bench_init(&bench, ordered);
+                        g_autoptr(GHashTable) rows = rows_new(), expected = rows_new();
+                        bool possible = true, exists = code % 3 != ROW_OPERATION_INSERT, existed = exists;
+                        if (exists) {
+                                g_hash_table_replace(rows, g_strdup("7"), g_strdup("'old'"));
+                                g_hash_table_replace(expected, g_strdup("7"), g_strdup("'old'"));
+                        }
+                        for (guint i = 0, left = code; i < length; i++, left /= 3) {
+                                RowOperation operation = (RowOperation) (left % 3);
+                                g_autofree char *value = g_strdup_printf("'v%u'", i);
+                                possible = possible && exists == (operation != ROW_OPERATION_INSERT);
+                                exists = operation != ROW_OPERATION_DELETE;
+                                if (exists)
+                                        g_hash_table_replace(expected, g_strdup("7"), g_strdup(value));
+                                else
+                                        g_hash_table_remove(expected, "7");
+                                add(&bench, operation, "7", value);
+                        }
+                        g_autoptr(GError) error = NULL;
+                        bool good = batch_build(&bench.batch, bench.packets, &mysql56, 1000, &error);
+                        g_assert_cmpuint(bench.batch.changes, ==, length);
+                        if (!ordered) {
+                                g_assert_cmpint(good, ==, possible);
+                                if (!good)
+                                        g_assert_error(error, PS_ERROR, PS_ERROR_DATA_MISMATCH);
+                        }
+                        if (good && possible) {
+                                run_batch(&bench.batch, rows, 1000);
+                                assert_same(rows, expected);
+                                guint n = bench.batch.statements->len;
+                                if (!ordered) /* one at most, and none when nothing is left of it */
+                                        g_assert_cmpuint(n, ==, existed || exists ? 1 : 0);
+                        }
+                        bench_clear(&bench);
+                }
+        }
+}
+
+static void random_batch(bool ordered, GRand *rand) {
+        Bench bench;
+        bench_init(&bench, ordered);
+        g_autoptr(GHashTable) rows = rows_new(), expected = rows_new();
+        guint keys = (guint) g_rand_int_range(rand, 1, 40);
+        for (guint k = 0; k < keys; k += 2) {
+                g_hash_table_replace(rows, g_strdup_printf("%u", k), g_strdup("'old'"));
+                g_hash_table_replace(expected, g_strdup_printf("%u", k), g_strdup("'old'"));
+        }
+        for (int i = g_rand_int_range(rand, 0, 200); i > 0; i--) {
+                if (g_rand_int_range(rand, 0, 8) == 0)
+                        g_ptr_array_add(bench.packets, packet_new());
+                g_autofree char *id = g_strdup_printf("%d", g_rand_int_range(rand, 0, (gint) keys));
+                g_autofree char *value = g_strdup_printf("'%0*d'", g_rand_int_range(rand, 1, 60), i);
+                bool exists = g_hash_table_contains(expected, id);
+                RowOperation operation = !exists                          ? ROW_OPERATION_INSERT :
+                                         g_rand_int_range(rand, 0, 3) == 0 ? ROW_OPERATION_DELETE :
+                                                                             ROW_OPERATION_UPDATE;
+                add(&bench, operation, id, value);
+                if (operation == ROW_OPERATION_DELETE)
+                        g_hash_table_remove(expected, id);
+                else
+                        g_hash_table_replace(expected, g_strdup(id), g_strdup(value));
+        }
+        gsize max_statement = (gsize) g_rand_int_range(rand, 1, 1500);
+        g_autoptr(GError) error = NULL;
+        for (int again = 0; again < 2; again++) /* a batch can be built again */
+                g_assert_true(batch_build(&bench.batch, bench.packets, &mysql56, max_statement, &error));
+        run_batch(&bench.batch, rows, max_statement);
+        assert_same(rows, expected);
+        bench_clear(&bench);
+}
+
+static void test_random(gconstpointer data) {
+        g_autoptr(GRand) rand = g_rand_new_with_seed(5);
+        for (int i = 0; i < 1000; i++)
+                random_batch(GPOINTER_TO_INT(data), rand);
+}
+
+static void test_bounds(void) {
+        Bench bench;
+        bench_init(&bench, /* ordered= */ false);
+        for (int i = 0; i < 2500; i++) {
+                g_autofree char *id = g_strdup_printf("%d", i);
+                add(&bench, ROW_OPERATION_INSERT, id, "'x'");
+        }
+        g_assert_true(batch_build(&bench.batch, bench.packets, &mysql56, 1 << 20, NULL));
+        g_assert_cmpuint(bench.batch.statements->len, ==, 3); /* 1000 rows each */
+        guint64 sum = 0;
+        for (guint i = 0; i < 3; i++)
+                sum += g_array_index(bench.batch.statements, BatchStatement, i).expected;
+        g_assert_cmpuint(sum, ==, 2500);
+        g_assert_cmpuint(packet_weight(bench.packets->pdata[0]), >, 2500 * sizeof(Change));
+        bench_clear(&bench);
+
+        bench_init(&bench, /* ordered= */ false);
+        g_assert_true(batch_build(&bench.batch, bench.packets, &mysql56, 1000, NULL));
+        g_assert_cmpuint(bench.batch.statements->len, ==, 0);
+        bench_clear(&bench);
+}
+
+/* An update of a row that fits the server's packet once but not twice. */
+static void test_large_row(void) {
+        Bench bench;
+        bench_init(&bench, /* ordered= */ false);
+        g_autofree char *text = g_strnfill(5000, 'x'), *value = g_strdup_printf("'%s'", text);
+        add(&bench, ROW_OPERATION_UPDATE, "1", "'a'");
+        add(&bench, ROW_OPERATION_UPDATE, "2", value);
+        add(&bench, ROW_OPERATION_UPDATE, "3", "'c'");
+        g_assert_true(batch_build(&bench.batch, bench.packets, &mysql56, 4000, NULL));
+        g_autoptr(GHashTable) rows = rows_new();
+        for (int i = 1; i <= 3; i++)
+                g_hash_table_replace(rows, g_strdup_printf("%d", i), g_strdup("'old'"));
+        run_batch(&bench.batch, rows, 5000);
+        g_assert_cmpstr(g_hash_table_lookup(rows, "1"), ==, "'a'");
+        g_assert_cmpstr(g_hash_table_lookup(rows, "2"), ==, value);
+        g_assert_cmpstr(g_hash_table_lookup(rows, "3"), ==, "'c'");
+        bench_clear(&bench);
+}
+
+/* Literals that are not equal to the stored value when they stand in IN (…), and keys of several columns. */
+static void test_delete_keys(void) {
+        static const struct {
+                const char *columns, *key;
+                const char *literals[2];
+                const char *sql;
+        } table[] = {
+                { "column a text 0 0 0 0 0 0 0 0 latin1_bin varchar(9)\ncolumn b integer 0 0 0 0 0 0 0 4 - int(11)", "a",
+                  { "'x'", "1" }, "DELETE FROM `db`.`t` WHERE `a` IN ('x');" },
+                { "column a float 0 0 0 0 0 0 0 0 - float\ncolumn b integer 0 0 0 0 0 0 0 4 - int(11)", "a",
+                  { "0.1", "1" }, "DELETE FROM `db`.`t` WHERE (`a`=0.10000000149011612);" },
+                { "column a bit 0 0 0 9 0 0 0 0 - bit(9)\ncolumn b integer 0 0 0 0 0 0 0 4 - int(11)", "a",
+                  { "x'0101'", "1" }, "DELETE FROM `db`.`t` WHERE (`a`=257);" },
+                { "column a integer 0 0 0 0 0 0 0 4 - int(11)\ncolumn b text 0 0 0 0 0 0 0 0 latin1_bin varchar(9)", "b,a",
+                  { "1", "'y'" }, "DELETE FROM `db`.`t` WHERE (`b`='y' AND `a`=1);" },
+        };
+        for (gsize i = 0; i < G_N_ELEMENTS(table); i++) {
+                LinkTable link = {.schema = fixture_table(table[i].columns, table[i].key), .ordered = true};
+                g_autoptr(GPtrArray) packets = g_ptr_array_new_with_free_func((GDestroyNotify) packet_free);
+                g_autoptr(GString) key = g_string_new(NULL);
+                RowImage image;
+                Batch batch;
+                batch_init(&batch);
+                row_image_init(&image, 2);
+                set_image(&image, 2, table[i].literals);
+                key_append_from_image(key, link.schema, &image);
+                Packet *packet = packet_new();
+                g_ptr_array_add(packets, packet);
+                packet_add(packet, &link, ROW_OPERATION_DELETE, key->str, key->len, 1, &image);
+                g_assert_true(batch_build(&batch, packets, &mysql56, 1000, NULL));
+                g_assert_cmpstr(batch.text->str, ==, table[i].sql);
+                row_image_clear(&image);
+                batch_clear(&batch);
+                fixture_table_free(link.schema);
+        }
+}
+
+/* Generated columns are not written, in no form. */
+static void test_generated(void) {
+        LinkTable link = {.schema = fixture_table("column id integer 0 0 0 0 0 0 0 8 - bigint(20)\n"
+                                                  "column g integer 0 0 1 0 0 0 0 8 - bigint(20)\n"
+                                                  "column e enum 0 0 0 3 0 0 0 0 latin1_bin enum", "id")};
+        RowImage image;
+        row_image_init(&image, 3);
+        const char *literals[] = {"5", "6", "0"};
+        set_image(&image, 3, literals);
+        g_autoptr(GString) tuple = g_string_new(NULL);
+        change_append_tuple(tuple, link.schema, &image);
+        g_assert_cmpstr(tuple->str, ==, "(5,0)");
+        g_assert_cmpuint(change_enum_zeros(link.schema, &image), ==, 1);
+
+        g_autoptr(GPtrArray) packets = g_ptr_array_new_with_free_func((GDestroyNotify) packet_free);
+        Packet *packet = packet_new();
+        Batch batch;
+        batch_init(&batch);
+        g_ptr_array_add(packets, packet);
+        link.ordered = true;
+        packet_add(packet, &link, ROW_OPERATION_UPDATE, "5", 2, 1, &image);
+        g_assert_true(batch_build(&batch, packets, &mysql56, 1000, NULL));
+        g_assert_cmpstr(batch.text->str, ==, "UPDATE `db`.`t` SET `id`=5,`e`=0 WHERE `id`=5;");
+        g_assert_cmpuint(g_array_index(batch.statements, BatchStatement, 0).warnings, ==, 1);
+        batch_clear(&batch);
+        row_image_clear(&image);
+        fixture_table_free(link.schema);
+}
+
+static void test_images_complete(void) {
+        TableSchema *schema = change_pair_schema();
+        RowImage whole = {.complete = true}, partial = {.complete = false};
+        static const struct {
+                RowOperation operation;
+                bool before, after, good;
+        } table[] = {
+                { ROW_OPERATION_INSERT, false, true, true },  { ROW_OPERATION_INSERT, true, false, false },
+                { ROW_OPERATION_DELETE, true, false, true },  { ROW_OPERATION_DELETE, false, true, false },
+                { ROW_OPERATION_UPDATE, true, true, true },   { ROW_OPERATION_UPDATE, true, false, false },
+                { ROW_OPERATION_UPDATE, false, true, false },
+        };
+        for (gsize i = 0; i < G_N_ELEMENTS(table); i++) {
+                g_autoptr(GError) error = NULL;
+                BinlogRows rows = {.operation = table[i].operation};
+                g_assert_cmpint(change_images_complete(&rows, table[i].before ? &whole : &partial,
+                                                       table[i].after ? &whole : &partial, schema, &error), ==, table[i].good);
+                if (!table[i].good)
+                        g_assert_error(error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT);
+        }
+        table_schema_free(schema);
+}
+
+int main(int argc, char **argv) {
+        g_test_init(&argc, &argv, NULL);
+        g_test_add_data_func("/change/series/folded", GINT_TO_POINTER(false), test_series);
+        g_test_add_data_func("/change/series/ordered", GINT_TO_POINTER(true), test_series);
+        g_test_add_data_func("/change/random/folded", GINT_TO_POINTER(false), test_random);
+        g_test_add_data_func("/change/random/ordered", GINT_TO_POINTER(true), test_random);
+        g_test_add_func("/change/bounds", test_bounds);
+        g_test_add_func("/change/large-row", test_large_row);
+        g_test_add_func("/change/delete-keys", test_delete_keys);
+        g_test_add_func("/change/generated", test_generated);
+        g_test_add_func("/change/images-complete", test_images_complete);
+        return g_test_run();
+}
