@@ -28,7 +28,8 @@ struct Engine {
         Thread *thread;
 
         ConnParams *params[_SIDE_MAX];   /* NULL until needed, or after credentials may have changed */
-        Conn *control[_SIDE_MAX];        /* holds GET_LOCK on the migration; see control.h */
+        Conn *control[_SIDE_MAX];        /* holds GET_LOCK on the migration; see control.h. Set under the lock */
+        guint64 control_id[_SIDE_MAX];   /* the number of the last one */
         Monitor *monitor;
         Watch *watch;
         Throttle *throttle;
