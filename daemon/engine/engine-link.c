@@ -303,7 +303,7 @@ void engine_drop_idle_connections(Engine *engine) {
 
 /* --- what the loop is shown --- */
 
-static void sample(Engine *engine) {
+void engine_sample(Engine *engine) {
         LinkStatus link = {.delay = -1};
         if (engine->link)
                 link_get_status(engine->link, &link);
@@ -367,6 +367,10 @@ static void copied(Engine *engine) {
                 engine_set_error(engine, error);
                 return;
         }
+        pthread_mutex_lock(&engine->lock);
+        engine->status.progress = 1;
+        engine->status.estimated_end = 0;
+        pthread_mutex_unlock(&engine->lock);
         engine_event(engine, ENGINE_EVENT_COPY_FINISHED, 5, "every table is copied");
 }
 
@@ -461,7 +465,7 @@ void engine_step(Engine *engine) {
         }
         if (wanted && engine->phase != MIGRATION_PHASE_COPYING && !engine->watch)
                 engine_start_watch(engine);
-        sample(engine);
+        engine_sample(engine);
         estimate(engine);
         if (engine->link)
                 progress(engine);

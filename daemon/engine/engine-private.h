@@ -28,7 +28,8 @@ struct Engine {
         Thread *thread;
 
         ConnParams *params[_SIDE_MAX];   /* NULL until needed, or after credentials may have changed */
-        Conn *control[_SIDE_MAX];        /* holds GET_LOCK on the migration; see control.h */
+        Conn *control[_SIDE_MAX];        /* holds GET_LOCK on the migration; see control.h. Set under the lock */
+        guint64 control_id[_SIDE_MAX];   /* the number of the last one */
         Monitor *monitor;
         Watch *watch;
         Throttle *throttle;
@@ -95,6 +96,7 @@ void engine_name_link_error(Engine *engine, GError **error);
 bool engine_params(Engine *engine, Side side, GError **error);
 void engine_drop_params(Engine *engine);
 void engine_step(Engine *engine);
+void engine_sample(Engine *engine); /* what get_status() shows, brought up to date */
 void engine_stop_link(Engine *engine);
 void engine_stop_all(Engine *engine); /* link, monitor, watch, control connections */
 bool engine_start_monitor(Engine *engine, GError **error);

@@ -13,7 +13,7 @@
 
 #define LONG_TRANSACTION 60 /* s */
 #define COUNTER_TRIES 5
-#define COUNTER_APPLIED_USEC (5 * USEC_PER_SEC)
+#define COUNTER_APPLIED_USEC USEC_PER_SEC
 
 bool switch_no_foreign_writes(Engine *engine, GError **error) {
         guint64 open = engine->state->foreign_writes - engine->state->foreign_writes_acknowledged;

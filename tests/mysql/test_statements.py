@@ -100,3 +100,15 @@ def test_foreign_write_behind_another_table(link, pair):
         destination.script(['BEGIN', 'INSERT INTO aside.t VALUES (1)',
                             'UPDATE shop.stock SET quantity = quantity + 1 WHERE product_id = 1', 'COMMIT'])
         shop.wait(lambda: shop.get('ForeignWrites') == 1, 10, 'the foreign write')
+
+
+def test_tables_of_others_in_our_database(link, pair):
+        """What somebody else keeps in a database `polarshift` stays when a migration ends."""
+        source, destination = pair
+        schemas.create_shop(source, 500)
+        destination.script(['CREATE DATABASE polarshift', 'CREATE TABLE polarshift.theirs (a INT PRIMARY KEY)'])
+        shop = link(source, destination)
+        steps.start(shop)
+        shop.operate('Cancel')
+        assert destination.admin('SHOW TABLES FROM polarshift') == (('theirs',),)
+        assert not source.admin("SHOW DATABASES LIKE 'polarshift'")

@@ -40,7 +40,7 @@ def test_abort_while_draining(link, pair):
                 cursor.execute('SELECT * FROM shop.stock WHERE product_id = 1 FOR UPDATE')
                 operation = shop.begin('Switch', {'max-delay': 60.0})
                 source.admin('UPDATE shop.stock SET quantity = quantity + 1 WHERE product_id = 1')
-                time.sleep(1)
+                shop.wait(lambda: shop.get('OperationStep') == 'drain', 20, 'the drain')
                 step = shop.get('OperationStep')
                 shop.call('Abort', '(ta{sv}t)', operation, {}, 0)
                 began = time.monotonic()
@@ -50,6 +50,30 @@ def test_abort_while_draining(link, pair):
                 assert result == 'canceled' and took < 2
                 assert not steps.write_refused(source)
         shop.wait_caught_up(60)
+
+
+def test_destination_does_not_answer(link, pair):
+        """Behind the fence the other side hangs: the source takes writes again at the deadline."""
+        source, destination = pair
+        schemas.create_shop(source, 500)
+        shop = link(source, destination)
+        steps.start(shop)
+        steps.make_ready(shop)
+        (table,), = destination.admin("SHOW TABLES FROM polarshift LIKE 'ckpt%%'")
+        with destination.connect() as holder, holder.cursor() as cursor:
+                cursor.execute('BEGIN')
+                cursor.execute(f'SELECT * FROM polarshift.{table} WHERE w = 2000 FOR UPDATE')
+                began = time.monotonic()
+                operation = shop.begin('Switch', {'deadline': 2.5})
+                time.sleep(1)
+                assert steps.write_refused(source)
+                result, name, message = shop.finish(operation, check=False)
+                took = time.monotonic() - began
+                print(f'{result} after {took:.1f} s: {message}')
+                assert result == 'undone' and name == 'DeadlineExceeded' and took < 5
+                assert not steps.write_refused(source)
+        shop.wait_caught_up(60)
+        steps.change_side(shop, 'Switch')
 
 
 def test_event_scheduler(agent, link, pair):
