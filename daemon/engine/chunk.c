@@ -183,9 +183,12 @@ GPtrArray *chunk_map_close_side(ChunkMap *map, Chunk *chunk, guint64 seq) {
 
 void chunk_map_shrink(ChunkMap *map, Chunk *chunk, const Key *hi) {
         pthread_mutex_lock(&map->lock);
-        key_clear(&chunk->hi);
-        chunk->hi = key_copy(hi);
-        map->contiguous = 0;
+        /* A bound may have two spellings ('a' and 'a '): between them there is no hole. */
+        if (!chunk->hi.data || key_compare(map->table, hi->data, chunk->hi.data) < 0) {
+                key_clear(&chunk->hi);
+                chunk->hi = key_copy(hi);
+                map->contiguous = 0;
+        }
         pthread_mutex_unlock(&map->lock);
 }
 

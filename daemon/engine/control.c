@@ -7,8 +7,17 @@
 
 #define LOCK_WAIT 10 /* s: the server may take a moment to notice that a killed agent is gone */
 
-static bool take_lock(Engine *engine, Conn *conn, GError **error) {
+/* A session of ours that was given up while it waited for something still holds the lock. */
+static void end_own_orphan(Engine *engine, Side side, Conn *conn) {
+        guint64 holder = 0;
+        g_autofree char *sql = g_strdup_printf("SELECT COALESCE(IS_USED_LOCK('polarshift.%s'), 0)", engine->ledger->task);
+        if (engine->control_id[side] != 0 && conn_query_uint64(conn, sql, &holder, NULL) && holder == engine->control_id[side])
+                (void) conn_execf(conn, NULL, "KILL %" G_GUINT64_FORMAT, holder);
+}
+
+static bool take_lock(Engine *engine, Side side, Conn *conn, GError **error) {
         guint64 got = 0;
+        end_own_orphan(engine, side, conn);
         g_autofree char *sql = g_strdup_printf("SELECT COALESCE(GET_LOCK('polarshift.%s', %d), 0)", engine->ledger->task, LOCK_WAIT);
         if (!conn_query_uint64(conn, sql, &got, error))
                 return false;
@@ -53,16 +62,30 @@ Conn *control_acquire(Engine *engine, Side side, GError **error) {
         if (!engine_params(engine, side, error))
                 return NULL;
         g_autoptr(Conn) fresh = conn_open(engine->params[side], 0, error);
-        if (!fresh || !check_identity(engine, side, fresh, error) || !take_lock(engine, fresh, error) ||
+        if (!fresh || !check_identity(engine, side, fresh, error) || !take_lock(engine, side, fresh, error) ||
             !check_owner(engine, fresh, error)) {
                 engine_name_error(engine, side, error);
                 return NULL;
         }
-        return engine->control[side] = g_steal_pointer(&fresh);
+        engine->control_id[side] = conn_id(fresh);
+        pthread_mutex_lock(&engine->lock);
+        conn = engine->control[side] = g_steal_pointer(&fresh);
+        pthread_mutex_unlock(&engine->lock);
+        return conn;
 }
 
 void control_release(Engine *engine, Side side) {
-        g_clear_pointer(&engine->control[side], conn_free);
+        pthread_mutex_lock(&engine->lock);
+        Conn *conn = g_steal_pointer(&engine->control[side]);
+        pthread_mutex_unlock(&engine->lock);
+        conn_free(conn);
+}
+
+void control_abort(Engine *engine, Side side) {
+        pthread_mutex_lock(&engine->lock);
+        if (engine->control[side])
+                conn_abort(engine->control[side]);
+        pthread_mutex_unlock(&engine->lock);
 }
 
 bool control_own(Engine *engine, Side side, Side writer, guint64 epoch, const char *step, GError **error) {

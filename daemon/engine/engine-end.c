@@ -97,6 +97,14 @@ static bool close_side(Ending *ending, Side side, GError **error) {
 static bool close_sides(Ending *ending, GError **error) {
         Engine *engine = ending->engine;
         engine_set_step(engine, "clean-up");
+        /* Both or none: without our tables on one side a migration whose end failed on the other could not go on, nor back. */
+        for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++) {
+                g_autoptr(GError) local = NULL;
+                if (!control_acquire(engine, side, &local) && (!ending->without_unreachable || !unreachable(local))) {
+                        g_propagate_error(error, g_steal_pointer(&local));
+                        return false;
+                }
+        }
         for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++) {
                 g_autoptr(GError) local = NULL;
                 if (close_side(ending, side, &local))

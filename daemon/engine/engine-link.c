@@ -17,6 +17,11 @@ Direction engine_direction(const Engine *engine) {
         return migration_phase_direction(engine->phase);
 }
 
+guint32 engine_workers(const Engine *engine) {
+        guint32 asked = engine->spec->limits.apply_threads;
+        return asked > 0 ? MIN(asked, ENGINE_WORKERS_MAX) : ENGINE_WORKERS_DEFAULT;
+}
+
 Side engine_reader(const Engine *engine) {
         return side_other(engine->state->writer);
 }
@@ -303,7 +308,7 @@ void engine_drop_idle_connections(Engine *engine) {
 
 /* --- what the loop is shown --- */
 
-static void sample(Engine *engine) {
+void engine_sample(Engine *engine) {
         LinkStatus link = {.delay = -1};
         if (engine->link)
                 link_get_status(engine->link, &link);
@@ -367,6 +372,10 @@ static void copied(Engine *engine) {
                 engine_set_error(engine, error);
                 return;
         }
+        pthread_mutex_lock(&engine->lock);
+        engine->status.progress = 1;
+        engine->status.estimated_end = 0;
+        pthread_mutex_unlock(&engine->lock);
         engine_event(engine, ENGINE_EVENT_COPY_FINISHED, 5, "every table is copied");
 }
 
@@ -461,7 +470,7 @@ void engine_step(Engine *engine) {
         }
         if (wanted && engine->phase != MIGRATION_PHASE_COPYING && !engine->watch)
                 engine_start_watch(engine);
-        sample(engine);
+        engine_sample(engine);
         estimate(engine);
         if (engine->link)
                 progress(engine);

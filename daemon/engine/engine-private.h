@@ -28,7 +28,8 @@ struct Engine {
         Thread *thread;
 
         ConnParams *params[_SIDE_MAX];   /* NULL until needed, or after credentials may have changed */
-        Conn *control[_SIDE_MAX];        /* holds GET_LOCK on the migration; see control.h */
+        Conn *control[_SIDE_MAX];        /* holds GET_LOCK on the migration; see control.h. Set under the lock */
+        guint64 control_id[_SIDE_MAX];   /* the number of the last one */
         Monitor *monitor;
         Watch *watch;
         Throttle *throttle;
@@ -95,6 +96,7 @@ void engine_name_link_error(Engine *engine, GError **error);
 bool engine_params(Engine *engine, Side side, GError **error);
 void engine_drop_params(Engine *engine);
 void engine_step(Engine *engine);
+void engine_sample(Engine *engine); /* what get_status() shows, brought up to date */
 void engine_stop_link(Engine *engine);
 void engine_stop_all(Engine *engine); /* link, monitor, watch, control connections */
 bool engine_start_monitor(Engine *engine, GError **error);
@@ -105,6 +107,7 @@ void engine_refresh_params(Engine *engine);
 /* Through whatever link there is, or will be within TIMEOUT_USEC (< 0: for ever). Any thread. */
 bool engine_wait_applied(Engine *engine, const char *file, guint64 offset, gint64 timeout_usec, GError **error);
 Direction engine_direction(const Engine *engine);
+guint32 engine_workers(const Engine *engine); /* how many the limits ask for; a leg keeps the number it began with */
 Side engine_reader(const Engine *engine); /* the side that does not take writes */
 
 /* engine-start.c, switchover.c, engine-end.c, engine-verify.c: operations */

@@ -124,10 +124,36 @@ void engine_verify_soon(Engine *engine) {
 
 /* --- what came of it --- */
 
+#define MAX_DIFFERENCES 100 /* that are kept in the state; the number of all is */
+
+/* Kept for the report, which is under `inspect`: differences name the keys of rows. */
 static char *summary(const VerifyResult *result) {
-        return g_strdup_printf("{\"tables\":%" G_GUINT64_FORMAT ",\"rows\":%" G_GUINT64_FORMAT ",\"chunks\":%" G_GUINT64_FORMAT
-                               ",\"different\":%" G_GUINT64_FORMAT ",\"compared-again\":%" G_GUINT64_FORMAT ",\"seconds\":%.3f}",
-                               result->tables, result->rows, result->chunks, result->different, result->rows_compared_again, result->seconds);
+        g_autoptr(JsonBuilder) builder = json_builder_new();
+        json_builder_begin_object(builder);
+        const struct {
+                const char *name;
+                guint64 value;
+        } numbers[] = {
+                {"tables", result->tables},       {"rows", result->rows},
+                {"chunks", result->chunks},       {"different", result->different},
+                {"compared-again", result->rows_compared_again},
+        };
+        for (gsize i = 0; i < G_N_ELEMENTS(numbers); i++) {
+                json_builder_set_member_name(builder, numbers[i].name);
+                json_builder_add_int_value(builder, (gint64) numbers[i].value);
+        }
+        json_builder_set_member_name(builder, "seconds");
+        json_builder_add_double_value(builder, result->seconds);
+        json_builder_set_member_name(builder, "differences");
+        json_builder_begin_array(builder);
+        for (guint i = 0; result->differences && i < MIN(result->differences->len, MAX_DIFFERENCES); i++) {
+                g_autofree char *line = g_utf8_make_valid(g_ptr_array_index(result->differences, i), -1);
+                json_builder_add_string_value(builder, line);
+        }
+        json_builder_end_array(builder);
+        json_builder_end_object(builder);
+        g_autoptr(JsonNode) root = json_builder_get_root(builder);
+        return json_to_string(root, /* pretty= */ FALSE);
 }
 
 static void take_result(Engine *engine, const VerifyResult *result, bool repaired) {
@@ -162,6 +188,7 @@ void engine_verify_collect(Engine *engine) {
         if (!error)
                 take_result(engine, &result, engine->verify_repair);
         verify_result_clear(&result);
+        engine_sample(engine);
         if (operation == 0) { /* by ourselves: again later when it could not be done */
                 if (error)
                         engine->verify_at = clock_monotonic() + RETRY_USEC;

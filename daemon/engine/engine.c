@@ -8,6 +8,8 @@
 #include "base/error.h"
 #include "engine/control.h"
 
+#define ER_QUERY_INTERRUPTED 1317 /* KILL QUERY */
+
 /* --- to the loop --- */
 
 void engine_event(Engine *engine, EngineEventKind kind, int priority, const char *format, ...) {
@@ -116,6 +118,8 @@ void engine_name_error(Engine *engine, Side side, GError **error) {
                             "the %s cannot be reached: %s", name, old->message);
         else if (mysql_error_is_full(old))
                 g_set_error(error, PS_ERROR, PS_ERROR_LIMITS_EXCEEDED, "the %s has no room left: %s; make room there, then Resume", name, old->message);
+        else if (mysql_error_is_retryable(old) || g_error_matches(old, MYSQL_ERROR, ER_QUERY_INTERRUPTED)) /* goes by: worth another try */
+                g_set_error(error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED, "the %s did not get through with a statement: %s", name, old->message);
         else
                 g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "the %s answered: %s", name, old->message);
         g_error_free(old);
@@ -205,8 +209,12 @@ static void run_operation(Engine *engine, const EngineOperation *operation) {
 
 /* What the loop changed since the last look. */
 static void take_changes(Engine *engine) {
+        bool restart = false;
         pthread_mutex_lock(&engine->lock);
         if (engine->limits_changed) {
+                /* Copiers are there for as long as a link; apply workers for as long as a direction (their number decides which worker a
+                 * key belongs to), so a new number of those is used from the next switch on. */
+                restart = !engine->state->copied && engine->limits.copy_threads != engine->spec->limits.copy_threads;
                 engine->spec->limits = engine->limits;
                 engine->limits_changed = false;
                 throttle_set(engine->throttle, engine->limits.max_source_load, engine->limits.max_copy_rate);
@@ -233,6 +241,8 @@ static void take_changes(Engine *engine) {
                 engine->link_failures = 0;
         }
         pthread_mutex_unlock(&engine->lock);
+        if (restart)
+                engine_stop_link(engine);
 }
 
 static EngineOperation *next_operation(Engine *engine) {

@@ -55,13 +55,61 @@ void key_split(const TableSchema *table, const char *data, const char **ret) {
         }
 }
 
-bool key_valid(const TableSchema *table, const char *data, gsize size) {
-        guint count = 0;
-        if (size == 0 || data[size - 1] != '\0')
+/* '…': escapes are whole and the only quote that is not escaped ends it. x'…': digits. */
+static bool string_valid(const char *p) {
+        bool hex = *p == 'x';
+        p += hex;
+        if (*p++ != '\'')
                 return false;
-        for (gsize i = 0; i < size; i++)
-                count += data[i] == '\0';
-        return count == table->key->len;
+        for (; *p && *p != '\''; p++)
+                if ((hex && !g_ascii_isxdigit(*p)) || (*p == '\\' && !*++p))
+                        return false;
+        return p[0] == '\'' && p[1] == '\0';
+}
+
+static bool number_valid(const char *p) {
+        return strpbrk(p, "0123456789") && strspn(p, "0123456789+-.e") == strlen(p) && !strstr(p, "--");
+}
+
+static bool literal_valid(const Column *column, const char *p) {
+        switch (column->kind) {
+        case COLUMN_KIND_INTEGER:
+        case COLUMN_KIND_DECIMAL:
+        case COLUMN_KIND_FLOAT:
+        case COLUMN_KIND_DOUBLE:
+        case COLUMN_KIND_YEAR:
+        case COLUMN_KIND_ENUM:
+        case COLUMN_KIND_SET:
+                return number_valid(p);
+        case COLUMN_KIND_BIT:
+        case COLUMN_KIND_DATE:
+        case COLUMN_KIND_TIME:
+        case COLUMN_KIND_DATETIME:
+        case COLUMN_KIND_TIMESTAMP:
+        case COLUMN_KIND_TEXT:
+        case COLUMN_KIND_BINARY:
+        case COLUMN_KIND_BLOB:
+        case COLUMN_KIND_GEOMETRY:
+        case COLUMN_KIND_JSON:
+                return string_valid(p);
+        case COLUMN_KIND_UNSUPPORTED:
+        case _COLUMN_KIND_MAX:
+        case _COLUMN_KIND_INVALID:
+                break;
+        }
+        return false;
+}
+
+bool key_valid(const TableSchema *table, const char *data, gsize size) {
+        const char *end = data + size;
+        if (size == 0 || end[-1] != '\0')
+                return false;
+        for (guint i = 0; i < table->key->len; i++) {
+                if (data >= end || !literal_valid(key_column(table, i), data))
+                        return false;
+                data += strlen(data) + 1;
+        }
+        return data == end;
 }
 
 /* FNV-1a with a final mix: short keys, and the low bits choose the worker. */

@@ -22,6 +22,6 @@ int key_compare(const TableSchema *table, const char *a, const char *b);
 gsize key_append_from_image(GString *out, const TableSchema *table, const RowImage *image);
 /* The literals as an array for the builders of sql.h; points into DATA. RET has room for the key's columns. */
 void key_split(const TableSchema *table, const char *data, const char **ret);
-/* Whether DATA of SIZE bytes holds as many literals as the key has columns: for keys read from a server. */
+/* Whether DATA of SIZE bytes is a literal of each key column and nothing else: for keys read from a server, which will stand in statements. */
 bool key_valid(const TableSchema *table, const char *data, gsize size);
 guint64 key_hash(const char *data, gsize size);

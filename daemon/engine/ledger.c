@@ -68,20 +68,27 @@ bool ledger_create(const Ledger *ledger, Conn *conn, GError **error) {
 }
 
 bool ledger_drop(const Ledger *ledger, Conn *conn, GError **error) {
-        guint64 exists = 0, owners = 0;
+        guint64 exists = 0, owners = 0, others = 0;
         if (!conn_query_uint64(conn,
                                "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema='" LEDGER_DATABASE
                                "' AND table_name='owner'",
                                &exists, error))
                 return false;
-        if (exists == 0)
-                return true;
-        if (!conn_execf(conn, error, "DELETE FROM `" LEDGER_DATABASE "`.`owner` WHERE uuid='%s'", ledger->uuid) ||
-            !conn_execf(conn, error, "DROP TABLE IF EXISTS %s, %s, %s, %s", ledger->checkpoint, ledger->chunk,
-                        ledger->watermark, ledger->canary) ||
-            !conn_query_uint64(conn, "SELECT COUNT(*) FROM `" LEDGER_DATABASE "`.`owner`", &owners, error))
+        if (exists > 0) {
+                if (!conn_execf(conn, error, "DELETE FROM `" LEDGER_DATABASE "`.`owner` WHERE uuid='%s'", ledger->uuid) ||
+                    !conn_execf(conn, error, "DROP TABLE IF EXISTS %s, %s, %s, %s", ledger->checkpoint, ledger->chunk,
+                                ledger->watermark, ledger->canary) ||
+                    !conn_query_uint64(conn, "SELECT COUNT(*) FROM `" LEDGER_DATABASE "`.`owner`", &owners, error))
+                        return false;
+                if (owners > 0)
+                        return true;
+                if (!conn_execf(conn, error, "DROP TABLE `" LEDGER_DATABASE "`.`owner`"))
+                        return false;
+        }
+        /* Somebody may have had a database of that name, or put tables into ours. */
+        if (!conn_query_uint64(conn, "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema='" LEDGER_DATABASE "'", &others, error))
                 return false;
-        return owners > 0 || conn_execf(conn, error, "DROP DATABASE `" LEDGER_DATABASE "`");
+        return others > 0 || conn_execf(conn, error, "DROP DATABASE IF EXISTS `" LEDGER_DATABASE "`");
 }
 
 bool ledger_read_owner(const Ledger *ledger, Conn *conn, OwnerRow *ret, GError **error) {
@@ -132,6 +139,10 @@ bool ledger_begin_leg(const Ledger *ledger, Conn *conn, guint32 leg, guint32 wor
                 g_string_append_printf(sql, "(%u,%u,0,0,%" G_GUINT64_FORMAT ",'',0),", leg, LEDGER_COPIER_BASE + c, epoch);
         g_string_append_printf(sql, "(%u,%u,0,0,%" G_GUINT64_FORMAT ",'',0)", leg, LEDGER_REPAIR_SLOT, epoch);
         return conn_exec(conn, sql->str, (gssize) sql->len, NULL, error);
+}
+
+bool ledger_forget_leg(const Ledger *ledger, Conn *conn, guint32 leg, GError **error) {
+        return conn_execf(conn, error, "DELETE FROM %s WHERE leg=%u", ledger->checkpoint, leg);
 }
 
 bool ledger_set_leg_start(const Ledger *ledger, Conn *conn, guint32 leg, const BinlogPosition *start, GError **error) {

@@ -12,6 +12,8 @@
 #include "mysql/sql.h"
 
 #define LONG_TRANSACTION 60 /* s */
+#define COUNTER_TRIES 5
+#define COUNTER_APPLIED_USEC USEC_PER_SEC
 
 bool switch_no_foreign_writes(Engine *engine, GError **error) {
         guint64 open = engine->state->foreign_writes - engine->state->foreign_writes_acknowledged;
@@ -86,6 +88,21 @@ static bool check_sessions(Engine *engine, const EngineOperation *operation, Sid
         return false;
 }
 
+/* ALTER TABLE waits for the appliers' transactions, and they wait behind it; where foreign keys lead from table to table InnoDB and the
+ * server can wait for each other, unseen by either: so short waits, and again. */
+static bool raise_counter(Conn *b, const char *table, guint64 wanted, GError **error) {
+        for (guint tries = 0;; tries++) {
+                g_autoptr(GError) local = NULL;
+                if (conn_execf(b, &local, "ALTER TABLE /* polarshift */ %s AUTO_INCREMENT=%" G_GUINT64_FORMAT, table, wanted) ||
+                    g_error_matches(local, MYSQL_ERROR, 1146)) /* a table that is not carried */
+                        return true;
+                if (!mysql_error_is_retryable(local) || tries >= COUNTER_TRIES) {
+                        g_propagate_error(error, g_steal_pointer(&local));
+                        return false;
+                }
+        }
+}
+
 /* B must hand out numbers above all that A handed out, those of deleted rows too. */
 static bool raise_counters(Engine *engine, Side from, Side to, GError **error) {
         Conn *a = control_acquire(engine, from, error), *b = a ? control_acquire(engine, to, error) : NULL;
@@ -94,7 +111,14 @@ static bool raise_counters(Engine *engine, Side from, Side to, GError **error) {
         static const char counters[] = "SELECT table_schema, table_name, auto_increment FROM information_schema.tables "
                                        "WHERE auto_increment > 1 AND table_type = 'BASE TABLE'";
         g_autoptr(ConnRows) there = conn_query(a, counters, error);
-        g_autoptr(ConnRows) here = there ? conn_query(b, counters, error) : NULL;
+        /* What is only on its way there raises the counter by itself. */
+        g_autofree char *file = NULL;
+        guint64 offset;
+        bool good = there && conn_binlog_position(a, &file, &offset, error);
+        if (good)
+                (void) link_wait_applied(engine->link, file, offset, COUNTER_APPLIED_USEC, NULL);
+        g_autoptr(ConnRows) here = good && conn_exec(b, "SET SESSION lock_wait_timeout=1, innodb_lock_wait_timeout=1", -1, NULL, error)
+                                           ? conn_query(b, counters, error) : NULL;
         if (!here) {
                 engine_name_link_error(engine, error);
                 return false;
@@ -113,7 +137,7 @@ static bool raise_counters(Engine *engine, Side from, Side to, GError **error) {
                 if (!conn_rows_next(there, &row, NULL, error))
                         return false;
                 if (!row)
-                        return true;
+                        break;
                 if (!spec_selects(engine->spec, row[0], row[1]))
                         continue;
                 g_autofree char *table = sql_table(row[0], row[1]);
@@ -121,13 +145,16 @@ static bool raise_counters(Engine *engine, Side from, Side to, GError **error) {
                 guint64 wanted = g_ascii_strtoull(row[2], NULL, 10);
                 g_autoptr(GError) local = NULL;
                 if ((!current || g_ascii_strtoull(current, NULL, 10) < wanted) &&
-                    !conn_execf(b, &local, "ALTER TABLE /* polarshift */ %s AUTO_INCREMENT=%" G_GUINT64_FORMAT, table, wanted) &&
-                    !g_error_matches(local, MYSQL_ERROR, 1146)) { /* a table that is not carried */
+                    !raise_counter(b, table, wanted, &local)) {
                         g_propagate_error(error, g_steal_pointer(&local));
                         engine_name_error(engine, to, error);
                         return false;
                 }
         }
+        if (conn_exec(b, "SET SESSION lock_wait_timeout=DEFAULT, innodb_lock_wait_timeout=DEFAULT", -1, NULL, error))
+                return true;
+        engine_name_error(engine, to, error);
+        return false;
 }
 
 /* From the commit point on B is the only copy: what it acknowledges must survive a crash. And A gets its checkpoints for the way back now, so
@@ -141,7 +168,9 @@ static bool prepare_sides(Engine *engine, Side from, Side to, GError **error) {
                 engine_name_error(engine, to, error);
                 return false;
         }
-        if (!ledger_begin_leg(engine->ledger, a, state->leg + 1, state->workers, 0, state->epoch + 1, error)) {
+        state->workers = engine_workers(engine);
+        if (!ledger_forget_leg(engine->ledger, a, state->leg + 1, error) ||
+            !ledger_begin_leg(engine->ledger, a, state->leg + 1, state->workers, 0, state->epoch + 1, error)) {
                 engine_name_error(engine, from, error);
                 return false;
         }

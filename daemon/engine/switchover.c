@@ -278,6 +278,26 @@ static const Step steps[] = {
         {SWITCH_STEP_COMMIT, look_once_more},
 };
 
+/* --- the guard of the deadline --- */
+
+/* While A is closed a server B that does not answer must not hold it closed beyond the deadline, or Abort. */
+typedef struct Watchdog {
+        const Switchover *s;
+        gint done; /* atomic */
+        Thread *thread;
+} Watchdog;
+
+static void watchdog(gpointer data) {
+        Watchdog *dog = data;
+        while (!g_atomic_int_get(&dog->done)) {
+                if (time_left(dog->s) <= 0 || engine_aborted(dog->s->engine, dog->s->operation->id)) {
+                        control_abort(dog->s->engine, dog->s->to);
+                        return;
+                }
+                g_usleep(20 * USEC_PER_MSEC);
+        }
+}
+
 /* --- the journal --- */
 
 static bool journal(Switchover *s, SwitchStep step, GError **error) {
@@ -449,11 +469,19 @@ static void run(Switchover *s) {
                 return;
         }
         s->deadline = clock_monotonic() + (gint64) ((s->operation->deadline > 0 ? s->operation->deadline : DEFAULT_DEADLINE) * USEC_PER_SEC);
+        Watchdog dog = {.s = s};
+        dog.thread = thread_start("deadline", watchdog, &dog);
         for (gsize i = 0; good && i < G_N_ELEMENTS(steps); i++) {
                 if (was_aborted(s, &error))
                         good = false;
                 else
                         good = in_time(s, &error) && journal(s, steps[i].step, &error) && steps[i].run(s, &error);
+        }
+        g_atomic_int_set(&dog.done, 1);
+        thread_join(dog.thread);
+        if (!good && time_left(s) <= 0 && !g_error_matches(error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED)) {
+                g_autoptr(GError) cause = g_steal_pointer(&error);
+                g_set_error(&error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED, "the %s did not get through within its deadline: %s", name_of(s), cause->message);
         }
         if (good && in_time(s, &error))
                 commit_and_finish(s);

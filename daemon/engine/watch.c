@@ -23,7 +23,7 @@ struct Watch {
         RowImage before, after;
 
         /* The transaction being read. */
-        bool in_transaction, first_seen, foreign_transaction;
+        bool in_transaction, first_seen, ours, foreign_transaction;
 
         pthread_mutex_t lock;
         pthread_cond_t changed;
@@ -62,8 +62,10 @@ static bool take_table_map(Watch *watch, const BinlogEvent *event, GError **erro
                                              strcmp(map->table, ledger->canary_name) == 0 ||
                                              g_str_has_suffix(map->table, ledger->task) || strcmp(map->table, "owner") == 0);
                 watch->first_seen = true;
-                watch->foreign_transaction = !ours && spec_selects(watch->config.spec, map->database, map->table);
+                watch->ours = ours;
         }
+        /* Any of its tables may be the one that is carried. */
+        watch->foreign_transaction |= !watch->ours && spec_selects(watch->config.spec, map->database, map->table);
         if (own_database && strcmp(map->table, ledger->canary_name) == 0)
                 g_hash_table_replace(watch->canary_maps, &map->table_id, map);
         else

@@ -3,14 +3,10 @@
 
 import time
 
-import pytest
-
 import equal
 import schemas
 import servers
 import steps
-from agent import OperationFailed
-from workload import Workload
 
 
 def failed(shop):
@@ -65,3 +61,54 @@ def test_rolled_back_temporary_table(link, server):
         time.sleep(0.5)
         shop.wait_caught_up(20)
         equal.wait_equal(source, destination, ['shop'])
+
+
+def test_killed_query(link, pair):
+        """KILL QUERY of one of the agent's statements is no reason to stop for good."""
+        source, destination = pair
+        schemas.create_shop(source, 500)
+        shop = link(source, destination)
+        steps.start(shop)
+        with destination.connect() as holder, holder.cursor() as cursor:
+                cursor.execute('BEGIN')
+                cursor.execute('SELECT * FROM shop.stock WHERE product_id = 1 FOR UPDATE')
+                source.admin('UPDATE shop.stock SET quantity = quantity + 1 WHERE product_id = 1')
+                killed = 0
+                for _ in range(50):
+                        rows = destination.admin("SELECT id FROM information_schema.processlist WHERE user = 'agent' AND "
+                                                 "command = 'Query' AND info LIKE '%%stock%%'")
+                        for (thread,) in rows:
+                                destination.admin(f'KILL QUERY {thread}')
+                                killed += 1
+                        if killed:
+                                break
+                        time.sleep(0.1)
+                assert killed
+                time.sleep(1)
+        shop.wait_caught_up(30)
+        equal.wait_equal(source, destination, ['shop'])
+
+
+def test_foreign_write_behind_another_table(link, pair):
+        """A transaction of others is seen although its first table is none that is carried."""
+        source, destination = pair
+        schemas.create_shop(source, 500)
+        destination.script(['CREATE DATABASE aside', 'CREATE TABLE aside.t (a INT PRIMARY KEY)'])
+        shop = link(source, destination, include=['shop'])
+        steps.start(shop)
+        shop.wait(lambda: shop.get('ReverseProven'), 30, 'ReverseProven')
+        destination.script(['BEGIN', 'INSERT INTO aside.t VALUES (1)',
+                            'UPDATE shop.stock SET quantity = quantity + 1 WHERE product_id = 1', 'COMMIT'])
+        shop.wait(lambda: shop.get('ForeignWrites') == 1, 10, 'the foreign write')
+
+
+def test_tables_of_others_in_our_database(link, pair):
+        """What somebody else keeps in a database `polarshift` stays when a migration ends."""
+        source, destination = pair
+        schemas.create_shop(source, 500)
+        destination.script(['CREATE DATABASE polarshift', 'CREATE TABLE polarshift.theirs (a INT PRIMARY KEY)'])
+        shop = link(source, destination)
+        steps.start(shop)
+        shop.operate('Cancel')
+        assert destination.admin('SHOW TABLES FROM polarshift') == (('theirs',),)
+        assert not source.admin("SHOW DATABASES LIKE 'polarshift'")

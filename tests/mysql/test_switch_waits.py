@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A switch that meets somebody who holds it up: it ends in time, and the source takes writes again."""
+
+import time
+
+import schemas
+import servers
+import steps
+
+
+def test_lock_tables(link, pair):
+        """read_only waits for LOCK TABLES of others: not beyond the deadline."""
+        source, destination = pair
+        schemas.create_shop(source, 500)
+        source.admin('CREATE TABLE shop.locked (id INT PRIMARY KEY)')
+        shop = link(source, destination)
+        steps.start(shop)
+        steps.make_ready(shop)
+        with source.connect('app', servers.APP_PASSWORD, 'shop') as holder, holder.cursor() as cursor:
+                cursor.execute('LOCK TABLES locked WRITE')
+                began = time.monotonic()
+                result, name, message = shop.operate('Switch', {'deadline': 3.0}, check=False)
+                took = time.monotonic() - began
+                print(f'{result} {name} {message} after {took:.1f} s')
+                assert result == 'undone' and name == 'DeadlineExceeded'
+                assert took < 8
+                assert not steps.write_refused(source)
+        assert shop.get('Phase') == 'synchronizing'
+        steps.change_side(shop, 'Switch')
+
+
+def test_abort_while_draining(link, pair):
+        source, destination = pair
+        schemas.create_shop(source, 500)
+        shop = link(source, destination)
+        steps.start(shop)
+        steps.make_ready(shop)
+        with destination.connect() as holder, holder.cursor() as cursor:
+                cursor.execute('BEGIN')
+                cursor.execute('SELECT * FROM shop.stock WHERE product_id = 1 FOR UPDATE')
+                operation = shop.begin('Switch', {'max-delay': 60.0})
+                source.admin('UPDATE shop.stock SET quantity = quantity + 1 WHERE product_id = 1')
+                shop.wait(lambda: shop.get('OperationStep') == 'drain', 20, 'the drain')
+                step = shop.get('OperationStep')
+                shop.call('Abort', '(ta{sv}t)', operation, {}, 0)
+                began = time.monotonic()
+                result, _, _ = shop.finish(operation, check=False)
+                took = time.monotonic() - began
+                print(f'aborted at step {step}: {result} after {took:.1f} s')
+                assert result == 'canceled' and took < 2
+                assert not steps.write_refused(source)
+        shop.wait_caught_up(60)
+
+
+def test_destination_does_not_answer(link, pair):
+        """Behind the fence the other side hangs: the source takes writes again at the deadline."""
+        source, destination = pair
+        schemas.create_shop(source, 500)
+        shop = link(source, destination)
+        steps.start(shop)
+        steps.make_ready(shop)
+        (table,), = destination.admin("SHOW TABLES FROM polarshift LIKE 'ckpt%%'")
+        with destination.connect() as holder, holder.cursor() as cursor:
+                cursor.execute('BEGIN')
+                cursor.execute(f'SELECT * FROM polarshift.{table} WHERE w = 2000 FOR UPDATE')
+                began = time.monotonic()
+                operation = shop.begin('Switch', {'deadline': 2.5})
+                time.sleep(1)
+                assert steps.write_refused(source)
+                result, name, message = shop.finish(operation, check=False)
+                took = time.monotonic() - began
+                print(f'{result} after {took:.1f} s: {message}')
+                assert result == 'undone' and name == 'DeadlineExceeded' and took < 5
+                assert not steps.write_refused(source)
+        shop.wait_caught_up(60)
+        steps.change_side(shop, 'Switch')
+
+
+def test_event_scheduler(agent, link, pair):
+        """It is off on the closed side, and on again where writes go on, after a crash in the middle too."""
+        source, destination = pair
+        schemas.create_shop(source, 500)
+        source.admin('SET GLOBAL event_scheduler = ON')
+        try:
+                shop = link(source, destination)
+                steps.start(shop)
+                for moment in (0.02, 0.05, 0.08, 0.12):
+                        steps.make_ready(shop)
+                        if shop.get('Phase') == 'switched':
+                                shop.operate('Rollback')
+                                steps.make_ready(shop)
+                        shop.begin('Switch')
+                        time.sleep(moment)
+                        agent.kill9()
+                        agent.start()
+                        shop.wait(lambda: shop.get('Operation') == '', 60, 'the end of the operation')
+                        on = source.variable('event_scheduler')
+                        print(moment, shop.get('Phase'), on)
+                        assert (on in ('ON', 1)) == (shop.get('Phase') == 'synchronizing')
+        finally:
+                source.admin('SET GLOBAL event_scheduler = OFF')
