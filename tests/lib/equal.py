@@ -74,9 +74,16 @@ def _default(value, mariadb):
         return _plain(value)
 
 
-def _definition(session, db, table, mariadb):
+def _kind(kind, widths):
+        """A column's type. MySQL 8 no longer shows the display width of integers, save for a BOOL and with ZEROFILL."""
+        if not widths and kind != 'tinyint(1)' and not kind.endswith('zerofill'):
+                kind = re.sub(r'^((?:tiny|small|medium|big)?int|year)\(\d+\)', r'\1', kind)
+        return _plain(kind)
+
+
+def _definition(session, db, table, mariadb, widths=True):
         where = f'table_schema={_list([db])} AND table_name={_list([table])}'
-        columns = [(name, _default(default, mariadb), null, _plain(kind), _plain(charset), _plain(collation),
+        columns = [(name, _default(default, mariadb), null, _kind(kind, widths), _plain(charset), _plain(collation),
                     _plain(extra or '').lower().replace('default_generated', '').strip(), comment)
                    for name, default, null, kind, charset, collation, extra, comment in _rows(
                            session, 'SELECT column_name, column_default, is_nullable, column_type, '
@@ -150,6 +157,7 @@ def _explain(rows_a, rows_b, count, label, differences):
 def compare(server_a, server_b, databases=None, checked=None):
         """Everything that differs, as text; an empty list when nothing does."""
         differences = []
+        widths = 'mysql97' not in (server_a.flavor, server_b.flavor)
         a, b = server_a.connect(), server_b.connect()           # these see names and definitions
         data_a, data_b = _session(server_a), _session(server_b)
         try:
@@ -166,8 +174,8 @@ def compare(server_a, server_b, databases=None, checked=None):
                                 continue
                         if tuple(map(_plain, tables_a[key])) != tuple(map(_plain, tables_b[key])):
                                 differences.append(f'{label}: {tables_a[key]} against {tables_b[key]}')
-                        definition_a = _definition(a, *key, server_a.flavor == 'mariadb')
-                        definition_b = _definition(b, *key, server_b.flavor == 'mariadb')
+                        definition_a = _definition(a, *key, server_a.flavor == 'mariadb', widths)
+                        definition_b = _definition(b, *key, server_b.flavor == 'mariadb', widths)
                         for part in definition_a:
                                 if definition_a[part] != definition_b[part]:
                                         only_a = [x for x in definition_a[part] if x not in definition_b[part]]
@@ -205,7 +213,9 @@ class _Socket:
                 c = self.connect()
                 with c.cursor() as cursor:
                         cursor.execute('SELECT version()')
-                        self.flavor = 'mariadb' if 'mariadb' in str(cursor.fetchone()[0]).lower() else 'mysql56'
+                        version = str(cursor.fetchone()[0]).lower()
+                        self.flavor = ('mariadb' if 'mariadb' in version else 'mysql56' if version.startswith('5.')
+                                       else 'mysql97')
                 c.close()
 
         def connect(self, **kw):

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Throw-away MySQL 5.6 and MariaDB servers, real ones, for tests, benchmarks and the try-out command.
+"""Throw-away MySQL and MariaDB servers, real ones, for tests, benchmarks and the try-out command.
 
 A server lives in a fresh folder under $POLARSHIFT_TEST_DIR (default /tmp; short, since socket paths are limited to
 107 bytes), listens on a free port of 127.0.0.1 and on a socket, and is gone when it is closed. Its root account has
@@ -22,13 +22,17 @@ no password over the socket and cannot log in over TCP.
 By hand, or from a benchmark written in shell: keeps the server until a signal or the end of standard input's
 terminal, prints its socket, port and folder first.
 
-    tests/lib/servers.py start mysql56|mariadb [--relaxed] [--port=N] [--user=NAME --password=SECRET] [NAME=VALUE ...]
+    tests/lib/servers.py start mysql56|mariadb|mariadb118|mysql97 [--relaxed] [--port=N] [--user=NAME --password=SECRET] [NAME=VALUE ...]
+
+MySQL97 and MariaDB118 come from newer releases of Debian (`tests/setup --for=servers`). Their programs run with the
+libraries of their own release, by its dynamic loader: no chroot, no mounts, nothing that could be left behind.
 
 Each server is killed when the thread that started it ends, however it ends; start servers in the main thread.
 """
 
 import argparse
 import ctypes
+import glob
 import itertools
 import os
 import random
@@ -57,6 +61,9 @@ AGENT_PRIVILEGES = {
                 'LOCK TABLES', 'RELOAD', 'PROCESS', 'SUPER', 'REPLICATION SLAVE', 'BINLOG MONITOR', 'BINLOG ADMIN',
                 'REPLICATION SLAVE ADMIN', 'REPLICATION MASTER ADMIN', 'SLAVE MONITOR', 'READ_ONLY ADMIN',
                 'CONNECTION ADMIN', 'SHOW VIEW', 'TRIGGER', 'EVENT', 'SHOW DATABASES'],
+    'mysql97': ['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'CREATE', 'DROP', 'REFERENCES', 'ALTER', 'INDEX',
+                'LOCK TABLES', 'RELOAD', 'PROCESS', 'REPLICATION SLAVE', 'REPLICATION CLIENT', 'SHOW VIEW', 'TRIGGER',
+                'EVENT', 'SHOW DATABASES', 'SYSTEM_VARIABLES_ADMIN', 'CONNECTION_ADMIN', 'XA_RECOVER_ADMIN'],
 }
 APP_PRIVILEGES = ['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'CREATE', 'DROP', 'ALTER', 'INDEX', 'LOCK TABLES',
                   'CREATE TEMPORARY TABLES']
@@ -88,9 +95,11 @@ def die_with_parent():
 
 
 class Server:
-        """One server. `flavor` is 'mysql56' or 'mariadb'."""
+        """One server. `flavor` is 'mysql56', 'mariadb' or 'mysql97'."""
 
         flavor = None
+        reset_log = 'RESET MASTER'
+        redo_log = 'innodb_log_file_size=64M'
 
         def __init__(self, *, config=(), durable=True, buffer_pool='256M', folder=None, datadir=None, port=None,
                      server_id=None, start=True):
@@ -137,7 +146,7 @@ class Server:
                          f'pid-file={self.folder}/pid', f'log-error={self.log_path}', f'tmpdir={self.folder}/tmp',
                          f'server-id={self.server_id}', 'log-bin=binlog', 'binlog_format=ROW',
                          'binlog_row_image=FULL', 'log-slave-updates', 'skip-name-resolve', 'performance_schema=OFF',
-                         f'innodb_buffer_pool_size={self.buffer_pool}', 'innodb_log_file_size=64M',
+                         f'innodb_buffer_pool_size={self.buffer_pool}', self.redo_log,
                          'max_allowed_packet=64M', 'max_connections=300', 'innodb_lock_wait_timeout=10',
                          f'innodb_flush_log_at_trx_commit={1 if self.durable else 2}',
                          f'sync_binlog={1 if self.durable else 0}', *self._flavor_lines()]
@@ -200,7 +209,7 @@ class Server:
                 if self._first:
                         self._first = False
                         if self.variable('log_bin'):
-                                self.admin('RESET MASTER')
+                                self.admin(self.reset_log)
 
         @property
         def pid(self):
@@ -366,7 +375,103 @@ class MariaDB(Server):
                         'FLUSH PRIVILEGES;']
 
 
-FLAVORS = {'mysql56': MySQL56, 'mariadb': MariaDB}
+class OtherRelease:
+        """What runs a program of another Debian release from its folder in the cache, as any user."""
+
+        release = None
+
+        @property
+        def root(self):
+                return os.path.join(CACHE, f'debian-{self.release}')
+
+        @classmethod
+        def missing(cls):
+                """Why it cannot be started here, or None."""
+                root = os.path.join(CACHE, f'debian-{cls.release}')
+                return None if os.path.exists(f'{root}/.complete') else f'no {root}: run tests/setup --for=servers first'
+
+        def _of_release(self, program):
+                if self.missing():
+                        raise RuntimeError(self.missing())
+                libraries = glob.glob(f'{self.root}/usr/lib/*-linux-gnu*')
+                loader = next(iter(glob.glob(f'{self.root}/usr/lib*/ld-linux-*.so.*')
+                                   + glob.glob(f'{self.root}/usr/lib/*/ld-linux-*.so.*')))
+                return [loader, '--library-path', ':'.join(libraries), f'{self.root}/usr/{program}']
+
+
+class MySQL97(OtherRelease, Server):
+        """MySQL 9.7, the long-term release, as Debian's sid has it."""
+
+        flavor = 'mysql97'
+        release = 'sid'
+        reset_log = 'RESET BINARY LOGS AND GTIDS'
+        redo_log = 'innodb_redo_log_capacity=128M'
+
+        def _create_data(self):
+                if os.path.exists(os.path.join(self.datadir, 'mysql')):
+                        self._first = False
+                        return
+                done = subprocess.run([*self._of_release('sbin/mysqld'), '--no-defaults', '--initialize-insecure',
+                                       *self._places(), f'--datadir={self.datadir}', '--log-bin=OFF',
+                                       *(['--user=root'] if os.geteuid() == 0 else [])],
+                                      stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                      preexec_fn=die_with_parent, check=False)
+                if done.returncode:
+                        raise RuntimeError('mysqld --initialize: ' + done.stdout.decode(errors='replace')[-2000:])
+
+        def _places(self):
+                share = f'{self.root}/usr/share/mysql'
+                return [f'--basedir={self.root}/usr', f'--lc-messages-dir={share}', f'--character-sets-dir={share}/charsets',
+                        f'--plugin-dir={self.root}/usr/lib/mysql/plugin']
+
+        def _program(self):
+                return [*self._of_release('sbin/mysqld'), f'--defaults-file={self.folder}/my.cnf']
+
+        def _flavor_lines(self):
+                return [*(p[2:] for p in self._places()), 'gtid_mode=ON', 'enforce-gtid-consistency', 'mysqlx=OFF',
+                        'secure-file-priv=']
+
+        def _first_statements(self):
+                return []
+
+
+class MariaDB118(OtherRelease, MariaDB):
+        """MariaDB 11.8 (long-term), as Debian 13 has it."""
+
+        release = 'trixie'
+
+        def _create_data(self):
+                if os.path.exists(os.path.join(self.datadir, 'mysql')):
+                        self._first = False
+                        return
+                share = f'{self.root}/usr/share/mariadb'
+                os.makedirs(os.path.join(self.datadir, 'mysql'))
+                script = ['CREATE DATABASE IF NOT EXISTS sys;', 'USE mysql;', 'SET @auth_root_socket=NULL;']
+                for name in ('mariadb_system_tables', 'mariadb_performance_tables', 'mariadb_system_tables_data',
+                             'maria_add_gis_sp_bootstrap', 'mariadb_sys_schema'):
+                        with open(f'{share}/{name}.sql', encoding='utf-8') as f:
+                                script.append(f.read())
+                done = subprocess.run([*self._of_release('sbin/mariadbd'), '--no-defaults', '--bootstrap', *self._places(),
+                                       f'--datadir={self.datadir}', '--enforce-storage-engine=', '--innodb-log-file-size=8M',
+                                       *(['--user=root'] if os.geteuid() == 0 else [])],
+                                      input='\n'.join(script).encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                      preexec_fn=die_with_parent, check=False)
+                if done.returncode:
+                        raise RuntimeError('mariadbd --bootstrap: ' + done.stdout.decode(errors='replace')[-2000:])
+
+        def _places(self):
+                share = f'{self.root}/usr/share/mariadb'
+                return [f'--basedir={self.root}/usr', f'--lc-messages-dir={share}', f'--character-sets-dir={share}/charsets',
+                        f'--plugin-dir={self.root}/usr/lib/mysql/plugin']
+
+        def _program(self):
+                return [*self._of_release('sbin/mariadbd'), f'--defaults-file={self.folder}/my.cnf']
+
+        def _flavor_lines(self):
+                return [p[2:] for p in self._places()]
+
+
+FLAVORS = {'mysql56': MySQL56, 'mariadb': MariaDB, 'mariadb118': MariaDB118, 'mysql97': MySQL97}
 
 
 def quote(text):
