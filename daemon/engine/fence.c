@@ -20,7 +20,9 @@
         "AND p.user NOT IN ('system user', 'event_scheduler') AND p.command NOT LIKE 'Binlog Dump%%' AND p.command <> 'Daemon'"
 
 static const char *bypass_privileges(const Flavor *flavor) {
-        return flavor_super_bypasses_read_only(flavor) ? "'SUPER'" : "'READ_ONLY ADMIN','READ ONLY ADMIN'";
+        if (!flavor_super_bypasses_read_only(flavor))
+                return "'READ_ONLY ADMIN','READ ONLY ADMIN'";
+        return flavor_has_dynamic_privileges(flavor) ? "'SUPER','CONNECTION_ADMIN'" : "'SUPER'";
 }
 
 static ConnRows *sessions_to_kill(Conn *conn, bool kill_sessions, GError **error) {
@@ -28,6 +30,20 @@ static ConnRows *sessions_to_kill(Conn *conn, bool kill_sessions, GError **error
                                                    : g_strdup("");
         g_autofree char *sql = g_strconcat("SELECT p.id " FOREIGN_TRANSACTIONS, bypassing, NULL);
         return conn_query(conn, sql, error);
+}
+
+/* A session that went by itself is as good as killed. MySQL 8 keeps those of SYSTEM_USER from everybody who is not one. */
+static bool kill_session(Conn *conn, guint64 id, GError **error) {
+        g_autoptr(GError) local = NULL;
+        if (conn_execf(conn, &local, "KILL %" G_GUINT64_FORMAT, id) || g_error_matches(local, MYSQL_ERROR, 1094))
+                return true;
+        if (g_error_matches(local, MYSQL_ERROR, 1095))
+                g_set_error(error, PS_ERROR, PS_ERROR_INSUFFICIENT_PRIVILEGE,
+                            "session %" G_GUINT64_FORMAT " on %s holds a transaction or gets past read_only, and the agent may not end it: "
+                            "end it, or grant SYSTEM_USER to the agent's account", id, conn_label(conn));
+        else
+                g_propagate_error(error, g_steal_pointer(&local));
+        return false;
 }
 
 static bool kill_holders(Conn *conn, bool kill_sessions, gint64 until, unsigned *killed, GError **error) {
@@ -39,18 +55,13 @@ static bool kill_holders(Conn *conn, bool kill_sessions, gint64 until, unsigned 
                         return true;
                 for (;;) {
                         char **row;
-                        g_autoptr(GError) gone = NULL;
                         if (!conn_rows_next(rows, &row, NULL, error))
                                 return false;
                         if (!row)
                                 break;
-                        guint64 id = g_ascii_strtoull(row[0], NULL, 10);
-                        if (conn_execf(conn, &gone, "KILL %" G_GUINT64_FORMAT, id))
-                                (*killed)++;
-                        else if (!g_error_matches(gone, MYSQL_ERROR, 1094)) { /* no such thread: it went by itself */
-                                g_propagate_error(error, g_steal_pointer(&gone));
+                        if (!kill_session(conn, g_ascii_strtoull(row[0], NULL, 10), error))
                                 return false;
-                        }
+                        (*killed)++;
                 }
                 if (clock_monotonic() >= until) {
                         g_set_error(error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED,

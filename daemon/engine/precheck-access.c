@@ -116,11 +116,12 @@ bool grant_pattern_matches(const char *pattern, const char *database) {
 }
 
 bool precheck_may(const Precheck *check, Side side, const char *privilege, const char *database) {
+        g_autofree char *name = g_strdelimit(g_strdup(privilege), "_", ' '); /* as add_privilege() spells it */
         for (guint i = 0; i < check->grants[side]->len; i++) {
                 const Grant *grant = check->grants[side]->pdata[i];
                 if (grant->database && (!database || !grant_pattern_matches(grant->database, database)))
                         continue;
-                if (g_hash_table_contains(grant->privileges, privilege) ||
+                if (g_hash_table_contains(grant->privileges, name) ||
                     g_hash_table_contains(grant->privileges, "ALL PRIVILEGES"))
                         return true;
         }
@@ -129,90 +130,54 @@ bool precheck_may(const Precheck *check, Side side, const char *privilege, const
 
 /* ---- privileges */
 
+/* Families of servers that differ in their privileges. MySQL 8 took SUPER apart; MariaDB did so otherwise. */
+typedef enum Family {
+        FAMILY_MYSQL56 = 1 << 0, /* to 5.7 */
+        FAMILY_MYSQL8 = 1 << 1,  /* 8.0 and later */
+        FAMILY_MARIADB = 1 << 2,
+        FAMILY_MYSQL = FAMILY_MYSQL56 | FAMILY_MYSQL8,
+        FAMILY_ALL = FAMILY_MYSQL | FAMILY_MARIADB,
+} Family;
+
+static Family family_of(const Flavor *flavor) {
+        return flavor->mariadb ? FAMILY_MARIADB : flavor->version < 80000 ? FAMILY_MYSQL56 : FAMILY_MYSQL8;
+}
+
 /* What the account on a side needs. ANY_OF: one of them is enough; the first is the one to grant. */
 typedef struct Need {
         const char *any_of[3];
         bool global; /* a privilege of the server; else one on databases does, too */
-        bool source, destination, mysql, mariadb;
+        bool source, destination;
+        Family families;
         const char *why;
 } Need;
 
 static const Need needs[] = {
-                {{"SELECT"},
-                 true,
-                 true,
-                 true,
-                 true,
-                 true,
-                 "to read tables, and what the server describes of them"},
-                {{"INSERT"}, false, true, true, true, true, "to apply changes"},
-                {{"UPDATE"}, false, true, true, true, true, "to apply changes"},
-                {{"DELETE"}, false, true, true, true, true, "to apply changes"},
-                {{"CREATE"}, false, true, true, true, true, "for tables and the agent's own database"},
-                {{"DROP"}, false, true, true, true, true, "for the agent's own tables"},
-                {{"ALTER"}, false, true, true, true, true, "to carry changes of tables"},
-                {{"INDEX"}, false, true, true, true, true, "to carry changes of tables"},
-                {{"REFERENCES"}, false, false, true, true, true, "to make foreign keys"},
-                {{"LOCK TABLES"}, false, true, true, true, true, "for a fence"},
-                {{"TRIGGER"},
-                 false,
-                 true,
-                 true,
-                 true,
-                 true,
-                 "to see triggers, which the server hides otherwise"},
-                {{"EVENT"},
-                 false,
-                 true,
-                 false,
-                 true,
-                 true,
-                 "to see events, which the server hides otherwise"},
-                {{"RELOAD"}, true, true, true, true, true, "for flushes"},
-                {{"PROCESS"}, true, true, true, true, true, "to see open transactions"},
-                {{"REPLICATION SLAVE", "REPLICATION REPLICA"},
-                 true,
-                 true,
-                 true,
-                 true,
-                 true,
-                 "to read the binary log"},
-                {{"REPLICATION CLIENT", "BINLOG MONITOR"},
-                 true,
-                 true,
-                 true,
-                 true,
-                 false,
-                 "to read the binary log's position"},
-                {{"BINLOG MONITOR", "REPLICATION CLIENT"},
-                 true,
-                 true,
-                 true,
-                 false,
-                 true,
-                 "to read the binary log's position"},
-                {{"SUPER"}, true, true, true, true, true, "to switch read_only and the event scheduler"},
-                {{"SLAVE MONITOR", "REPLICA MONITOR"},
-                 true,
-                 true,
-                 true,
-                 false,
-                 true,
-                 "to see whether the server is a replica"},
-                {{"READ ONLY ADMIN"},
-                 true,
-                 true,
-                 true,
-                 false,
-                 true,
-                 "to switch read_only and to write behind it"},
-                {{"CONNECTION ADMIN"},
-                 true,
-                 true,
-                 true,
-                 false,
-                 true,
-                 "to end sessions that hold a transaction"},
+        {{"SELECT"}, true, true, true, FAMILY_ALL, "to read tables, and what the server describes of them"},
+        {{"INSERT"}, false, true, true, FAMILY_ALL, "to apply changes"},
+        {{"UPDATE"}, false, true, true, FAMILY_ALL, "to apply changes"},
+        {{"DELETE"}, false, true, true, FAMILY_ALL, "to apply changes"},
+        {{"CREATE"}, false, true, true, FAMILY_ALL, "for tables and the agent's own database"},
+        {{"DROP"}, false, true, true, FAMILY_ALL, "for the agent's own tables"},
+        {{"ALTER"}, false, true, true, FAMILY_ALL, "to carry changes of tables"},
+        {{"INDEX"}, false, true, true, FAMILY_ALL, "to carry changes of tables"},
+        {{"REFERENCES"}, false, false, true, FAMILY_ALL, "to make foreign keys"},
+        {{"LOCK TABLES"}, false, true, true, FAMILY_ALL, "for a fence"},
+        {{"TRIGGER"}, false, true, true, FAMILY_ALL, "to see triggers, which the server hides otherwise"},
+        {{"EVENT"}, false, true, false, FAMILY_ALL, "to see events, which the server hides otherwise"},
+        {{"RELOAD"}, true, true, true, FAMILY_ALL, "for flushes"},
+        {{"PROCESS"}, true, true, true, FAMILY_ALL, "to see open transactions"},
+        {{"REPLICATION SLAVE", "REPLICATION REPLICA"}, true, true, true, FAMILY_ALL, "to read the binary log"},
+        {{"REPLICATION CLIENT", "BINLOG MONITOR"}, true, true, true, FAMILY_MYSQL, "to read the binary log's position"},
+        {{"BINLOG MONITOR", "REPLICATION CLIENT"}, true, true, true, FAMILY_MARIADB, "to read the binary log's position"},
+        {{"SUPER"}, true, true, true, FAMILY_MYSQL56 | FAMILY_MARIADB, "to switch read_only and the event scheduler"},
+        {{"SLAVE MONITOR", "REPLICA MONITOR"}, true, true, true, FAMILY_MARIADB, "to see whether the server is a replica"},
+        {{"READ ONLY ADMIN"}, true, true, true, FAMILY_MARIADB, "to switch read_only and to write behind it"},
+        {{"CONNECTION ADMIN"}, true, true, true, FAMILY_MARIADB, "to end sessions that hold a transaction"},
+        {{"SYSTEM_VARIABLES_ADMIN", "SUPER"}, true, true, true, FAMILY_MYSQL8, "to switch read_only and the event scheduler"},
+        {{"CONNECTION_ADMIN", "SUPER"}, true, true, true, FAMILY_MYSQL8,
+         "to write behind read_only and to end sessions that hold a transaction"},
+        {{"XA_RECOVER_ADMIN"}, true, true, true, FAMILY_MYSQL8, "to see prepared transactions, which read_only does not stop"},
 };
 
 static bool may_any(const Precheck *check, Side side, const Need *need, const char *database) {
@@ -239,11 +204,11 @@ static const char *missing_on(const Precheck *check, Side side, const Need *need
 
 bool precheck_privileges(Precheck *check, GError **error) {
         for (Side side = 0; side < _SIDE_MAX; side++) {
-                bool mariadb = conn_flavor(check->input->servers[side])->mariadb;
+                Family family = family_of(conn_flavor(check->input->servers[side]));
                 for (gsize i = 0; i < G_N_ELEMENTS(needs); i++) {
                         const Need *need = &needs[i];
                         if (!(side == SIDE_SOURCE ? need->source : need->destination) ||
-                            !(mariadb ? need->mariadb : need->mysql) || may_any(check, side, need, NULL))
+                            !(need->families & family) || may_any(check, side, need, NULL))
                                 continue;
                         if (!need->global && !missing_on(check, side, need))
                                 continue;

@@ -23,11 +23,12 @@ bool precheck_destination_version(Precheck *check, GError **error) {
         const Flavor *flavor = conn_flavor(check->input->servers[SIDE_DESTINATION]);
         g_autofree char *name = flavor_to_string(flavor);
         bool supported = flavor->mariadb ? flavor->version >= 101100
-                                         : flavor->version >= 50600 && flavor->version < 50700;
+                                         : (flavor->version >= 50600 && flavor->version < 50700) ||
+                                                           flavor->version >= 90700;
 
         if (!supported)
                 precheck_add(check, CHECK_ERROR, PS_ERROR_NOT_SUPPORTED,
-                             "the destination has to be a MariaDB 10.11 or later, or a MySQL 5.6",
+                             "the destination has to be a MariaDB 10.11 or later, a MySQL 5.6, or a MySQL 9.7 or later",
                              "the destination is %s, which is not supported yet", name);
         else
                 precheck_add(check, CHECK_OK, PS_ERROR_FAILED, NULL, "the destination is %s", name);

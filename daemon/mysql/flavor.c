@@ -58,3 +58,7 @@ bool flavor_has_super_read_only(const Flavor *flavor) {
 bool flavor_super_bypasses_read_only(const Flavor *flavor) {
         return !flavor->mariadb || flavor->version < 101100;
 }
+
+bool flavor_has_dynamic_privileges(const Flavor *flavor) {
+        return !flavor->mariadb && flavor->version >= 80000;
+}

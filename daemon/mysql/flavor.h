@@ -23,5 +23,7 @@ bool flavor_has_row_alias(const Flavor *flavor);
 /* Array binding of a whole batch (COM_STMT_BULK_EXECUTE): MariaDB ≥ 10.2. */
 bool flavor_has_bulk_execute(const Flavor *flavor);
 bool flavor_has_super_read_only(const Flavor *flavor); /* MySQL ≥ 5.7.8 */
-/* SUPER passes read_only on MySQL; on MariaDB ≥ 10.11 READ ONLY ADMIN does. */
+/* CONNECTION_ADMIN and the like in place of SUPER (MySQL ≥ 8.0). */
+bool flavor_has_dynamic_privileges(const Flavor *flavor);
+/* SUPER passes read_only on MySQL (on ≥ 8.0 CONNECTION_ADMIN too); on MariaDB ≥ 10.11 READ ONLY ADMIN does. */
 bool flavor_super_bypasses_read_only(const Flavor *flavor);
