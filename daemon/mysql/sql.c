@@ -330,8 +330,9 @@ static void append_hashed_column(GString *sql, const Column *column) {
                 return;
         case COLUMN_KIND_DOUBLE:
         case COLUMN_KIND_FLOAT:
-                /* MariaDB has no negative zero: what MySQL prints as -0 is 0 there, whatever is written. */
-                append_wrapped(sql, "", column, "*1e0+0e0");
+                /* As its eight bytes: text inside an expression is cut to 22 characters by MySQL 9, and so loses digits. MariaDB 10 has
+                 * no negative zero, whatever is written: 0 for both. */
+                append_wrapped(sql, "HEX(POINT(", column, "+0e0,0))");
                 return;
         case COLUMN_KIND_INTEGER:
                 /* ZEROFILL's text depends on the display width, which newer servers no longer keep. */

@@ -94,7 +94,7 @@ static void test_upsert(void) {
 
 static void test_hash(void) {
         g_auto(TableSchemaHere) table = fixture_table(COLUMNS, "id");
-        assert_sql("COALESCE(SHA2(CONCAT_WS('#',`id`,LENGTH(`k``2`),CAST(`k``2` AS BINARY),`f`*1e0+0e0,CAST(`s` AS UNSIGNED),"
+        assert_sql("COALESCE(SHA2(CONCAT_WS('#',`id`,LENGTH(`k``2`),CAST(`k``2` AS BINARY),HEX(POINT(`f`+0e0,0)),CAST(`s` AS UNSIGNED),"
                    "CAST(`b` AS UNSIGNED),IF(`m` IS NULL,NULL,COALESCE(SHA2(`m`,256),SHA2(UUID(),256))),"
                    "CONCAT('00',ISNULL(`f`),ISNULL(`s`),'0',ISNULL(`m`))),256),SHA2(UUID(),256))",
                    sql_append_row_hash(sql, table));
