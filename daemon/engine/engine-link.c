@@ -17,6 +17,11 @@ Direction engine_direction(const Engine *engine) {
         return migration_phase_direction(engine->phase);
 }
 
+guint32 engine_workers(const Engine *engine) {
+        guint32 asked = engine->spec->limits.apply_threads;
+        return asked > 0 ? MIN(asked, ENGINE_WORKERS_MAX) : ENGINE_WORKERS_DEFAULT;
+}
+
 Side engine_reader(const Engine *engine) {
         return side_other(engine->state->writer);
 }

@@ -107,6 +107,7 @@ void engine_refresh_params(Engine *engine);
 /* Through whatever link there is, or will be within TIMEOUT_USEC (< 0: for ever). Any thread. */
 bool engine_wait_applied(Engine *engine, const char *file, guint64 offset, gint64 timeout_usec, GError **error);
 Direction engine_direction(const Engine *engine);
+guint32 engine_workers(const Engine *engine); /* how many the limits ask for; a leg keeps the number it began with */
 Side engine_reader(const Engine *engine); /* the side that does not take writes */
 
 /* engine-start.c, switchover.c, engine-end.c, engine-verify.c: operations */

@@ -106,8 +106,7 @@ static bool begin_leg(Engine *engine, GError **error) {
         Conn *up = control_acquire(engine, SIDE_SOURCE, error), *down = up ? control_acquire(engine, SIDE_DESTINATION, error) : NULL;
         if (!down)
                 return false;
-        guint32 workers = engine->spec->limits.apply_threads ? engine->spec->limits.apply_threads : ENGINE_WORKERS_DEFAULT;
-        state->workers = MIN(workers, ENGINE_WORKERS_MAX);
+        state->workers = engine_workers(engine);
         if (!conn_binlog_position(up, &state->leg_start.file, &state->leg_start.offset, error)) {
                 engine_name_error(engine, SIDE_SOURCE, error);
                 return false;

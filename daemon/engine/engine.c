@@ -209,8 +209,12 @@ static void run_operation(Engine *engine, const EngineOperation *operation) {
 
 /* What the loop changed since the last look. */
 static void take_changes(Engine *engine) {
+        bool restart = false;
         pthread_mutex_lock(&engine->lock);
         if (engine->limits_changed) {
+                /* Copiers are there for as long as a link; apply workers for as long as a direction (their number decides which worker a
+                 * key belongs to), so a new number of those is used from the next switch on. */
+                restart = !engine->state->copied && engine->limits.copy_threads != engine->spec->limits.copy_threads;
                 engine->spec->limits = engine->limits;
                 engine->limits_changed = false;
                 throttle_set(engine->throttle, engine->limits.max_source_load, engine->limits.max_copy_rate);
@@ -237,6 +241,8 @@ static void take_changes(Engine *engine) {
                 engine->link_failures = 0;
         }
         pthread_mutex_unlock(&engine->lock);
+        if (restart)
+                engine_stop_link(engine);
 }
 
 static EngineOperation *next_operation(Engine *engine) {

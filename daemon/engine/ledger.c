@@ -141,6 +141,10 @@ bool ledger_begin_leg(const Ledger *ledger, Conn *conn, guint32 leg, guint32 wor
         return conn_exec(conn, sql->str, (gssize) sql->len, NULL, error);
 }
 
+bool ledger_forget_leg(const Ledger *ledger, Conn *conn, guint32 leg, GError **error) {
+        return conn_execf(conn, error, "DELETE FROM %s WHERE leg=%u", ledger->checkpoint, leg);
+}
+
 bool ledger_set_leg_start(const Ledger *ledger, Conn *conn, guint32 leg, const BinlogPosition *start, GError **error) {
         g_autofree char *file = sql_string(start->file);
         return conn_execf(conn, error,

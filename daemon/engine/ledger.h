@@ -58,9 +58,11 @@ typedef struct Checkpoint {
 } Checkpoint;
 void checkpoint_clear(Checkpoint *checkpoint); /* frees what it holds */
 
-/* Rows for WORKERS workers, COPIERS copiers and repair of a leg, at ordinal 0; rows that exist are left alone. */
+/* Rows for WORKERS workers, COPIERS copiers and repair of a leg, at ordinal 0; rows that exist are left alone: ledger_forget_leg() first
+ * where an earlier try may have left some. */
 bool ledger_begin_leg(const Ledger *ledger, Conn *conn, guint32 leg, guint32 workers, guint32 copiers, guint64 epoch,
                       GError **error);
+bool ledger_forget_leg(const Ledger *ledger, Conn *conn, guint32 leg, GError **error);
 /* Sets where ordinal 0 is for rows that do not know yet. */
 bool ledger_set_leg_start(const Ledger *ledger, Conn *conn, guint32 leg, const BinlogPosition *start, GError **error);
 /* Of the workers and the copiers of a leg, by number; → GArray of Checkpoint (with clear function). */

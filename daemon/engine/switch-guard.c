@@ -168,7 +168,9 @@ static bool prepare_sides(Engine *engine, Side from, Side to, GError **error) {
                 engine_name_error(engine, to, error);
                 return false;
         }
-        if (!ledger_begin_leg(engine->ledger, a, state->leg + 1, state->workers, 0, state->epoch + 1, error)) {
+        state->workers = engine_workers(engine);
+        if (!ledger_forget_leg(engine->ledger, a, state->leg + 1, error) ||
+            !ledger_begin_leg(engine->ledger, a, state->leg + 1, state->workers, 0, state->epoch + 1, error)) {
                 engine_name_error(engine, from, error);
                 return false;
         }
