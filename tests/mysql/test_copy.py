@@ -4,6 +4,8 @@
 import random
 import threading
 
+import pymysql
+
 import equal
 import servers
 
@@ -20,6 +22,14 @@ def test_unique_values_that_move_while_copying(link, pair):
         rows = 1 << 15
         stop, moves, failures = threading.Event(), [0], []
 
+        def run(cursor, sql, values):
+                while True:
+                        try:
+                                return cursor.execute(sql, values)
+                        except pymysql.OperationalError as e:
+                                if e.args[0] != 1213:
+                                        raise
+
         def wander(seed):
                 rng = random.Random(seed)
                 half = rows // 2
@@ -27,22 +37,39 @@ def test_unique_values_that_move_while_copying(link, pair):
                 try:
                         with source.connect('app', servers.APP_PASSWORD, 'u', autocommit=True) as c, c.cursor() as cursor:
                                 while not stop.is_set():
-                                        low, high = (rng.randrange(0, half // 4) * 4 + seed + 1 + k * half for k in range(2))
+                                        # Few rows that are copied first, and all of those that are copied late: a value is passed on
+                                        # before the destination has heard that it came.
+                                        low = rng.randrange(0, 4) * 4 + seed + 1
+                                        high = rng.randrange(0, half // 4) * 4 + seed + 1 + half
                                         cursor.execute('SELECT id, v FROM t WHERE id IN (%s, %s) ORDER BY id', (low, high))
                                         (_, first), (_, second) = cursor.fetchall()
-                                        cursor.execute('UPDATE t SET v = %s WHERE id = %s', (-low, low))
-                                        cursor.execute('UPDATE t SET v = %s WHERE id = %s', (first, high))
-                                        cursor.execute('UPDATE t SET v = %s WHERE id = %s', (second, low))
+                                        run(cursor, 'UPDATE t SET v = %s WHERE id = %s', (-low, low))
+                                        run(cursor, 'UPDATE t SET v = %s WHERE id = %s', (first, high))
+                                        run(cursor, 'UPDATE t SET v = %s WHERE id = %s', (second, low))
                                         moves[0] += 1
                 except Exception as e:  # pylint: disable=broad-except
                         failures.append(e)
 
+        def hold_up():
+                """Keeps the appliers waiting for rows that are live, while the copiers go on elsewhere."""
+                try:
+                        with destination.connect(db='u') as c, c.cursor() as cursor:
+                                while not stop.is_set():
+                                        cursor.execute('BEGIN')
+                                        run(cursor, 'SELECT COUNT(*) FROM t WHERE id <= %s FOR UPDATE', (3000,))
+                                        stop.wait(0.6)
+                                        cursor.execute('ROLLBACK')
+                                        stop.wait(0.2)
+                except Exception as e:  # pylint: disable=broad-except
+                        failures.append(e)
+
         shop = link(source, destination, copy_threads=3, max_copy_rate=3 << 20)
-        threads = [threading.Thread(target=wander, args=(seed,)) for seed in range(3)]
-        for thread in threads:
+        threads = [threading.Thread(target=wander, args=(seed,)) for seed in range(3)] + [threading.Thread(target=hold_up)]
+        for thread in threads[:3]:
                 thread.start()
         try:
                 shop.operate('Start', flags=1)
+                threads[3].start()
                 shop.wait_phase('synchronizing', 120)
         finally:
                 stop.set()
