@@ -311,7 +311,7 @@ static ChunkOutcome copy_chunk(Copier *copier, LinkTable *table, Key *lo, Key *l
 static bool snapshot(Copier *copier, const LinkTable *table, Conn *locker, guint64 *ret_h, GError **error) {
         g_autofree char *name = sql_table(table->schema->database, table->schema->name), *file = NULL;
         guint64 offset;
-        bool good = conn_exec(locker, "SET SESSION lock_wait_timeout=5, innodb_lock_wait_timeout=5, autocommit=0", -1, NULL, error) &&
+        bool good = conn_exec(locker, "SET SESSION lock_wait_timeout=5, innodb_lock_wait_timeout=5, innodb_table_locks=1, autocommit=0", -1, NULL, error) &&
                     conn_execf(locker, error, "LOCK TABLES %s READ", name) &&
                     conn_exec(copier->up, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", -1, NULL, error) &&
                     conn_exec(copier->up, "START TRANSACTION WITH CONSISTENT SNAPSHOT", -1, NULL, error) &&
