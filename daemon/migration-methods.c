@@ -462,6 +462,7 @@ static int run_acknowledge(Call *call) {
                                            "; look at them again",
                                            m->status.foreign_writes, request->number));
         engine_acknowledge_foreign_writes(m->engine, request->number);
+        migration_sample(m);
         migration_note(m, LOG_NOTICE, NULL, "foreign-writes-acknowledged", NULL,
                        "%" G_GUINT64_FORMAT " foreign writes acknowledged", request->number);
         return call_done(call, NULL);
