@@ -121,10 +121,18 @@ void engine_start_watch(Engine *engine) {
         engine->watch = watch_start(&config);
 }
 
+/* What others wrote is in no comparison that was made before: another one has to be made before a switch. */
+void engine_take_watch(Engine *engine) {
+        guint64 before = engine->state->foreign_writes;
+        watch_get(engine->watch, &engine->state->foreign_writes, &engine->state->watched);
+        if (engine->state->foreign_writes > before && engine->state->verification == VERIFICATION_EQUAL)
+                engine->state->verification = VERIFICATION_NONE;
+}
+
 void engine_stop_watch(Engine *engine) {
         if (!engine->watch)
                 return;
-        watch_get(engine->watch, &engine->state->foreign_writes, &engine->state->watched);
+        engine_take_watch(engine);
         g_clear_pointer(&engine->watch, watch_free);
 }
 
@@ -313,7 +321,7 @@ void engine_sample(Engine *engine) {
         if (engine->link)
                 link_get_status(engine->link, &link);
         if (engine->watch)
-                watch_get(engine->watch, &engine->state->foreign_writes, &engine->state->watched);
+                engine_take_watch(engine);
 
         pthread_mutex_lock(&engine->lock);
         EngineStatus *status = &engine->status;
@@ -335,7 +343,8 @@ void engine_sample(Engine *engine) {
         status->verified_at = engine->state->verified_at;
         status->reverse_proven = engine->state->reverse_proven;
         status->write_interruption = engine->state->write_interruption;
-        status->foreign_writes = engine->state->foreign_writes - engine->state->foreign_writes_acknowledged;
+        guint64 acknowledged = engine->state->foreign_writes_acknowledged + engine->acknowledge;
+        status->foreign_writes = engine->state->foreign_writes - MIN(engine->state->foreign_writes, acknowledged);
         bool alarm = status->foreign_writes > foreign;
         foreign = status->foreign_writes;
         pthread_mutex_unlock(&engine->lock);

@@ -69,6 +69,7 @@ struct Engine {
         bool verify_running, verify_done;
         guint64 verify_operation;        /* 0: by ourselves */
         bool verify_repair;
+        guint64 verify_foreign;          /* foreign writes when it began */
         VerifyResult verify_result;
         GError *verify_error;
 };
@@ -101,6 +102,7 @@ void engine_stop_link(Engine *engine);
 void engine_stop_all(Engine *engine); /* link, monitor, watch, control connections */
 bool engine_start_monitor(Engine *engine, GError **error);
 void engine_start_watch(Engine *engine);
+void engine_take_watch(Engine *engine); /* how far the watch is, into the state */
 void engine_stop_watch(Engine *engine);
 void engine_drop_idle_connections(Engine *engine);
 void engine_refresh_params(Engine *engine);

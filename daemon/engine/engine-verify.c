@@ -105,6 +105,7 @@ static void start(Engine *engine, guint64 operation, bool repair) {
         pthread_mutex_lock(&engine->lock);
         engine->verify_operation = operation;
         engine->verify_repair = repair;
+        engine->verify_foreign = engine->state->foreign_writes;
         engine->verify_done = false;
         engine->verify_running = true;
         g_atomic_int_set(&engine->verify_stop, 0);
@@ -185,6 +186,12 @@ void engine_verify_collect(Engine *engine) {
         pthread_mutex_unlock(&engine->lock);
 
         engine_name_link_error(engine, &error);
+        if (engine->watch)
+                engine_take_watch(engine);
+        if (!error && result.different == 0 && engine->state->foreign_writes > engine->verify_foreign)
+                g_set_error(&error, PS_ERROR, PS_ERROR_FOREIGN_WRITES,
+                            "others wrote on the %s during the comparison; look at what they wrote, and Verify again",
+                            side_to_string(engine_reader(engine)));
         if (!error)
                 take_result(engine, &result, engine->verify_repair);
         verify_result_clear(&result);

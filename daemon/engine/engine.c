@@ -29,7 +29,7 @@ static void tell_changed(Engine *engine) {
 
 static bool commit_and_wait(Engine *engine, EngineCommit *commit, GError **error) {
         if (engine->watch)
-                watch_get(engine->watch, &engine->state->foreign_writes, &engine->state->watched);
+                engine_take_watch(engine);
         commit->state = engine_state_copy(engine->state);
 
         pthread_mutex_lock(&engine->lock);
@@ -230,7 +230,8 @@ static void take_changes(Engine *engine) {
                 old->uri = fresh->uri;
                 g_free(fresh);
         }
-        if (engine->acknowledge > 0) {
+        bool acknowledged = engine->acknowledge > 0;
+        if (acknowledged) {
                 engine->state->foreign_writes_acknowledged =
                         MIN(engine->state->foreign_writes_acknowledged + engine->acknowledge, engine->state->foreign_writes);
                 engine->acknowledge = 0;
@@ -243,6 +244,8 @@ static void take_changes(Engine *engine) {
         pthread_mutex_unlock(&engine->lock);
         if (restart)
                 engine_stop_link(engine);
+        if (acknowledged)
+                (void) engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, NULL);
 }
 
 static EngineOperation *next_operation(Engine *engine) {
@@ -364,6 +367,7 @@ void engine_set_endpoint(Engine *engine, Side side, const ServerSpec *server) {
 void engine_acknowledge_foreign_writes(Engine *engine, guint64 count) {
         pthread_mutex_lock(&engine->lock);
         engine->acknowledge += count;
+        engine->status.foreign_writes -= MIN(count, engine->status.foreign_writes); /* the caller may ask at once */
         wake(engine);
         pthread_mutex_unlock(&engine->lock);
 }

@@ -305,18 +305,18 @@ static GPtrArray *collect_refusals(const ReportInput *input, OperationKind opera
 
         if (input->status)
                 refuse_delay(refusals, input, name, max_delay);
-        if (input->status || input->state)
-                refuse_verification(refusals, input, operation);
-        if (input->status ? !input->status->reverse_proven : input->state && !input->state->reverse_proven)
-                refuse(refusals, PS_ERROR_REVERSE_NOT_PROVEN,
-                       "the link from the destination back to the source is not proven yet; wait, or look at "
-                       "the last error");
         if (input->status && input->status->foreign_writes > 0)
                 refuse(refusals, PS_ERROR_FOREIGN_WRITES,
                        "%" G_GUINT64_FORMAT " foreign transactions were found on the side that must not be "
                                             "written to; look at them, then "
                        "acknowledge them",
                        input->status->foreign_writes);
+        if (input->status || input->state)
+                refuse_verification(refusals, input, operation);
+        if (input->status ? !input->status->reverse_proven : input->state && !input->state->reverse_proven)
+                refuse(refusals, PS_ERROR_REVERSE_NOT_PROVEN,
+                       "the link from the destination back to the source is not proven yet; wait, or look at "
+                       "the last error");
         return refusals;
 }
 

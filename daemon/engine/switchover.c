@@ -181,7 +181,7 @@ static bool do_final_check(Switchover *s, GError **error) {
         if (!b || !named(s, s->to, conn_binlog_position(b, &file, &offset, error), error) ||
             !look_through(s, file, offset, error))
                 return false;
-        watch_get(engine->watch, &engine->state->foreign_writes, &engine->state->watched);
+        engine_take_watch(engine);
         return switch_no_foreign_writes(engine, error);
 }
 
@@ -427,15 +427,20 @@ static bool reverse_runs(Switchover *s, GError **error) {
         return link_wait_canary(engine->link, value, SLICE_USEC, error);
 }
 
+/* It watched the other side. */
+static void forget_watch(Engine *engine) {
+        engine_stop_watch(engine);
+        binlog_position_clear(&engine->state->watched);
+        engine->state->foreign_writes = engine->state->foreign_writes_acknowledged = 0;
+}
+
 static void finish_forward(Switchover *s) {
         Engine *engine = s->engine;
         g_autoptr(GError) error = NULL;
         engine_set_step(engine, switch_step_to_string(SWITCH_STEP_RELEASE));
         if (!until_done(s, release))
                 return;
-        engine_stop_watch(engine); /* it watched the other side */
-        binlog_position_clear(&engine->state->watched);
-        engine->state->foreign_writes = engine->state->foreign_writes_acknowledged = 0;
+        forget_watch(engine);
         if (engine->monitor)
                 monitor_release(engine->monitor, s->to);
         engine->state->step = SWITCH_STEP_REVERSE;
@@ -463,6 +468,7 @@ static void commit_and_finish(Switchover *s) {
         take_over(s);
         if (!until_done(s, open_new_side))
                 return;
+        forget_watch(engine);
         guint64 now = clock_real();
         engine->state->write_interruption = s->fenced_at ? (double) (clock_monotonic() - s->fenced_at) / USEC_PER_SEC
                                             : now > engine->state->fenced_at ? (double) (now - engine->state->fenced_at) / USEC_PER_SEC : 0;
