@@ -254,6 +254,18 @@ static bool take_rows(Stream *stream, const BinlogEvent *event, GError **error) 
         return keep(stream, event, error);
 }
 
+/* MySQL's updates that name only what changed inside of JSON values. */
+static bool take_partial_rows(Stream *stream, const BinlogEvent *event, GError **error) {
+        const MapEntry *entry;
+        if (!map_cache_find(&stream->maps, event, &entry, error))
+                return false;
+        if (!entry->table)
+                return true;
+        return refuse(stream, event, PS_ERROR_UNSUPPORTED_OBJECT,
+                      "a session wrote only parts of JSON values: set binlog_row_value_options='' for every session, and start a new "
+                      "migration", error);
+}
+
 /* --- statements --- */
 
 static bool take_query(Stream *stream, const BinlogEvent *event, GError **error) {
@@ -344,6 +356,7 @@ static bool take(Stream *stream, const BinlogEvent *event, GError **error) {
         case BINLOG_EVENT_MARIADB_GTID:
                 return take_gtid(stream, event, error);
         case BINLOG_EVENT_ANONYMOUS_GTID:
+        case BINLOG_EVENT_GTID_TAGGED: /* places are kept by file and offset; the transaction begins with its QUERY */
         case BINLOG_EVENT_INTVAR: /* these three stand before a statement, which is refused where it matters */
         case BINLOG_EVENT_RAND:
         case BINLOG_EVENT_USER_VAR:
@@ -358,9 +371,12 @@ static bool take(Stream *stream, const BinlogEvent *event, GError **error) {
         case BINLOG_EVENT_MARIADB_GTID_LIST:
         case BINLOG_EVENT_MARIADB_BINLOG_CHECKPOINT:
         case BINLOG_EVENT_HEARTBEAT:
+        case BINLOG_EVENT_HEARTBEAT_V2:
                 if (!stream->in_transaction)
                         move(stream, /* transaction_ended= */ false);
                 return true;
+        case BINLOG_EVENT_PARTIAL_UPDATE_ROWS:
+                return take_partial_rows(stream, event, error);
         default:
                 if (event->flags & BINLOG_FLAG_IGNORABLE)
                         return true;

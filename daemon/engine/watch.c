@@ -148,7 +148,7 @@ static bool take(Watch *watch, const BinlogStream *dump, const BinlogEvent *even
                 return true;
         }
         default:
-                if (!watch->in_transaction && event->type != BINLOG_EVENT_GTID)
+                if (!watch->in_transaction && event->type != BINLOG_EVENT_GTID && event->type != BINLOG_EVENT_GTID_TAGGED)
                         move(watch, dump, /* foreign= */ false);
                 return true;
         }

@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "mysql/binlog-payload.h"
 #include "mysql/conn-private.h"
 
 #define FIRST_POSITION 4u
@@ -33,6 +34,7 @@ struct BinlogStream {
         guint64 wanted; /* events that end here or before are skipped: the start lies above what the command
                            can say */
         bool with_crc;
+        BinlogPayload *payload; /* a compressed transaction whose events are being handed out; they all end where it does */
 };
 
 /* ---- opening */
@@ -92,6 +94,7 @@ BinlogStream *binlog_stream_open(const BinlogStreamParams *params, GError **erro
 void binlog_stream_free(BinlogStream *stream) {
         if (!stream)
                 return;
+        binlog_payload_free(stream->payload);
         conn_free(stream->conn);
         g_free(stream->file);
         g_free(stream);
@@ -250,6 +253,14 @@ static bool advance(BinlogStream *stream, const BinlogEvent *event, GError **err
 
 bool binlog_stream_next(BinlogStream *stream, BinlogEvent *ret, GError **error) {
         for (;;) {
+                if (stream->payload) {
+                        bool more;
+                        if (!binlog_payload_next(stream->payload, ret, &more, error))
+                                return false;
+                        if (more)
+                                return true;
+                        g_clear_pointer(&stream->payload, binlog_payload_free);
+                }
                 const guint8 *data = NULL;
                 gsize size = 0;
                 BinlogEvent event;
@@ -258,6 +269,12 @@ bool binlog_stream_next(BinlogStream *stream, BinlogEvent *ret, GError **error) 
                         return false;
                 bool skipped = stream->wanted > 0 && event.type != BINLOG_EVENT_ROTATE &&
                                event.type != BINLOG_EVENT_FORMAT_DESCRIPTION;
+                if (!skipped && event.type == BINLOG_EVENT_TRANSACTION_PAYLOAD) {
+                        stream->payload = binlog_payload_open(&event, error);
+                        if (!stream->payload)
+                                return false;
+                        continue;
+                }
                 if (!skipped) {
                         *ret = event;
                         return true;

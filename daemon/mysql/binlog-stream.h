@@ -22,7 +22,7 @@ BinlogStream *binlog_stream_open(const BinlogStreamParams *params, GError **erro
 void binlog_stream_free(BinlogStream *stream);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BinlogStream, binlog_stream_free)
 
-/* The next event; blocks, at most for 3 heartbeats + a bit. The event is valid until the next call. FORMAT_DESCRIPTION and
+/* The next event (those of a compressed transaction one by one); blocks, at most for 3 heartbeats + a bit. The event is valid until the next call. FORMAT_DESCRIPTION and
  * ROTATE are returned too after they were taken into account. PS_ERROR_BINLOG_UNAVAILABLE: the log was purged or has no such
  * position. MYSQL_ERROR 2013 when the connection is lost, heartbeats stay away or the server ends the dump: reopen. */
 bool binlog_stream_next(BinlogStream *stream, BinlogEvent *ret, GError **error);

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "mysql/binlog-payload.h"
 #include "mysql/binlog-row.h"
 #include "mysql/binlog-types.h"
 
@@ -127,6 +128,11 @@ static void read_event(const guint8 *data, gsize size, BinlogTableMap **map) {
         } else if (event.type == BINLOG_EVENT_HEARTBEAT || event.type == BINLOG_EVENT_HEARTBEAT_V2) {
                 if (binlog_heartbeat_parse(&event, &heartbeat, NULL))
                         g_free(heartbeat.file);
+        } else if (event.type == BINLOG_EVENT_TRANSACTION_PAYLOAD) {
+                g_autoptr(BinlogPayload) payload = binlog_payload_open(&event, NULL);
+                bool more = payload != NULL;
+                for (unsigned n = 0; more && n < 1000 && binlog_payload_next(payload, &event, &more, NULL); n++)
+                        ;
         } else
                 (void) !binlog_gtid_parse(&event, &gtid, NULL);
 }
