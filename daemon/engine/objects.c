@@ -275,7 +275,8 @@ ObjectList *objects_list(Conn *source, const MigrationSpec *spec, GError **error
  * optional ones do not exist everywhere; each keeps the server from reading the text in another way than it
  * was meant: explicit_defaults_for_timestamp: a bare TIMESTAMP gets no default of its own (5.6: not a
  * session's, see the check); old_mode, character_set_collations: "utf8" stays utf8mb3 and keeps its old
- * default collation. */
+ * default collation; the last three: MySQL 8 neither adds a column of its own to a table without a primary key nor
+ * refuses that or a foreign key to columns that are not unique. */
 static bool session_for_create(Conn *conn, GError **error) {
         static const char *const optional[] = {
                         "SET SESSION explicit_defaults_for_timestamp=1",
@@ -283,6 +284,9 @@ static bool session_for_create(Conn *conn, GError **error) {
                         "SET SESSION old_mode='UTF8_IS_UTF8MB3'",
                         "SET SESSION character_set_collations=''",
                         "SET SESSION default_collation_for_utf8mb4='utf8mb4_general_ci'",
+                        "SET SESSION sql_generate_invisible_primary_key=0",
+                        "SET SESSION sql_require_primary_key=0",
+                        "SET SESSION restrict_fk_on_non_standard_key=0",
         };
 
         if (!conn_exec(conn, "SET NAMES utf8mb4", -1, NULL, error) ||
@@ -374,11 +378,18 @@ static bool create_table(Conn *source, Conn *destination, const char *name, GErr
                 g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "the source shows no definition of %s", name);
                 return false;
         }
-        if (!conn_exec(destination, row[1], -1, NULL, error)) {
-                g_prefix_error(error, "cannot make table %s: ", name);
+        g_autoptr(GError) local = NULL;
+        if (conn_exec(destination, row[1], -1, NULL, &local))
+                return true;
+        if (conn_is_dead(destination) || mysql_error_is_retryable(local)) {
+                g_propagate_prefixed_error(error, g_steal_pointer(&local), "cannot make table %s: ", name);
                 return false;
         }
-        return true;
+        /* What the old server allowed and the new one no longer does (prefixes of spatial columns, DOUBLE AUTO_INCREMENT, …). */
+        g_set_error(error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT,
+                    "the destination does not take the definition of table %s; change it on the source, or leave the table out with "
+                    "exclude: %s", name, local->message);
+        return false;
 }
 
 static bool create_tables(Conn *source, Conn *destination, const ObjectList *list, GError **error) {
