@@ -467,7 +467,12 @@ static void classify_verb(Lexer *lexer, const Token *token, const MigrationSpec 
                         if (is_word(&word, "TO"))
                                 ret->kind = STATEMENT_ROLLBACK_TO;
         }
-        else if (is_word(token, "START"))
+        else if (is_word(token, "XA")) { /* how its rows end is an event of its own; XA COMMIT and XA ROLLBACK stand alone */
+                if (accept_word(lexer, "START") || accept_word(lexer, "BEGIN"))
+                        ret->kind = STATEMENT_BEGIN;
+                else if (accept_word(lexer, "END"))
+                        ret->kind = STATEMENT_SAVEPOINT;
+        } else if (is_word(token, "START"))
                 ret->kind = accept_word(lexer, "TRANSACTION") ? STATEMENT_BEGIN : STATEMENT_IGNORED;
         else if (is_word(token, "CREATE") || is_word(token, "ALTER") || is_word(token, "DROP"))
                 classify_definition(lexer, verb, spec, ret);

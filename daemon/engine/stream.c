@@ -340,6 +340,16 @@ static bool take_gtid(Stream *stream, const BinlogEvent *event, GError **error) 
         return true;
 }
 
+/* MySQL 8 logs XA COMMIT … ONE PHASE in this form, too. What is only prepared may be rolled back yet. */
+static bool take_xa_prepare(Stream *stream, const BinlogEvent *event, GError **error) {
+        bool one_phase;
+        if (!binlog_xa_prepare_parse(event, &one_phase, error))
+                return false;
+        if (one_phase || !stream->carried)
+                return end(stream, event, error);
+        return refuse(stream, event, PS_ERROR_UNSUPPORTED_OBJECT, "a prepared XA transaction, which cannot be carried by this version", error);
+}
+
 static bool take(Stream *stream, const BinlogEvent *event, GError **error) {
         if (binlog_row_operation(event->type) != _ROW_OPERATION_INVALID)
                 return take_rows(stream, event, error);
@@ -349,6 +359,8 @@ static bool take(Stream *stream, const BinlogEvent *event, GError **error) {
                 return take_table_map(stream, event, error);
         case BINLOG_EVENT_XID:
                 return end(stream, event, error);
+        case BINLOG_EVENT_XA_PREPARE:
+                return take_xa_prepare(stream, event, error);
         case BINLOG_EVENT_QUERY:
         case BINLOG_EVENT_MARIADB_QUERY_COMPRESSED:
                 return take_query(stream, event, error);

@@ -135,6 +135,7 @@ static bool take(Watch *watch, const BinlogStream *dump, const BinlogEvent *even
         case BINLOG_EVENT_TABLE_MAP:
                 return take_table_map(watch, event, error);
         case BINLOG_EVENT_XID:
+        case BINLOG_EVENT_XA_PREPARE: /* its rows can still be committed, whatever read_only says */
                 end(watch, dump);
                 return true;
         case BINLOG_EVENT_QUERY:

@@ -376,6 +376,13 @@ bool binlog_gtid_parse(const BinlogEvent *event, BinlogGtid *ret, GError **error
         return true;
 }
 
+bool binlog_xa_prepare_parse(const BinlogEvent *event, bool *ret_one_phase, GError **error) {
+        if (event->body_size < 1 + 3 * 4)
+                return malformed(event->type, "it is too short", error);
+        *ret_one_phase = event->body[0] != 0;
+        return true;
+}
+
 static bool parse_heartbeat_v2(const BinlogEvent *event, BinlogHeartbeat *ret, GError **error) {
         const guint8 *p = event->body, *end = p + event->body_size;
         const guint8 *name = NULL, *position = NULL;

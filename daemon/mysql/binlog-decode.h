@@ -122,6 +122,9 @@ typedef struct BinlogGtid { /* MySQL's 33/34 and MariaDB's 162 */
 } BinlogGtid;
 bool binlog_gtid_parse(const BinlogEvent *event, BinlogGtid *ret, GError **error);
 
+/* XA_PREPARE: whether it is the commit at the same time (XA COMMIT … ONE PHASE). */
+bool binlog_xa_prepare_parse(const BinlogEvent *event, bool *ret_one_phase, GError **error);
+
 typedef struct BinlogHeartbeat {
         char *file; /* owned */
         guint64 position;

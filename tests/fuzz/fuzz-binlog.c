@@ -133,6 +133,9 @@ static void read_event(const guint8 *data, gsize size, BinlogTableMap **map) {
                 bool more = payload != NULL;
                 for (unsigned n = 0; more && n < 1000 && binlog_payload_next(payload, &event, &more, NULL); n++)
                         ;
+        } else if (event.type == BINLOG_EVENT_XA_PREPARE) {
+                bool one_phase;
+                (void) !binlog_xa_prepare_parse(&event, &one_phase, NULL);
         } else
                 (void) !binlog_gtid_parse(&event, &gtid, NULL);
 }

@@ -9,6 +9,7 @@ import random
 
 import pytest
 
+import agent as agent_module
 import equal
 import schemas
 import servers
@@ -66,7 +67,10 @@ def test_ways_to_log(link, server, destination):
                         for setting in session:
                                 cursor.execute(f'SET SESSION {setting}')
                         schemas.churn_all_types(c, random.Random(n), rounds=2, start=5000 + 100 * n)
-                        # One transaction of 20 MB, that packs well; and an empty one
+                        # XA in one phase, and one transaction of 20 MB, that packs well
+                        for sql in ("XA START 'one'", 'INSERT INTO bulk (body) VALUES (7)', "XA END 'one'",
+                                    "XA COMMIT 'one' ONE PHASE"):
+                                cursor.execute(sql)
                         cursor.execute('BEGIN')
                         for i in range(20):
                                 cursor.execute("INSERT INTO bulk (body) VALUES (REPEAT(CONCAT(%s, RAND()), 50000))", (i,))
@@ -75,3 +79,69 @@ def test_ways_to_log(link, server, destination):
                 print(f'{title}: equal')
         steps.change_side(shop, 'Rollback')
         equal.wait_equal(source, destination, ['all_types'])
+
+
+def test_prepared_transaction(link, server, destination):
+        """One that is only prepared may be rolled back yet: it stops the way back by name, and is never lost silently."""
+        source = server(servers.MySQL56)
+        source.script(['CREATE DATABASE one', 'CREATE TABLE one.t (id INT PRIMARY KEY)', 'INSERT INTO one.t VALUES (1)'])
+        shop = link(source, destination)
+        steps.start(shop)
+        steps.change_side(shop, 'Switch')
+        with destination.connect(db='one') as c, c.cursor() as cursor:
+                for sql in ("XA START 'two'", 'INSERT INTO t VALUES (2)', "XA END 'two'", "XA PREPARE 'two'"):
+                        cursor.execute(sql)
+                shop.wait(lambda: shop.get('ReplicationState') == 'failed', 30, 'the stop')
+                name, message = shop.get('LastError')
+                assert name.endswith('.UnsupportedObject') and 'XA' in message
+                with pytest.raises(agent_module.BusError):
+                        shop.begin('Rollback')
+                cursor.execute("XA ROLLBACK 'two'")
+
+
+# What MySQL 5.6 makes of these is made on newer servers too, although their defaults are others.
+ODD_DEFINITIONS = [
+        'CREATE TABLE no_primary (a INT NOT NULL, b INT, UNIQUE KEY (a))',
+        "CREATE TABLE defaults (id INT PRIMARY KEY, y YEAR(4), z INT(3) ZEROFILL, b BIT(3) DEFAULT b'101', "
+        "d DATETIME DEFAULT '0000-00-00 00:00:00', e ENUM('a','b') DEFAULT 'b', s SET('x','y') NOT NULL DEFAULT 'x,y', "
+        't TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP(3) ON UPDATE CURRENT_TIMESTAMP(3)) ROW_FORMAT=FIXED',
+        'CREATE TABLE charsets (id INT PRIMARY KEY, v VARCHAR(255) CHARACTER SET utf8 COLLATE utf8_general_mysql500_ci, '
+        'w VARCHAR(100) CHARACTER SET ucs2, x CHAR(10) CHARACTER SET sjis) ROW_FORMAT=COMPRESSED KEY_BLOCK_SIZE=4',
+        'CREATE TABLE parent (a INT NOT NULL, b INT NOT NULL, PRIMARY KEY (a, b), KEY (b))',
+        'CREATE TABLE child (id INT PRIMARY KEY, b INT, CONSTRAINT odd FOREIGN KEY (b) REFERENCES parent (b))',
+        'CREATE TABLE `rank` (`row_number` INT PRIMARY KEY, `groups` INT, `lateral` INT, `manual` INT, KEY `window` (`groups`))',
+        'CREATE TABLE ranges (id INT NOT NULL, d DATE NOT NULL, PRIMARY KEY (id, d)) PARTITION BY RANGE (TO_DAYS(d)) '
+        "(PARTITION p0 VALUES LESS THAN (TO_DAYS('2014-01-01')), PARTITION p1 VALUES LESS THAN MAXVALUE)",
+        'CREATE TABLE by_key (id INT PRIMARY KEY, k INT) PARTITION BY KEY () PARTITIONS 4',
+        'CREATE TABLE full_text (id INT PRIMARY KEY, t TEXT, FULLTEXT KEY (t)) DEFAULT CHARSET=latin1',
+        'CREATE TABLE wide (id INT PRIMARY KEY, ' + ', '.join(f'c{i} VARCHAR(20)' for i in range(900))
+        + ') DEFAULT CHARSET=latin1',
+        'CREATE TABLE long_key (id VARCHAR(191) CHARACTER SET utf8mb4 PRIMARY KEY, t TEXT CHARACTER SET utf8mb4, KEY (t(191)))',
+]
+
+
+def test_odd_definitions(link, server, destination):
+        source = server(servers.MySQL56)
+        if destination.flavor == 'mysql97':
+                destination.admin('SET GLOBAL sql_generate_invisible_primary_key=1')
+        source.script(['SET GLOBAL innodb_file_format=Barracuda', 'CREATE DATABASE odd COLLATE utf8_unicode_ci', 'USE odd',
+                       *ODD_DEFINITIONS])
+        shop = link(source, destination)
+        steps.start(shop)
+        assert equal.compare(source, destination, ['odd']) == []
+        steps.change_side(shop, 'Switch')
+        steps.change_side(shop, 'Rollback')
+
+
+def test_refused_definition(link, server, destination):
+        """MySQL 9.7 no longer has AUTO_INCREMENT of a DOUBLE: the start says so, and leaves nothing behind."""
+        source = server(servers.MySQL56)
+        source.script(['CREATE DATABASE odd', 'CREATE TABLE odd.t (id DOUBLE PRIMARY KEY AUTO_INCREMENT)'])
+        shop = link(source, destination)
+        if destination.flavor == 'mariadb':
+                steps.start(shop)
+                return
+        with pytest.raises(agent_module.OperationFailed) as failed:
+                shop.operate('Start', flags=1)
+        assert failed.value.short == 'UnsupportedObject' and '`odd`.`t`' in failed.value.message
+        assert source.variable('read_only') == 0 and destination.variable('read_only') == 0
