@@ -86,11 +86,14 @@ static bool hooks(const Switchover *s, const char *when, GError **error) {
 /* --- the steps --- */
 
 static bool do_guard(Switchover *s, GError **error) {
-        if (!switch_guard(s->engine, s->operation, s->from, s->to, error) || !hooks(s, "pre", error))
+        if (!switch_guard(s->engine, s->operation, s->from, s->to, error))
+                return false;
+        if (s->operation->flags & 1)
+                return true;
+        if (!hooks(s, "pre", error))
                 return false;
         /* One that runs by itself compares in the old direction; it would wait for positions of the wrong server's log. */
-        if (!(s->operation->flags & 1))
-                engine_verify_cancel(s->engine);
+        engine_verify_cancel(s->engine);
         /* Into the journal with the next step's intention: a crash must not leave the scheduler off. */
         Conn *a = conn_of(s, s->from, error);
         g_autofree char *events = a ? conn_query_string(a, "SELECT @@global.event_scheduler", error) : NULL;
