@@ -202,3 +202,211 @@ def test_foreign_writes(agent, link, pair):
                 steps.change_side(shop, method)
                 assert shop.get('ForeignWrites') == 0
         equal.wait_equal(source, destination, ['shop'])
+
+
+# ---- 3: servers restarted
+
+def bring_down(server, how):
+        if how == 'kill -9':
+                server.kill9()
+        else:
+                server.stop()
+
+
+def fenced_again(shop, side, server):
+        """Nobody did anything by hand, and yet: closed, and shown as such."""
+        began = time.monotonic()
+        shop.wait(lambda: server.variable('read_only') == 1, 8, f'the fence of the {side}')
+        shop.wait_property(f'{side.capitalize()}ReadWriteStatus', 'read-only', 8)
+        print(f'{side}: fenced again {time.monotonic() - began:.1f} s after it was back')
+        assert steps.write_refused(server)
+
+
+@pytest.mark.parametrize('how', ['stop', 'kill -9'])
+def test_destination_restarted(agent, link, pair, how):
+        source, destination = pair
+        schemas.create_shop(source, 6000)
+        shop = link(source, destination, max_copy_rate=2 << 20)
+        with Workload([source], writers=2, rate=200) as load:
+                shop.operate('Start', flags=1)
+                shop.wait(lambda: shop.get('RowsCopied') > 0, 20, 'the first rows')
+                for phase in ('copying', 'synchronizing'):
+                        if phase == 'synchronizing':
+                                shop.call('SetLimits', '(a{sv}t)', {'max-copy-rate': 0}, 0)
+                                shop.wait_phase('synchronizing')
+                        assert shop.get('Phase') == phase
+                        bring_down(destination, how)
+                        shop.wait_property('DestinationReadWriteStatus', 'unreachable', 10)
+                        shop.wait_property('ReplicationState', 'retrying', 10)
+                        assert shop.get('SourceReadWriteStatus') == 'read-write'
+                        assert shop.get('LastError')[0].endswith('DestinationUnreachable')
+                        assert shop.get('ReplicationDelay') == -1
+                        destination.start()
+                        fenced_again(shop, 'destination', destination)
+                        shop.wait_property('ReplicationState', 'running', 15)
+                        assert shop.get('LastError') == ('', '')
+                ready(shop)
+                load.pause()
+                equal.wait_equal(source, destination, ['shop'])
+        assert shop.get('ForeignWrites') == 0
+        load.check(destination)
+
+
+@pytest.mark.parametrize('how', ['stop', 'kill -9'])
+def test_source_restarted(agent, link, pair, how):
+        """While it takes writes, and while it must not."""
+        source, destination = pair
+        schemas.create_shop(source, 3000)
+        shop = link(source, destination)
+        with Workload([source, destination], writers=2, rate=200) as load:
+                steps.start(shop)
+                bring_down(source, how)
+                shop.wait_property('SourceReadWriteStatus', 'unreachable', 10)
+                shop.wait_property('ReplicationState', 'retrying', 10)
+                assert shop.get('LastError')[0].endswith('SourceUnreachable')
+                assert shop.get('DestinationReadWriteStatus') == 'read-only'
+                source.start()
+                shop.wait_property('SourceReadWriteStatus', 'read-write', 10)
+                shop.wait_property('ReplicationState', 'running', 20)
+                steps.change_side(shop, 'Switch')
+                bring_down(source, how)
+                shop.wait_property('SourceReadWriteStatus', 'unreachable', 10)
+                assert not steps.write_refused(destination)
+                source.start()
+                fenced_again(shop, 'source', source)
+                ready(shop)
+                load.pause()
+                equal.wait_equal(source, destination, ['shop'])
+        assert not load.switches() or load.switches()[-1][1] == 1
+        load.check(destination)
+
+
+def test_restart_while_paused(agent, link, pair):
+        """A pause is no reason to leave the closed side open."""
+        source, destination = pair
+        shop = small(link, source, destination)
+        pause(shop)
+        destination.restart()
+        fenced_again(shop, 'destination', destination)
+        agent.restart()
+        assert shop.get('Paused')
+        shop.wait_property('DestinationReadWriteStatus', 'read-only', 5)
+        shop.wait_property('SourceReadWriteStatus', 'read-write', 5)
+        destination.restart()
+        fenced_again(shop, 'destination', destination)
+        assert shop.get('Paused') and shop.get('ReplicationState') == 'stopped'
+        resume(shop)
+        ready(shop)
+
+
+# ---- 6: limits and endpoints while it runs
+
+def test_limits_while_copying(link, pair):
+        source, destination = pair
+        source.script(['CREATE DATABASE big', 'CREATE TABLE big.t (id INT PRIMARY KEY AUTO_INCREMENT, body LONGBLOB)',
+                       "INSERT INTO big.t (body) VALUES (REPEAT('x', 100000))",
+                       *['INSERT INTO big.t (body) SELECT CONCAT(body, id) FROM big.t'] * 8])     # 25.6 MB
+        shop = link(source, destination, copy_threads=1, max_copy_rate=2 << 20)
+        shop.operate('Start', flags=1)
+        generation = shop.get('Generation')
+
+        def rate(seconds):
+                before, began = shop.get('BytesCopied'), time.monotonic()
+                time.sleep(seconds)
+                return (shop.get('BytesCopied') - before) / (time.monotonic() - began)
+
+        shop.wait(lambda: shop.get('BytesCopied') > 0, 20, 'the first bytes')
+        shop.call('SetLimits', '(a{sv}t)', {'max-source-load': 1}, 0)
+        assert shop.get('Generation') > generation
+        shop.wait(lambda: rate(1) == 0, 10, 'the copy to stand still')
+        stopped = rate(2.5)
+        shop.call('SetLimits', '(a{sv}t)', {'max-source-load': 0}, 0)
+        slow = rate(4)
+        began = time.monotonic()
+        shop.call('SetLimits', '(a{sv}t)', {'max-copy-rate': 0}, 0)
+        shop.wait_phase('synchronizing', 30)
+        took = time.monotonic() - began
+        print(f'{stopped:.0f} B/s above the load, {slow:.0f} B/s with the limit, the rest in {took:.1f} s without')
+        assert stopped == 0 and 0 < slow < 4 << 20 and took < 5
+        for limits in ({'max-copy-rate': -1}, {'max-source-load': 'many'}, {'fence': 'hook'}, {}, {'max-delay': 100.0}):
+                refused_at_once(lambda: shop.call('SetLimits', '(a{sv}t)', limits, 0), 'InvalidOption')
+        ready(shop)
+        shop.call('SetLimits', '(a{sv}t)', {'max-delay': 0.0001}, 0)
+        refused(shop, 'Switch', 'DelayTooHigh')
+        equal.wait_equal(source, destination, ['big'])
+
+
+def test_set_endpoint(agent, link, pair, server):
+        source, destination = pair
+        stranger = server(servers.MariaDB)
+        shop = small(link, source, destination)
+        by_socket = {s: f'mysql://agent@localhost/?socket={s.socket}' for s in pair}
+
+        def move(side, uri):
+                shop.call('SetEndpoint', '(ssa{sv}t)', side, uri, {}, 0)
+
+        refused_at_once(lambda: move('source', source.uri('agent')), 'InvalidPhase')
+        pause(shop)
+        for side, uri in (('middle', source.uri('agent')), ('source', 'mysql://'),
+                          ('source', 'mysql://agent:hunter2@127.0.0.1/?ssl-mode=disabled')):
+                refused_at_once(lambda: move(side, uri), 'InvalidOption')
+        generation = shop.get('Generation')
+        move('source', by_socket[source])
+        move('destination', by_socket[destination])
+        assert shop.get('Generation') == generation + 2
+        assert shop.get('Source') == source.socket and shop.get('Destination') == destination.socket
+        resume(shop)
+        ready(shop)
+        shop.wait_property('DestinationReadWriteStatus', 'read-only', 5)
+        hosts = {row[0] for row in source.admin("SELECT host FROM information_schema.processlist WHERE user='agent'")}
+        assert hosts == {'localhost'}, hosts
+        source.admin('UPDATE shop.stock SET quantity = quantity + 1')
+        equal.wait_equal(source, destination, ['shop'])
+
+        pause(shop)
+        move('destination', stranger.uri('agent'))
+        time.sleep(1.5)
+        resume(shop)
+        message = link_failed(shop, 'StaleState')
+        assert str(stranger.port) in message
+        assert shop.get('DestinationReadWriteStatus') == 'unknown'
+        assert stranger.variable('read_only') == 0
+        assert not stranger.admin("SHOW DATABASES LIKE 'polarshift'")
+        refused(shop, 'Switch', 'DelayUnknown')
+        pause(shop)
+        move('destination', destination.uri('agent'))
+        resume(shop)
+        ready(shop)
+        steps.change_side(shop, 'Switch')
+        equal.wait_equal(source, destination, ['shop'])
+
+
+# ---- 10: a state that is older than the servers
+
+def test_stale_state(agent, link, pair):
+        source, destination = pair
+        shop = small(link, source, destination)
+        folder = os.path.join(agent.state, 'migrations', 'shop')
+        agent.stop()
+        shutil.copytree(folder, folder + '.copy')
+        shutil.move(folder + '.copy', os.path.join(agent.folder, 'copy'))
+        agent.start()
+        ready(shop)
+        steps.change_side(shop, 'Switch')
+        agent.stop()
+        shutil.rmtree(folder)
+        shutil.move(os.path.join(agent.folder, 'copy'), folder)
+        before = [s.admin('SELECT * FROM polarshift.owner') for s in pair]
+        agent.start()
+        assert shop.get('Phase') == 'synchronizing'     # so it says
+        link_failed(shop, 'StaleState')
+        deadline = time.monotonic() + 4
+        while time.monotonic() < deadline:              # nothing is touched, again and again
+                assert destination.variable('read_only') == 0 and source.variable('read_only') == 1
+                time.sleep(0.2)
+        refused(shop, 'Switch', 'StaleState', 'DelayUnknown')
+        refused(shop, 'Cancel', 'StaleState')
+        resume(shop)
+        link_failed(shop, 'StaleState')
+        assert before == [s.admin('SELECT * FROM polarshift.owner') for s in pair]
+        assert destination.variable('read_only') == 0 and source.variable('read_only') == 1
