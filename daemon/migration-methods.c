@@ -256,21 +256,25 @@ int method_rollback(sd_bus_message *message, void *userdata, sd_bus_error *ret_e
                            "$(destination) to $(source)");
 }
 
+static bool read_ending_options(Call *call, Request *request, GError **error) {
+        bool disable_binlog = false;
+        if (!read_options(call, request, error))
+                return false;
+        (void) options_take_boolean(request->options, "disable-binlog", &disable_binlog, error);
+        if (!*error && disable_binlog)
+                *error = error_new(PS_ERROR_INVALID_OPTION,
+                                   "option 'disable-binlog': the destination was attached, not made by this "
+                                   "agent, and there is no "
+                                   "hook for it; switch its binary log off in its own configuration");
+        return read_end(call, request, WITHOUT_UNREACHABLE, error);
+}
+
 static int ending_call(sd_bus_message *message, Migration *m, const char *method, OperationKind kind,
                        const char *action, const char *prompt) {
         Request *request;
         GError *error = NULL;
-        bool disable_binlog = false;
         Call *call = begin(message, m, method, /* mutating= */ true, &request);
-        if (!read_options(call, request, &error))
-                return call_fail(call, error);
-        (void) options_take_boolean(request->options, "disable-binlog", &disable_binlog, &error);
-        if (!error && disable_binlog)
-                error = error_new(PS_ERROR_INVALID_OPTION,
-                                  "option 'disable-binlog': the destination was attached, not made by this "
-                                  "agent, and there is no "
-                                  "hook for it; switch its binary log off in its own configuration");
-        if (!read_end(call, request, WITHOUT_UNREACHABLE, &error))
+        if (!read_ending_options(call, request, &error))
                 return call_fail(call, error);
         return operation_call(call, m, request, kind, action, prompt);
 }
@@ -623,7 +627,9 @@ int method_plan(sd_bus_message *message, void *userdata, sd_bus_error *ret_error
                 return call_fail(call,
                                  error_new(PS_ERROR_INVALID_OPTION, "the operation must be 'switch', "
                                                                     "'rollback', 'complete' or 'cancel'"));
-        if (!read_plain(call, request, &error))
+        /* Those of the operation: whoever asks for it with options shows its plan first. */
+        bool change = request->kind == OPERATION_SWITCH || request->kind == OPERATION_ROLLBACK;
+        if (!(change ? read_switch_options(call, request, request->kind, &error) : read_ending_options(call, request, &error)))
                 return call_fail(call, error);
         return authorize(call, userdata, INSPECT, "plan", NULL, run_plan);
 }

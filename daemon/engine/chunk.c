@@ -93,6 +93,7 @@ void chunk_map_load(ChunkMap *map, const Key *lo, const Key *hi, guint64 h_seq) 
         chunk->lo = key_copy(lo);
         chunk->hi = key_copy(hi);
         chunk->state = CHUNK_DONE;
+        chunk->h_known = true;
         chunk->h_seq = h_seq;
         pthread_mutex_lock(&map->lock);
         insert_sorted(map, chunk);
@@ -167,11 +168,25 @@ static void stop_collecting(ChunkMap *map, Chunk *chunk) {
         }
 }
 
+static void know_h(ChunkMap *map, Chunk *chunk, guint64 h_seq) {
+        chunk->h_known = true;
+        chunk->h_seq = h_seq;
+        pthread_cond_broadcast(&map->changed);
+}
+
+void chunk_map_know_h(ChunkMap *map, Chunk *chunk, guint64 h_seq) {
+        pthread_mutex_lock(&map->lock);
+        know_h(map, chunk, h_seq);
+        pthread_mutex_unlock(&map->lock);
+}
+
 GPtrArray *chunk_map_close_side(ChunkMap *map, Chunk *chunk, guint64 seq) {
         pthread_mutex_lock(&map->lock);
         stop_collecting(map, chunk);
         GPtrArray *side = g_steal_pointer(&chunk->side);
         bool overflow = chunk->overflow;
+        if (!overflow)
+                know_h(map, chunk, seq);
         pthread_mutex_unlock(&map->lock);
 
         while (side->len > 0 && ((SideRow *) g_ptr_array_index(side, side->len - 1))->seq > seq)
@@ -196,7 +211,7 @@ void chunk_map_finish(ChunkMap *map, Chunk *chunk, guint64 h_seq) {
         pthread_mutex_lock(&map->lock);
         stop_collecting(map, chunk);
         chunk->state = CHUNK_DONE;
-        chunk->h_seq = h_seq;
+        know_h(map, chunk, h_seq);
         map->max_h = MAX(map->max_h, h_seq);
         pthread_cond_broadcast(&map->changed);
         pthread_mutex_unlock(&map->lock);
@@ -246,10 +261,10 @@ ChunkVerdict chunk_map_judge(ChunkMap *map, const char *key, guint64 seq) {
         const Chunk *chunk = find(map, key);
         if (!chunk) /* to be registered later than now, and by now the reader has this event: the SELECT will include it */
                 verdict = CHUNK_VERDICT_DROP;
-        else if (chunk->state == CHUNK_DONE)
-                verdict = seq <= chunk->h_seq ? CHUNK_VERDICT_DROP : CHUNK_VERDICT_APPLY;
+        else if (seq <= (chunk->h_known ? chunk->h_seq : chunk->registered_seq))
+                verdict = CHUNK_VERDICT_DROP; /* in the rows that the chunk holds, or is about to bring */
         else
-                verdict = seq <= chunk->registered_seq ? CHUNK_VERDICT_DROP : CHUNK_VERDICT_WAIT;
+                verdict = chunk->state == CHUNK_DONE ? CHUNK_VERDICT_APPLY : CHUNK_VERDICT_WAIT;
         pthread_mutex_unlock(&map->lock);
         return verdict;
 }

@@ -34,7 +34,8 @@ typedef struct Chunk {
         Key lo, hi;
         ChunkState state;
         guint64 registered_seq; /* transactions up to here are in the SELECT */
-        guint64 h_seq;          /* DONE: transactions up to here are in the copy */
+        bool h_known;
+        guint64 h_seq;          /* once known: transactions up to here are in the copy */
         bool collecting;
         GPtrArray *side;        /* of SideRow, in order */
         gsize side_bytes;
@@ -54,8 +55,10 @@ void chunk_map_load(ChunkMap *map, const Key *lo, const Key *hi, guint64 h_seq);
 bool chunk_map_claim_hole(ChunkMap *map, Key *ret_lo, Key *ret_hi, bool *ret_complete);
 void chunk_map_release(ChunkMap *map);
 Chunk *chunk_map_register(ChunkMap *map, const Key *lo, const Key *hi, guint64 registered_seq);
-/* Ends collecting at transaction SEQ: the side queue's rows up to it (owned by the caller), NULL when it had overflowed. */
+/* Ends collecting at transaction SEQ, which is the chunk's h_seq from now on: events up to it are dropped at once. The side queue's rows up to it (owned by the caller), NULL when it had overflowed. */
 GPtrArray *chunk_map_close_side(ChunkMap *map, Chunk *chunk, guint64 seq);
+/* For a chunk without side queue: it is exact at H_SEQ. */
+void chunk_map_know_h(ChunkMap *map, Chunk *chunk, guint64 h_seq);
 /* Shortens an in-flight chunk to (lo, HI]. */
 void chunk_map_shrink(ChunkMap *map, Chunk *chunk, const Key *hi);
 void chunk_map_finish(ChunkMap *map, Chunk *chunk, guint64 h_seq);
@@ -69,7 +72,7 @@ void chunk_map_collect(ChunkMap *map, guint64 seq, const char *key, gsize key_si
 typedef enum ChunkVerdict {
         CHUNK_VERDICT_APPLY, /* behind the copy */
         CHUNK_VERDICT_DROP,  /* in the copy, or will be */
-        CHUNK_VERDICT_WAIT,  /* its chunk is in flight: ask again after chunk_map_wait() */
+        CHUNK_VERDICT_WAIT,  /* behind the copy, and its chunk is in flight: ask again after chunk_map_wait() */
 } ChunkVerdict;
 ChunkVerdict chunk_map_judge(ChunkMap *map, const char *key, guint64 seq);
 /* Until some chunk changes its state; at most TIMEOUT_USEC. */

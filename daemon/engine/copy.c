@@ -263,6 +263,22 @@ static void adapt(LinkTable *table, guint64 rows, gsize bytes) {
         table->chunk_rows = CLAMP(fit, CHUNK_ROWS_MIN, CHUNK_ROWS_MAX);
 }
 
+/* Rows that can collide on other keys than their own are brought in when the live rows are at h_seq or later. Then they fit, whatever
+ * moved: the live part equals the upstream at some transaction, and it cannot pass one that takes a value away from a row of this chunk,
+ * because that event waits for the chunk. Chunks that wait for each other end in the order of their h_seq. */
+static bool wait_for_live_rows(Copier *copier, const LinkTable *table, guint64 h_seq, GError **error) {
+        while (table->schema->n_unique_secondary > 0) {
+                g_autoptr(GError) local = NULL;
+                if (apply_wait(copier->copy->config.apply, h_seq, USEC_PER_SEC, &local))
+                        break;
+                if (!g_error_matches(local, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED) || g_atomic_int_get(&copier->copy->stop)) {
+                        g_propagate_error(error, g_steal_pointer(&local));
+                        return false;
+                }
+        }
+        return true;
+}
+
 static ChunkOutcome copy_interval(Copier *copier, LinkTable *table, Chunk *chunk, GError **error) {
         ChunkMap *map = table->chunks;
         g_autofree char *file = NULL;
@@ -282,6 +298,10 @@ static ChunkOutcome copy_interval(Copier *copier, LinkTable *table, Chunk *chunk
                 return OUTCOME_LATER;
         }
         row_buffer_overlay(&copier->rows, table->schema, &chunk->hi, side);
+        if (!wait_for_live_rows(copier, table, h_seq, error)) {
+                chunk_map_cancel(map, chunk);
+                return OUTCOME_FAILED;
+        }
         if (!write_transaction(copier, table, &chunk->lo, &chunk->hi, &h_seq, error)) {
                 cancel_unless_unknown(copier, table, chunk);
                 return give_up(copier, table, error);
@@ -311,7 +331,7 @@ static ChunkOutcome copy_chunk(Copier *copier, LinkTable *table, Key *lo, Key *l
 static bool snapshot(Copier *copier, const LinkTable *table, Conn *locker, guint64 *ret_h, GError **error) {
         g_autofree char *name = sql_table(table->schema->database, table->schema->name), *file = NULL;
         guint64 offset;
-        bool good = conn_exec(locker, "SET SESSION lock_wait_timeout=5, innodb_lock_wait_timeout=5, autocommit=0", -1, NULL, error) &&
+        bool good = conn_exec(locker, "SET SESSION lock_wait_timeout=5, innodb_lock_wait_timeout=5, innodb_table_locks=1, autocommit=0", -1, NULL, error) &&
                     conn_execf(locker, error, "LOCK TABLES %s READ", name) &&
                     conn_exec(copier->up, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", -1, NULL, error) &&
                     conn_exec(copier->up, "START TRANSACTION WITH CONSISTENT SNAPSHOT", -1, NULL, error) &&
@@ -332,6 +352,7 @@ static bool copy_snapshot(Copier *copier, LinkTable *table, Chunk *chunk, GError
         g_autoptr(Conn) locker = conn_open(copy->config.upstream, 0, error);
         if (!locker || !snapshot(copier, table, locker, &h_seq, error))
                 return false;
+        chunk_map_know_h(table->chunks, chunk, h_seq);
         conn_free(g_steal_pointer(&locker));
 
         /* What an interrupted copy left behind. */

@@ -20,6 +20,7 @@ typedef struct CopyConfig {
         const Ledger *ledger;
         LinkTables *tables;
         Stream *stream;
+        Apply *apply;
         Throttle *throttle;
         guint32 leg;
         guint64 epoch;

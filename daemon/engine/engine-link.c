@@ -79,6 +79,12 @@ static void on_note(gpointer userdata, const char *message) {
         engine_event(userdata, ENGINE_EVENT_NOT_CARRIED, 4, "%s", message);
 }
 
+static void on_gap(gpointer userdata) {
+        engine_event(userdata, ENGINE_EVENT_FOREIGN_WRITES, 3,
+                     "the binary log of the read-only side was purged before it was looked through: whether others wrote there meanwhile is not known; Verify, "
+                     "and AcknowledgeForeignWrites");
+}
+
 static void on_refenced(gpointer userdata, Side side) {
         engine_event(userdata, ENGINE_EVENT_FENCED, 4, "the %s had become writable (a restart?) and is read-only again", side_to_string(side));
 }
@@ -119,6 +125,7 @@ void engine_start_watch(Engine *engine) {
                 .from = engine->state->watched,
                 .foreign = engine->state->foreign_writes,
                 .on_change = engine_poke,
+                .on_gap = on_gap,
                 .userdata = engine,
         };
         engine->watch = watch_start(&config);
@@ -247,6 +254,8 @@ static bool start_link(Engine *engine, GError **error) {
         }
         pthread_mutex_lock(&engine->lock);
         engine->link = link;
+        engine->transactions_before = engine->state->transactions_applied;
+        engine->rows_before = engine->state->rows_applied;
         engine->status.replication = REPLICATION_RUNNING;
         engine->status.direction = engine_direction(engine);
         pthread_cond_broadcast(&engine->answered);
@@ -333,12 +342,19 @@ void engine_sample(Engine *engine) {
                 status->read_write[side] = engine->monitor ? monitor_status(engine->monitor, side) : READ_WRITE_STATUS_UNKNOWN;
         status->delay = link.delay;
         if (engine->link) {
-                status->bytes_copied = link.bytes_copied;
-                status->bytes_total = link.bytes_total;
-                status->rows_copied = link.rows_copied;
-                status->rows_total = link.rows_total;
-                status->transactions_applied = engine->transactions_before + link.transactions;
-                status->rows_applied = engine->rows_before + link.rows_applied;
+                EngineState *state = engine->state;
+                if (!state->copied || link.rows_copied > 0) { /* later links do not count it */
+                        state->rows_copied = link.rows_copied;
+                        state->bytes_copied = link.bytes_copied;
+                }
+                state->transactions_applied = engine->transactions_before + link.transactions;
+                state->rows_applied = engine->rows_before + link.rows_applied;
+                status->bytes_copied = state->bytes_copied;
+                status->bytes_total = MAX(link.bytes_total, state->bytes_copied);
+                status->rows_copied = state->rows_copied;
+                status->rows_total = state->copied ? state->rows_copied : MAX(link.rows_total, state->rows_copied);
+                status->transactions_applied = state->transactions_applied;
+                status->rows_applied = state->rows_applied;
                 status->progress = engine->state->copied ? 1
                                    : link.rows_total > 0 ? MIN((double) link.rows_copied / (double) link.rows_total, 0.999) : -1;
         }
@@ -451,8 +467,6 @@ static void look_at_link(Engine *engine) {
         link_get_status(engine->link, &link);
         if (g_error_matches(error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT))
                 engine->stopped_at_seq = link.read + 1;
-        engine->transactions_before += link.transactions;
-        engine->rows_before += link.rows_applied;
         engine_name_link_error(engine, &error);
         engine_stop_link(engine);
         link_trouble(engine, error);

@@ -72,7 +72,7 @@ static void remember_unfit(Engine *engine, const ObjectList *objects) {
         for (guint i = 0; i < objects->unfit->len; i++) {
                 const UnfitObject *object = g_ptr_array_index(objects->unfit, i);
                 g_ptr_array_add(lines, g_strdup_printf("%s %s: %s", object->type, object->name, object->reason));
-                engine_event(engine, ENGINE_EVENT_NOT_CARRIED, 4, "a %s is not carried: %s", object->type, object->reason);
+                engine_event(engine, ENGINE_EVENT_NOT_CARRIED, 4, "not carried (%s): %s", object->type, object->reason);
         }
         g_clear_pointer(&engine->state->unfit, g_ptr_array_unref);
         engine->state->unfit = lines;
@@ -131,13 +131,14 @@ static bool fence_destination(Engine *engine, GError **error) {
 }
 
 /* Takes back what a failed start did: our tables, the fence, and the tables that were made and are still empty. */
-static void undo_start(Engine *engine, const ObjectList *objects) {
+static void undo_start(Engine *engine, const ObjectList *objects, bool was_read_only) {
         Conn *down = control_acquire(engine, SIDE_DESTINATION, NULL);
         if (down) {
                 for (guint i = 0; objects && i < objects->tables->len; i++)
                         (void) objects_drop_empty(down, g_ptr_array_index(objects->tables, i), NULL);
                 (void) ledger_drop(engine->ledger, down, NULL);
-                (void) conn_exec(down, "SET GLOBAL read_only=0", -1, NULL, NULL);
+                if (!was_read_only)
+                        (void) conn_exec(down, "SET GLOBAL read_only=0", -1, NULL, NULL);
         }
         Conn *up = control_acquire(engine, SIDE_SOURCE, NULL);
         if (up)
@@ -184,10 +185,16 @@ void engine_begin(Engine *engine, const EngineOperation *operation) {
                 engine_finish(engine, operation->id, OPERATION_RESULT_FAILED, error, _MIGRATION_PHASE_INVALID, NULL);
                 return;
         }
+        bool was_read_only = false;
+        if (!fence_is_closed(pair.conns[SIDE_DESTINATION], &was_read_only, &error)) {
+                engine_name_error(engine, SIDE_DESTINATION, &error);
+                engine_finish(engine, operation->id, OPERATION_RESULT_FAILED, error, _MIGRATION_PHASE_INVALID, NULL);
+                return;
+        }
         remember_unfit(engine, objects);
         remember_identity(engine, &pair);
         if (!prepare(engine, &pair, objects, &error)) {
-                undo_start(engine, objects);
+                undo_start(engine, objects, was_read_only);
                 engine_finish(engine, operation->id, OPERATION_RESULT_UNDONE, error, _MIGRATION_PHASE_INVALID, NULL);
                 return;
         }

@@ -133,7 +133,7 @@ void engine_name_link_error(Engine *engine, GError **error) {
         const Endpoint *endpoint = engine->spec->servers[SIDE_DESTINATION].endpoint;
         for (guint i = 0; i < endpoint->hosts->len; i++) {
                 const EndpointHost *host = g_ptr_array_index(endpoint->hosts, i);
-                g_autofree char *label = g_strdup_printf("%s:%u", host->host, host->port);
+                g_autofree char *label = g_strdup_printf(strchr(host->host, ':') ? "[%s]:%u: " : "%s:%u: ", host->host, host->port);
                 if (g_str_has_prefix((*error)->message, label))
                         side = SIDE_DESTINATION;
         }

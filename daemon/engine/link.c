@@ -223,6 +223,7 @@ static bool connect_parts(Link *link, GError **error) {
                 .ledger = config->ledger,
                 .tables = link->tables,
                 .stream = link->stream,
+                .apply = link->apply,
                 .throttle = config->throttle,
                 .leg = config->leg,
                 .epoch = config->epoch,

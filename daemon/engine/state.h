@@ -82,6 +82,9 @@ typedef struct EngineState {
         guint64 foreign_writes;              /* seen in all */
         BinlogPosition watched;              /* how far the read-only side was watched */
 
+        guint64 rows_copied, bytes_copied;            /* for the certificate */
+        guint64 transactions_applied, rows_applied;   /* over all directions */
+
         guint64 checked_at;
         GPtrArray *checks;  /* of CheckRow */
         GPtrArray *unfit;   /* of char *: what is not carried (unfit=skip), one line each */

@@ -305,7 +305,8 @@ static bool take_query(Stream *stream, const BinlogEvent *event, GError **error)
                             " (transaction %" G_GUINT64_FORMAT
                             ") cannot be carried by this version; do the same on the other side, then Resume with "
                             "ddl=done-by-hand, or pass over it with ddl=skip",
-                            *statement.what ? statement.what : "an empty statement", binlog_stream_file(stream->dump), binlog_stream_position(stream->dump),
+                            *statement.what ? statement.what : "an empty statement", binlog_stream_file(stream->dump),
+                            binlog_stream_position(stream->dump),
                             stream->started);
                 return false;
         case STATEMENT_DATA:

@@ -86,11 +86,14 @@ static bool hooks(const Switchover *s, const char *when, GError **error) {
 /* --- the steps --- */
 
 static bool do_guard(Switchover *s, GError **error) {
-        if (!switch_guard(s->engine, s->operation, s->from, s->to, error) || !hooks(s, "pre", error))
+        if (!switch_guard(s->engine, s->operation, s->from, s->to, error))
+                return false;
+        if (s->operation->flags & 1)
+                return true;
+        if (!hooks(s, "pre", error))
                 return false;
         /* One that runs by itself compares in the old direction; it would wait for positions of the wrong server's log. */
-        if (!(s->operation->flags & 1))
-                engine_verify_cancel(s->engine);
+        engine_verify_cancel(s->engine);
         /* Into the journal with the next step's intention: a crash must not leave the scheduler off. */
         Conn *a = conn_of(s, s->from, error);
         g_autofree char *events = a ? conn_query_string(a, "SELECT @@global.event_scheduler", error) : NULL;
@@ -283,19 +286,41 @@ static const Step steps[] = {
 /* While A is closed a server B that does not answer must not hold it closed beyond the deadline, or Abort. */
 typedef struct Watchdog {
         const Switchover *s;
-        gint done; /* atomic */
         Thread *thread;
+        pthread_mutex_t lock;
+        pthread_cond_t changed;
+        bool done;
 } Watchdog;
 
 static void watchdog(gpointer data) {
         Watchdog *dog = data;
-        while (!g_atomic_int_get(&dog->done)) {
+        pthread_mutex_lock(&dog->lock);
+        while (!dog->done) {
                 if (time_left(dog->s) <= 0 || engine_aborted(dog->s->engine, dog->s->operation->id)) {
                         control_abort(dog->s->engine, dog->s->to);
-                        return;
+                        break;
                 }
-                g_usleep(20 * USEC_PER_MSEC);
+                struct timespec until = clock_deadline(SLICE_USEC);
+                (void) pthread_cond_timedwait(&dog->changed, &dog->lock, &until);
         }
+        pthread_mutex_unlock(&dog->lock);
+}
+
+static void watchdog_start(Watchdog *dog, const Switchover *s) {
+        *dog = (Watchdog){.s = s};
+        pthread_mutex_init(&dog->lock, /* attr= */ NULL);
+        clock_cond_init(&dog->changed);
+        dog->thread = thread_start("deadline", watchdog, dog);
+}
+
+static void watchdog_stop(Watchdog *dog) {
+        pthread_mutex_lock(&dog->lock);
+        dog->done = true;
+        pthread_cond_signal(&dog->changed);
+        pthread_mutex_unlock(&dog->lock);
+        thread_join(dog->thread);
+        pthread_cond_destroy(&dog->changed);
+        pthread_mutex_destroy(&dog->lock);
 }
 
 /* --- the journal --- */
@@ -475,16 +500,15 @@ static void run(Switchover *s) {
                 return;
         }
         s->deadline = clock_monotonic() + (gint64) ((s->operation->deadline > 0 ? s->operation->deadline : DEFAULT_DEADLINE) * USEC_PER_SEC);
-        Watchdog dog = {.s = s};
-        dog.thread = thread_start("deadline", watchdog, &dog);
+        Watchdog dog;
+        watchdog_start(&dog, s);
         for (gsize i = 0; good && i < G_N_ELEMENTS(steps); i++) {
                 if (was_aborted(s, &error))
                         good = false;
                 else
                         good = in_time(s, &error) && journal(s, steps[i].step, &error) && steps[i].run(s, &error);
         }
-        g_atomic_int_set(&dog.done, 1);
-        thread_join(dog.thread);
+        watchdog_stop(&dog);
         if (!good && time_left(s) <= 0 && !g_error_matches(error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED)) {
                 g_autoptr(GError) cause = g_steal_pointer(&error);
                 g_set_error(&error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED, "the %s did not get through within its deadline: %s", name_of(s), cause->message);

@@ -224,8 +224,11 @@ static void run(gpointer data) {
                 if (good || watch->stop)
                         continue;
                 g_strlcpy(watch->problem, error ? error->message : "it ended", sizeof watch->problem);
-                if (g_error_matches(error, PS_ERROR, PS_ERROR_BINLOG_UNAVAILABLE))
+                if (watch->position.file && g_error_matches(error, PS_ERROR, PS_ERROR_BINLOG_UNAVAILABLE)) {
                         binlog_position_clear(&watch->position); /* what was purged cannot be looked at any more */
+                        watch->foreign++;
+                        watch->config.on_gap(watch->config.userdata);
+                }
                 struct timespec until = clock_deadline(RECONNECT_USEC);
                 (void) pthread_cond_timedwait(&watch->changed, &watch->lock, &until);
         }

@@ -24,6 +24,7 @@ typedef struct WatchConfig {
         BinlogPosition from; /* file NULL: from the current end on */
         guint64 foreign;     /* counted up to there */
         void (*on_change)(gpointer userdata); /* the watch's thread: more foreign writes, or a canary */
+        void (*on_gap)(gpointer userdata);    /* a part of the log was purged before it was looked at; counted as one foreign write */
         gpointer userdata;
 } WatchConfig;
 

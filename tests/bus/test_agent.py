@@ -103,9 +103,10 @@ def test_names_are_unique(agent):
 def test_clusters(agent):
     with refused("NotSupported"):
         agent.call("CreateCluster", "sa{sv}t", "c", dbus.Dictionary({}, signature="sv"), 0)
-    with refused("NoSuchCluster"):
+    with refused("NotSupported"):
         agent.call("GetCluster", "s", "c")
-    assert agent.call("ListClusters") == []
+    with refused("NotSupported"):
+        agent.call("ListClusters")
 
 
 def test_flags_and_options(agent):
@@ -245,6 +246,12 @@ def test_dry_run(agent):
     assert last[2] == "done" and m.get("Phase") == "synchronizing"
     assert json.loads(m.GetPlan()) == {"dry-run": True}
     assert json.loads(m.Plan("switch"))["operation"] == "switch"
+    # whoever confirms an operation with options is shown its plan with them
+    assert json.loads(m.Plan("switch", deadline=10, confirm_within=60))["operation"] == "switch"
+    assert json.loads(m.Plan("cancel", flags=2))["operation"] == "cancel"
+    for options in ({"deadline": -1}, {"bogus": 1}):
+        with refused("InvalidOption"):
+            m.Plan("switch", **options)
 
 
 def test_confirm(agent):

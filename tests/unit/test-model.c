@@ -14,7 +14,7 @@
 #define KEYS 14
 #define WORKERS 3
 #define COPIERS 2
-#define SEEDS 3000
+#define SEEDS 2000
 #define MAX_STEPS 200000
 
 typedef enum Mutant {

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What happens to rows while they are copied."""
+
+import random
+import threading
+
+import pymysql
+
+import equal
+import servers
+
+
+def test_unique_values_that_move_while_copying(link, pair):
+        """Values of a unique key wander from rows that are copied already to rows that are not, and back, one transaction after the
+        other: at no moment may the destination hold one twice, though its rows are of different moments until the copy ends."""
+        source, destination = pair
+        source.admin('CREATE DATABASE u')
+        source.admin('CREATE TABLE u.t (id INT PRIMARY KEY, v BIGINT NOT NULL, filler VARBINARY(400), UNIQUE KEY v (v))')
+        source.admin("INSERT INTO u.t VALUES (1, 1, REPEAT('x', 400))")
+        for power in range(15):
+                source.admin(f'INSERT INTO u.t SELECT id + {1 << power}, id + {1 << power}, filler FROM u.t')
+        rows = 1 << 15
+        stop, moves, failures = threading.Event(), [0], []
+
+        def run(cursor, sql, values):
+                while True:
+                        try:
+                                return cursor.execute(sql, values)
+                        except pymysql.OperationalError as e:
+                                if e.args[0] != 1213:
+                                        raise
+
+        def wander(seed):
+                rng = random.Random(seed)
+                half = rows // 2
+                # Each thread has its own residue class, so that they do not wait for each other's locks.
+                try:
+                        with source.connect('app', servers.APP_PASSWORD, 'u', autocommit=True) as c, c.cursor() as cursor:
+                                while not stop.is_set():
+                                        # Few rows that are copied first, and all of those that are copied late: a value is passed on
+                                        # before the destination has heard that it came.
+                                        low = rng.randrange(0, 4) * 4 + seed + 1
+                                        high = rng.randrange(0, half // 4) * 4 + seed + 1 + half
+                                        cursor.execute('SELECT id, v FROM t WHERE id IN (%s, %s) ORDER BY id', (low, high))
+                                        (_, first), (_, second) = cursor.fetchall()
+                                        run(cursor, 'UPDATE t SET v = %s WHERE id = %s', (-low, low))
+                                        run(cursor, 'UPDATE t SET v = %s WHERE id = %s', (first, high))
+                                        run(cursor, 'UPDATE t SET v = %s WHERE id = %s', (second, low))
+                                        moves[0] += 1
+                except Exception as e:  # pylint: disable=broad-except
+                        failures.append(e)
+
+        def hold_up():
+                """Keeps the appliers waiting for rows that are live, while the copiers go on elsewhere."""
+                try:
+                        with destination.connect(db='u') as c, c.cursor() as cursor:
+                                while not stop.is_set():
+                                        cursor.execute('BEGIN')
+                                        run(cursor, 'SELECT COUNT(*) FROM t WHERE id <= %s FOR UPDATE', (3000,))
+                                        stop.wait(0.6)
+                                        cursor.execute('ROLLBACK')
+                                        stop.wait(0.2)
+                except Exception as e:  # pylint: disable=broad-except
+                        failures.append(e)
+
+        shop = link(source, destination, copy_threads=3, max_copy_rate=3 << 20)
+        threads = [threading.Thread(target=wander, args=(seed,)) for seed in range(3)] + [threading.Thread(target=hold_up)]
+        for thread in threads[:3]:
+                thread.start()
+        try:
+                shop.operate('Start', flags=1)
+                threads[3].start()
+                shop.wait_phase('synchronizing', 120)
+        finally:
+                stop.set()
+                for thread in threads:
+                        thread.join()
+        assert not failures, failures
+        print(f'{moves[0]} values moved')
+        assert moves[0] > 50
+        equal.wait_equal(source, destination, ['u'])
