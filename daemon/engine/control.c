@@ -38,6 +38,13 @@ static bool check_owner(Engine *engine, Conn *conn, GError **error) {
                             conn_label(conn), owner.epoch, engine->state->epoch);
                 return false;
         }
+        /* Between operations both servers say what we say; the epoch alone does not tell when ours was raised since. */
+        if (owner.present && owner.writer != engine->state->writer && engine->state->step == SWITCH_STEP_NONE) {
+                g_set_error(error, PS_ERROR, PS_ERROR_STALE_STATE,
+                            "%s says that the %s takes writes, our state says the %s: the state was restored from a copy; use the newest state",
+                            conn_label(conn), side_to_string(owner.writer), side_to_string(engine->state->writer));
+                return false;
+        }
         return true;
 }
 

@@ -53,7 +53,8 @@ static bool drain(Ending *ending, GError **error) {
         return false;
 }
 
-/* Stops every applier for good, those of a stale agent too. */
+/* Ours are joined; those of a stale agent end with their checkpoints. The epoch stays: raised before both servers have been asked, it would
+ * let a stale state pass for a new one. */
 static bool stop_applying(Ending *ending, GError **error) {
         Engine *engine = ending->engine;
         engine_set_step(engine, "stop");
@@ -61,8 +62,20 @@ static bool stop_applying(Ending *ending, GError **error) {
         engine_stop_link(engine);
         engine_stop_watch(engine);
         g_clear_pointer(&engine->monitor, monitor_free);
-        engine->state->epoch++;
         return engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, error);
+}
+
+/* Before anything is taken down: who is refused here still has a migration that works. */
+static bool both_answer(Ending *ending, GError **error) {
+        engine_set_step(ending->engine, "ask");
+        for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++) {
+                g_autoptr(GError) local = NULL;
+                if (control_acquire(ending->engine, side, &local) || (ending->without_unreachable && unreachable(local)))
+                        continue;
+                g_propagate_error(error, g_steal_pointer(&local));
+                return false;
+        }
+        return true;
 }
 
 /* Tables of which the copy was not finished are named. */
@@ -135,6 +148,8 @@ static bool run(Ending *ending, bool switched, GError **error) {
                 return true; /* nothing was ever touched */
 
         g_autoptr(GError) local = NULL;
+        if (!both_answer(ending, error))
+                return false;
         if (operation->kind == OPERATION_COMPLETE && !operation->resumed && !drain(ending, &local) &&
             !(ending->without_unreachable && (unreachable(local) || !engine->link))) {
                 g_propagate_error(error, g_steal_pointer(&local));

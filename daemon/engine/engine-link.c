@@ -97,7 +97,9 @@ bool engine_start_monitor(Engine *engine, GError **error) {
         MonitorConfig config = {
                 .servers = {engine->params[SIDE_SOURCE], engine->params[SIDE_DESTINATION]},
                 .ledger = engine->ledger,
+                .identity = {engine->state->identity[SIDE_SOURCE], engine->state->identity[SIDE_DESTINATION]},
                 .writer = engine->state->writer,
+                .epoch = engine->state->epoch,
                 .on_change = engine_poke,
                 .on_refenced = on_refenced,
                 .userdata = engine,
@@ -116,6 +118,7 @@ void engine_start_watch(Engine *engine) {
                 return;
         WatchConfig config = {
                 .server = engine->params[engine_reader(engine)],
+                .identity = engine->state->identity[engine_reader(engine)],
                 .ledger = engine->ledger,
                 .spec = engine->spec,
                 .server_id = dump_id(engine, 1),
@@ -491,6 +494,8 @@ void engine_step(Engine *engine) {
                 } else
                         link_trouble(engine, error);
         }
+        if (wanted) /* also while paused or failed: a side that must not take writes has to stay closed */
+                (void) engine_start_monitor(engine, NULL);
         if (wanted && engine->phase != MIGRATION_PHASE_COPYING && !engine->watch)
                 engine_start_watch(engine);
         engine_sample(engine);

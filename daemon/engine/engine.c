@@ -209,7 +209,7 @@ static void run_operation(Engine *engine, const EngineOperation *operation) {
 
 /* What the loop changed since the last look. */
 static void take_changes(Engine *engine) {
-        bool restart = false;
+        bool restart = false, moved = false;
         pthread_mutex_lock(&engine->lock);
         if (engine->limits_changed) {
                 /* Copiers are there for as long as a link; apply workers for as long as a direction (their number decides which worker a
@@ -229,6 +229,7 @@ static void take_changes(Engine *engine) {
                 g_free(old->uri);
                 old->uri = fresh->uri;
                 g_free(fresh);
+                moved = true;
         }
         bool acknowledged = engine->acknowledge > 0;
         if (acknowledged) {
@@ -244,6 +245,8 @@ static void take_changes(Engine *engine) {
         pthread_mutex_unlock(&engine->lock);
         if (restart)
                 engine_stop_link(engine);
+        if (moved)
+                engine_refresh_params(engine);
         if (acknowledged)
                 (void) engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, NULL);
 }

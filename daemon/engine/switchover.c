@@ -365,7 +365,7 @@ static void undo(Switchover *s, const GError *why) {
                 (void) control_own(engine, s->from, s->from, engine->state->epoch, "", NULL);
         }
         if (engine->monitor)
-                monitor_release(engine->monitor, s->from);
+                monitor_release(engine->monitor, s->from, engine->state->epoch);
         binlog_position_clear(&engine->state->end_position);
         binlog_position_clear(&engine->state->reverse_start);
         bool aborted = engine_aborted(engine, s->operation->id);
@@ -445,7 +445,7 @@ static void finish_forward(Switchover *s) {
                 return;
         forget_watch(engine);
         if (engine->monitor)
-                monitor_release(engine->monitor, s->to);
+                monitor_release(engine->monitor, s->to, engine->state->epoch);
         engine->state->step = SWITCH_STEP_REVERSE;
         engine_set_step(engine, switch_step_to_string(SWITCH_STEP_REVERSE));
         engine->link_broken = false;

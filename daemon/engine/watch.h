@@ -17,6 +17,7 @@ typedef struct Watch Watch;
 
 typedef struct WatchConfig {
         const ConnParams *server;
+        const char *identity; /* conn_host_uuid() of the server that is meant: positions are those of its log; copied */
         const Ledger *ledger;
         const MigrationSpec *spec;
         guint32 server_id;
