@@ -662,6 +662,7 @@ def test_two_migrations_of_one_source(agent, link, pair, server):
         first = small(link, source, destination)
         second = link(source, third, name='second')
         message = refused(second, 'Start', 'CheckFailed', 'AlreadyExists', 'NotSupported')
+        print(message)
         assert 'migration' in message, message
         assert third.variable('read_only') == 0 and not third.admin("SHOW DATABASES LIKE 'shop'")
         assert first.get('ReplicationState') == 'running'
