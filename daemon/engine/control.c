@@ -58,6 +58,14 @@ static bool check_identity(Engine *engine, Side side, Conn *conn, GError **error
         return false;
 }
 
+/* A restart forgets read_only, and whoever asks next relies on it. Not in the middle of a switch, nor before there is a link. */
+static bool fence_again(Engine *engine, Side side, Conn *conn, GError **error) {
+        if (engine->state->leg == 0 || engine->state->step != SWITCH_STEP_NONE || side == engine->state->writer ||
+            engine_direction(engine) == DIRECTION_NONE)
+                return true;
+        return conn_exec(conn, "SET GLOBAL read_only=1", -1, NULL, error);
+}
+
 Conn *control_acquire(Engine *engine, Side side, GError **error) {
         Conn *conn = engine->control[side];
         if (conn && !conn_is_dead(conn)) {
@@ -70,7 +78,7 @@ Conn *control_acquire(Engine *engine, Side side, GError **error) {
                 return NULL;
         g_autoptr(Conn) fresh = conn_open(engine->params[side], 0, error);
         if (!fresh || !check_identity(engine, side, fresh, error) || !take_lock(engine, side, fresh, error) ||
-            !check_owner(engine, fresh, error)) {
+            !check_owner(engine, fresh, error) || !fence_again(engine, side, fresh, error)) {
                 engine_name_error(engine, side, error);
                 return NULL;
         }

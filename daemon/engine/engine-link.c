@@ -439,12 +439,18 @@ static void progress(Engine *engine) {
 static void take_ddl_choice(Engine *engine) {
         pthread_mutex_lock(&engine->lock);
         bool pass = engine->ddl != RESUME_DDL_RETRY && engine->stopped_at_seq > 0;
+        bool by_hand = engine->ddl == RESUME_DDL_DONE_BY_HAND;
         engine->ddl = RESUME_DDL_RETRY;
         pthread_mutex_unlock(&engine->lock);
         if (!pass)
                 return;
         g_autoptr(GError) error = NULL;
         engine->state->skip_ddl_seq = engine->stopped_at_seq;
+        /* What was done there on our advice is not held against anybody; that both sides are compared again is right. */
+        if (by_hand && engine->watch)
+                engine_take_watch(engine);
+        if (by_hand && engine->state->foreign_writes > engine->state->foreign_writes_acknowledged)
+                engine->state->foreign_writes_acknowledged++;
         engine->stopped_at_seq = 0;
         if (!engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, &error))
                 engine_set_error(engine, error);

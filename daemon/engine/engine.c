@@ -241,6 +241,7 @@ static void take_changes(Engine *engine) {
                 engine->resume = engine->link_broken = false;
                 engine->link_retry_at = 0;
                 engine->link_failures = 0;
+                moved |= !engine->link; /* credentials may have been mended */
         }
         pthread_mutex_unlock(&engine->lock);
         if (restart)

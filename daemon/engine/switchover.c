@@ -109,6 +109,11 @@ static guint64 uptime_of(Conn *conn) {
         return rows && conn_rows_next(rows, &row, NULL, NULL) && row && row[1] ? g_ascii_strtoull(row[1], NULL, 10) : 0;
 }
 
+static bool fence_stop(gpointer userdata) {
+        const Switchover *s = userdata;
+        return engine_aborted(s->engine, s->operation->id);
+}
+
 static bool do_fence(Switchover *s, GError **error) {
         Engine *engine = s->engine;
         FenceReport report = {0};
@@ -121,7 +126,7 @@ static bool do_fence(Switchover *s, GError **error) {
         s->uptime = uptime_of(a);
         s->fenced_at = clock_monotonic();
         engine->state->fenced_at = clock_real();
-        bool closed = fence_close(a, s->operation->kill_sessions, time_left(s), &report, error);
+        bool closed = fence_close(a, s->operation->kill_sessions, time_left(s), fence_stop, s, &report, error);
         engine->state->events_were_on[s->from] |= report.events_were_on;
         s->killed = report.killed;
         return named(s, s->from, closed, error);

@@ -615,8 +615,10 @@ def test_ddl_on_the_source(agent, link, pair):
         resume(shop)                                    # not done, not passed over: stops there again
         shop.wait_property('ReplicationState', 'failed', 20)
         destination.admin('ALTER TABLE shop.stock ADD COLUMN secret_comment VARCHAR(20) DEFAULT \'hush\'')
+        shop.wait_property('ForeignWrites', 1, 10)
         resume(shop, ddl='done-by-hand')
-        ready(shop)
+        steps.make_ready(shop)
+        assert shop.get('ForeignWrites') == 0 and shop.get('VerificationState') == 'equal'
         equal.wait_equal(source, destination, ['shop'])
         source.admin('ALTER TABLE shop.payments ADD KEY amount (amount)')
         link_failed(shop, 'UnsupportedObject')
@@ -627,7 +629,6 @@ def test_ddl_on_the_source(agent, link, pair):
         assert shop.get('VerificationState') == 'equal'
         agent.restart()                                 # what was passed over stays so
         shop.wait_property('ReplicationState', 'running', 10)
-        ready(shop)
         steps.change_side(shop, 'Switch')
 
 
@@ -661,6 +662,7 @@ def test_two_migrations_of_one_source(agent, link, pair, server):
         first = small(link, source, destination)
         second = link(source, third, name='second')
         message = refused(second, 'Start', 'CheckFailed', 'AlreadyExists', 'NotSupported')
+        print(message)
         assert 'migration' in message, message
         assert third.variable('read_only') == 0 and not third.admin("SHOW DATABASES LIKE 'shop'")
         assert first.get('ReplicationState') == 'running'
