@@ -60,6 +60,12 @@ static void status_from_record(const Record *record, EngineStatus *ret) {
                         .foreign_writes = state->foreign_writes -
                                           MIN(state->foreign_writes, state->foreign_writes_acknowledged),
                         .write_interruption = state->write_interruption,
+                        .rows_copied = state->rows_copied,
+                        .rows_total = state->rows_copied,
+                        .bytes_copied = state->bytes_copied,
+                        .bytes_total = state->bytes_copied,
+                        .transactions_applied = state->transactions_applied,
+                        .rows_applied = state->rows_applied,
         };
 }
 

@@ -38,6 +38,13 @@ static bool check_owner(Engine *engine, Conn *conn, GError **error) {
                             conn_label(conn), owner.epoch, engine->state->epoch);
                 return false;
         }
+        /* Between operations both servers say what we say; the epoch alone does not tell when ours was raised since. */
+        if (owner.present && owner.writer != engine->state->writer && engine->state->step == SWITCH_STEP_NONE) {
+                g_set_error(error, PS_ERROR, PS_ERROR_STALE_STATE,
+                            "%s says that the %s takes writes, our state says the %s: the state was restored from a copy; use the newest state",
+                            conn_label(conn), side_to_string(owner.writer), side_to_string(engine->state->writer));
+                return false;
+        }
         return true;
 }
 
@@ -49,6 +56,14 @@ static bool check_identity(Engine *engine, Side side, Conn *conn, GError **error
                     "%s is not the server that this migration started with (%s instead of %s); point the endpoint at that server",
                     conn_label(conn), now, known);
         return false;
+}
+
+/* A restart forgets read_only, and whoever asks next relies on it. Not in the middle of a switch, nor before there is a link. */
+static bool fence_again(Engine *engine, Side side, Conn *conn, GError **error) {
+        if (engine->state->leg == 0 || engine->state->step != SWITCH_STEP_NONE || side == engine->state->writer ||
+            engine_direction(engine) == DIRECTION_NONE)
+                return true;
+        return conn_exec(conn, "SET GLOBAL read_only=1", -1, NULL, error);
 }
 
 Conn *control_acquire(Engine *engine, Side side, GError **error) {
@@ -63,7 +78,7 @@ Conn *control_acquire(Engine *engine, Side side, GError **error) {
                 return NULL;
         g_autoptr(Conn) fresh = conn_open(engine->params[side], 0, error);
         if (!fresh || !check_identity(engine, side, fresh, error) || !take_lock(engine, side, fresh, error) ||
-            !check_owner(engine, fresh, error)) {
+            !check_owner(engine, fresh, error) || !fence_again(engine, side, fresh, error)) {
                 engine_name_error(engine, side, error);
                 return NULL;
         }

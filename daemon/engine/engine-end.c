@@ -53,7 +53,8 @@ static bool drain(Ending *ending, GError **error) {
         return false;
 }
 
-/* Stops every applier for good, those of a stale agent too. */
+/* Ours are joined; those of a stale agent end with their checkpoints. The epoch stays: raised before both servers have been asked, it would
+ * let a stale state pass for a new one. */
 static bool stop_applying(Ending *ending, GError **error) {
         Engine *engine = ending->engine;
         engine_set_step(engine, "stop");
@@ -61,8 +62,20 @@ static bool stop_applying(Ending *ending, GError **error) {
         engine_stop_link(engine);
         engine_stop_watch(engine);
         g_clear_pointer(&engine->monitor, monitor_free);
-        engine->state->epoch++;
         return engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, error);
+}
+
+/* Before anything is taken down: who is refused here still has a migration that works. */
+static bool both_answer(Ending *ending, GError **error) {
+        engine_set_step(ending->engine, "ask");
+        for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++) {
+                g_autoptr(GError) local = NULL;
+                if (control_acquire(ending->engine, side, &local) || (ending->without_unreachable && unreachable(local)))
+                        continue;
+                g_propagate_error(error, g_steal_pointer(&local));
+                return false;
+        }
+        return true;
 }
 
 /* Tables of which the copy was not finished are named. */
@@ -113,9 +126,13 @@ static bool close_sides(Ending *ending, GError **error) {
                         g_propagate_error(error, g_steal_pointer(&local));
                         return false;
                 }
-                g_string_append_printf(ending->left, "on the %s: DROP TABLE `polarshift`.`ckpt_%s`, `polarshift`.`chunk_%s`, `polarshift`.`wm_%s`, "
-                                       "`polarshift`.`canary_%s`; DELETE FROM `polarshift`.`owner` WHERE uuid='%s'; ", side_to_string(side),
-                                       engine->ledger->task, engine->ledger->task, engine->ledger->task, engine->ledger->task, engine->state->uuid);
+                const char *task = engine->ledger->task;
+                g_free(engine->state->left_sql[side]);
+                engine->state->left_sql[side] = g_strdup_printf("DROP TABLE IF EXISTS `" LEDGER_DATABASE "`.`ckpt_%s`, `" LEDGER_DATABASE "`.`chunk_%s`, `"
+                                                                LEDGER_DATABASE "`.`wm_%s`, `" LEDGER_DATABASE "`.`canary_%s`; DELETE FROM `"
+                                                                LEDGER_DATABASE "`.`owner` WHERE uuid='%s';",
+                                                                task, task, task, task, engine->state->uuid);
+                g_string_append_printf(ending->left, "on the %s: %s ", side_to_string(side), engine->state->left_sql[side]);
         }
         return true;
 }
@@ -135,6 +152,8 @@ static bool run(Ending *ending, bool switched, GError **error) {
                 return true; /* nothing was ever touched */
 
         g_autoptr(GError) local = NULL;
+        if (!both_answer(ending, error))
+                return false;
         if (operation->kind == OPERATION_COMPLETE && !operation->resumed && !drain(ending, &local) &&
             !(ending->without_unreachable && (unreachable(local) || !engine->link))) {
                 g_propagate_error(error, g_steal_pointer(&local));
@@ -183,6 +202,6 @@ void engine_end(Engine *engine, const EngineOperation *operation) {
                 return;
         for (Side side = SIDE_SOURCE; side < _SIDE_MAX && !error; side++)
                 control_release(engine, side);
-        engine_finish(engine, operation->id, error ? OPERATION_RESULT_FAILED : OPERATION_RESULT_DONE, error,
+        engine_finish(engine, operation->id, !error ? OPERATION_RESULT_DONE : engine_aborted(engine, operation->id) ? OPERATION_RESULT_CANCELED : OPERATION_RESULT_FAILED, error,
                       error ? _MIGRATION_PHASE_INVALID : final, error ? NULL : reason_of(operation, switched));
 }

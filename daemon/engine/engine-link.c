@@ -79,6 +79,12 @@ static void on_note(gpointer userdata, const char *message) {
         engine_event(userdata, ENGINE_EVENT_NOT_CARRIED, 4, "%s", message);
 }
 
+static void on_gap(gpointer userdata) {
+        engine_event(userdata, ENGINE_EVENT_FOREIGN_WRITES, 3,
+                     "the binary log of the read-only side was purged before it was looked through: whether others wrote there meanwhile is not known; Verify, "
+                     "and AcknowledgeForeignWrites");
+}
+
 static void on_refenced(gpointer userdata, Side side) {
         engine_event(userdata, ENGINE_EVENT_FENCED, 4, "the %s had become writable (a restart?) and is read-only again", side_to_string(side));
 }
@@ -91,7 +97,9 @@ bool engine_start_monitor(Engine *engine, GError **error) {
         MonitorConfig config = {
                 .servers = {engine->params[SIDE_SOURCE], engine->params[SIDE_DESTINATION]},
                 .ledger = engine->ledger,
+                .identity = {engine->state->identity[SIDE_SOURCE], engine->state->identity[SIDE_DESTINATION]},
                 .writer = engine->state->writer,
+                .epoch = engine->state->epoch,
                 .on_change = engine_poke,
                 .on_refenced = on_refenced,
                 .userdata = engine,
@@ -110,12 +118,14 @@ void engine_start_watch(Engine *engine) {
                 return;
         WatchConfig config = {
                 .server = engine->params[engine_reader(engine)],
+                .identity = engine->state->identity[engine_reader(engine)],
                 .ledger = engine->ledger,
                 .spec = engine->spec,
                 .server_id = dump_id(engine, 1),
                 .from = engine->state->watched,
                 .foreign = engine->state->foreign_writes,
                 .on_change = engine_poke,
+                .on_gap = on_gap,
                 .userdata = engine,
         };
         engine->watch = watch_start(&config);
@@ -244,6 +254,8 @@ static bool start_link(Engine *engine, GError **error) {
         }
         pthread_mutex_lock(&engine->lock);
         engine->link = link;
+        engine->transactions_before = engine->state->transactions_applied;
+        engine->rows_before = engine->state->rows_applied;
         engine->status.replication = REPLICATION_RUNNING;
         engine->status.direction = engine_direction(engine);
         pthread_cond_broadcast(&engine->answered);
@@ -330,12 +342,19 @@ void engine_sample(Engine *engine) {
                 status->read_write[side] = engine->monitor ? monitor_status(engine->monitor, side) : READ_WRITE_STATUS_UNKNOWN;
         status->delay = link.delay;
         if (engine->link) {
-                status->bytes_copied = link.bytes_copied;
-                status->bytes_total = link.bytes_total;
-                status->rows_copied = link.rows_copied;
-                status->rows_total = link.rows_total;
-                status->transactions_applied = engine->transactions_before + link.transactions;
-                status->rows_applied = engine->rows_before + link.rows_applied;
+                EngineState *state = engine->state;
+                if (!state->copied || link.rows_copied > 0) { /* later links do not count it */
+                        state->rows_copied = link.rows_copied;
+                        state->bytes_copied = link.bytes_copied;
+                }
+                state->transactions_applied = engine->transactions_before + link.transactions;
+                state->rows_applied = engine->rows_before + link.rows_applied;
+                status->bytes_copied = state->bytes_copied;
+                status->bytes_total = MAX(link.bytes_total, state->bytes_copied);
+                status->rows_copied = state->rows_copied;
+                status->rows_total = state->copied ? state->rows_copied : MAX(link.rows_total, state->rows_copied);
+                status->transactions_applied = state->transactions_applied;
+                status->rows_applied = state->rows_applied;
                 status->progress = engine->state->copied ? 1
                                    : link.rows_total > 0 ? MIN((double) link.rows_copied / (double) link.rows_total, 0.999) : -1;
         }
@@ -420,12 +439,18 @@ static void progress(Engine *engine) {
 static void take_ddl_choice(Engine *engine) {
         pthread_mutex_lock(&engine->lock);
         bool pass = engine->ddl != RESUME_DDL_RETRY && engine->stopped_at_seq > 0;
+        bool by_hand = engine->ddl == RESUME_DDL_DONE_BY_HAND;
         engine->ddl = RESUME_DDL_RETRY;
         pthread_mutex_unlock(&engine->lock);
         if (!pass)
                 return;
         g_autoptr(GError) error = NULL;
         engine->state->skip_ddl_seq = engine->stopped_at_seq;
+        /* What was done there on our advice is not held against anybody; that both sides are compared again is right. */
+        if (by_hand && engine->watch)
+                engine_take_watch(engine);
+        if (by_hand && engine->state->foreign_writes > engine->state->foreign_writes_acknowledged)
+                engine->state->foreign_writes_acknowledged++;
         engine->stopped_at_seq = 0;
         if (!engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, &error))
                 engine_set_error(engine, error);
@@ -448,8 +473,6 @@ static void look_at_link(Engine *engine) {
         link_get_status(engine->link, &link);
         if (g_error_matches(error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT))
                 engine->stopped_at_seq = link.read + 1;
-        engine->transactions_before += link.transactions;
-        engine->rows_before += link.rows_applied;
         engine_name_link_error(engine, &error);
         engine_stop_link(engine);
         link_trouble(engine, error);
@@ -477,6 +500,8 @@ void engine_step(Engine *engine) {
                 } else
                         link_trouble(engine, error);
         }
+        if (wanted) /* also while paused or failed: a side that must not take writes has to stay closed */
+                (void) engine_start_monitor(engine, NULL);
         if (wanted && engine->phase != MIGRATION_PHASE_COPYING && !engine->watch)
                 engine_start_watch(engine);
         engine_sample(engine);

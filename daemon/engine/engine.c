@@ -133,7 +133,7 @@ void engine_name_link_error(Engine *engine, GError **error) {
         const Endpoint *endpoint = engine->spec->servers[SIDE_DESTINATION].endpoint;
         for (guint i = 0; i < endpoint->hosts->len; i++) {
                 const EndpointHost *host = g_ptr_array_index(endpoint->hosts, i);
-                g_autofree char *label = g_strdup_printf("%s:%u", host->host, host->port);
+                g_autofree char *label = g_strdup_printf(strchr(host->host, ':') ? "[%s]:%u: " : "%s:%u: ", host->host, host->port);
                 if (g_str_has_prefix((*error)->message, label))
                         side = SIDE_DESTINATION;
         }
@@ -209,7 +209,7 @@ static void run_operation(Engine *engine, const EngineOperation *operation) {
 
 /* What the loop changed since the last look. */
 static void take_changes(Engine *engine) {
-        bool restart = false;
+        bool restart = false, moved = false;
         pthread_mutex_lock(&engine->lock);
         if (engine->limits_changed) {
                 /* Copiers are there for as long as a link; apply workers for as long as a direction (their number decides which worker a
@@ -229,6 +229,7 @@ static void take_changes(Engine *engine) {
                 g_free(old->uri);
                 old->uri = fresh->uri;
                 g_free(fresh);
+                moved = true;
         }
         bool acknowledged = engine->acknowledge > 0;
         if (acknowledged) {
@@ -240,10 +241,13 @@ static void take_changes(Engine *engine) {
                 engine->resume = engine->link_broken = false;
                 engine->link_retry_at = 0;
                 engine->link_failures = 0;
+                moved |= !engine->link; /* credentials may have been mended */
         }
         pthread_mutex_unlock(&engine->lock);
         if (restart)
                 engine_stop_link(engine);
+        if (moved)
+                engine_refresh_params(engine);
         if (acknowledged)
                 (void) engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, NULL);
 }

@@ -86,12 +86,26 @@ static bool no_prepared_xa(Conn *conn, GError **error) {
         return false;
 }
 
-/* It waits for LOCK TABLES of others, with every writer waiting behind it: not longer than there is time. */
-static bool set_read_only(Conn *conn, gint64 timeout_usec, GError **error) {
-        g_autoptr(GError) local = NULL;
-        if (!conn_execf(conn, error, "SET SESSION lock_wait_timeout=%d", (int) CLAMP(timeout_usec / USEC_PER_SEC, 1, 30)))
+static bool stopped(FenceStop stop, gpointer userdata, GError **error) {
+        if (!stop(userdata))
                 return false;
-        bool good = conn_exec(conn, "SET GLOBAL read_only=1", -1, NULL, &local);
+        g_set_error(error, PS_ERROR, PS_ERROR_STOPPED, "told to stop");
+        return true;
+}
+
+/* It waits for LOCK TABLES of others, with every writer waiting behind it: in short waits, between which Abort is looked at, and not longer
+ * than there is time. */
+static bool set_read_only(Conn *conn, gint64 until, FenceStop stop, gpointer userdata, GError **error) {
+        g_autoptr(GError) local = NULL;
+        bool good = false;
+        if (!conn_exec(conn, "SET SESSION lock_wait_timeout=1", -1, NULL, error))
+                return false;
+        do {
+                g_clear_error(&local);
+                if (stopped(stop, userdata, error))
+                        return false;
+                good = conn_exec(conn, "SET GLOBAL read_only=1", -1, NULL, &local);
+        } while (!good && mysql_error_is_retryable(local) && clock_monotonic() < until);
         if (!good && mysql_error_is_retryable(local))
                 g_set_error(error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED,
                             "%s could not be made read-only in time: a session holds LOCK TABLES or runs a long statement there; end it and "
@@ -101,7 +115,7 @@ static bool set_read_only(Conn *conn, gint64 timeout_usec, GError **error) {
         return good && conn_exec(conn, "SET SESSION lock_wait_timeout=DEFAULT", -1, NULL, error);
 }
 
-bool fence_close(Conn *conn, bool kill_sessions, gint64 timeout_usec, FenceReport *ret, GError **error) {
+bool fence_close(Conn *conn, bool kill_sessions, gint64 timeout_usec, FenceStop stop, gpointer userdata, FenceReport *ret, GError **error) {
         gint64 until = clock_monotonic() + timeout_usec;
         g_autofree char *events = conn_query_string(conn, "SELECT @@global.event_scheduler", error);
         if (!events)
@@ -110,7 +124,7 @@ bool fence_close(Conn *conn, bool kill_sessions, gint64 timeout_usec, FenceRepor
         ret->killed = 0;
         if (ret->events_were_on && !conn_exec(conn, "SET GLOBAL event_scheduler=OFF", -1, NULL, error))
                 return false;
-        return set_read_only(conn, timeout_usec, error) &&
+        return set_read_only(conn, until, stop, userdata, error) && !stopped(stop, userdata, error) &&
                kill_holders(conn, kill_sessions, until, &ret->killed, error) && no_prepared_xa(conn, error);
 }
 

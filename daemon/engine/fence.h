@@ -16,8 +16,9 @@ typedef struct FenceReport {
 
 /* Events off, read_only on, every foreign session that holds a transaction killed and gone (with KILL_SESSIONS also those of accounts that
  * read_only does not stop), and no prepared XA transaction left, within TIMEOUT_USEC. On an error the caller opens it again.
- * PS_ERROR_DEADLINE_EXCEEDED, PS_ERROR_CHECK_FAILED (XA). */
-bool fence_close(Conn *conn, bool kill_sessions, gint64 timeout_usec, FenceReport *ret, GError **error);
+ * PS_ERROR_DEADLINE_EXCEEDED, PS_ERROR_CHECK_FAILED (XA), PS_ERROR_STOPPED (STOP said so). */
+typedef bool (*FenceStop)(gpointer userdata);
+bool fence_close(Conn *conn, bool kill_sessions, gint64 timeout_usec, FenceStop stop, gpointer userdata, FenceReport *ret, GError **error);
 bool fence_open(Conn *conn, bool events_on, GError **error);
 bool fence_is_closed(Conn *conn, bool *ret, GError **error);
 /* How many sessions fence_close() would kill now, and for how long the oldest transaction has been open (s). */

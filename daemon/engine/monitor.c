@@ -20,6 +20,7 @@ struct Monitor {
         pthread_cond_t changed;
         bool stop, held, beating, due; /* due: beat now */
         Side writer;
+        guint64 epoch;
         Conn *conns[_SIDE_MAX]; /* changed under the lock, used by the thread */
         ReadWriteStatus status[_SIDE_MAX];
 };
@@ -41,12 +42,32 @@ static void set_status(Monitor *monitor, Side side, ReadWriteStatus status) {
                 monitor->config.on_change(monitor->config.userdata);
 }
 
-static bool beat_side(Monitor *monitor, Side side, Side writer) {
-        if (!monitor->conns[side])
-                set_conn(monitor, side, conn_open(&monitor->params[side], 0, NULL));
+/* Ours to close and to write on? */
+static bool is_meant(const Monitor *monitor, Side side, Conn *conn, guint64 epoch, bool *ret) {
+        const char *known = monitor->config.identity[side], *now = conn_host_uuid(conn);
+        OwnerRow owner;
+        if (!ledger_read_owner(monitor->config.ledger, conn, &owner, NULL))
+                return false;
+        *ret = (!known || !*known || g_strcmp0(known, now) == 0) && (!owner.present || owner.epoch <= epoch);
+        return true;
+}
+
+/* false: it cannot be reached. */
+static bool beat_side(Monitor *monitor, Side side, Side writer, guint64 epoch) {
+        if (!monitor->conns[side]) {
+                bool meant;
+                g_autoptr(Conn) fresh = conn_open(&monitor->params[side], 0, NULL);
+                if (!fresh || !is_meant(monitor, side, fresh, epoch, &meant))
+                        return false;
+                if (!meant) {
+                        set_status(monitor, side, READ_WRITE_STATUS_UNKNOWN);
+                        return true;
+                }
+                set_conn(monitor, side, g_steal_pointer(&fresh));
+        }
         Conn *conn = monitor->conns[side];
         guint64 read_only;
-        if (!conn || !conn_query_uint64(conn, "SELECT @@global.read_only", &read_only, NULL))
+        if (!conn_query_uint64(conn, "SELECT @@global.read_only", &read_only, NULL))
                 return false;
 
         if (side == writer &&
@@ -78,11 +99,12 @@ static void run(gpointer data) {
                 monitor->beating = true;
                 monitor->due = false;
                 Side writer = monitor->writer;
+                guint64 epoch = monitor->epoch;
                 pthread_mutex_unlock(&monitor->lock);
 
                 next = clock_monotonic() + BEAT_USEC;
                 for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++)
-                        if (!beat_side(monitor, side, writer)) {
+                        if (!beat_side(monitor, side, writer, epoch)) {
                                 set_conn(monitor, side, NULL);
                                 set_status(monitor, side, READ_WRITE_STATUS_UNREACHABLE);
                         }
@@ -100,7 +122,9 @@ Monitor *monitor_start(const MonitorConfig *config) {
         Monitor *monitor = g_new0(Monitor, 1);
         monitor->config = *config;
         monitor->writer = config->writer;
+        monitor->epoch = config->epoch;
         for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++) {
+                monitor->config.identity[side] = g_strdup(config->identity[side]);
                 monitor->params[side] = *config->servers[side];
                 monitor->params[side].io_timeout = IO_TIMEOUT;
                 monitor->params[side].connect_timeout = IO_TIMEOUT;
@@ -122,6 +146,8 @@ void monitor_free(Monitor *monitor) {
         pthread_cond_broadcast(&monitor->changed);
         pthread_mutex_unlock(&monitor->lock);
         thread_join(monitor->thread);
+        for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++)
+                g_free((char *) monitor->config.identity[side]);
         pthread_cond_destroy(&monitor->changed);
         pthread_mutex_destroy(&monitor->lock);
         g_free(monitor);
@@ -135,11 +161,12 @@ void monitor_hold(Monitor *monitor) {
         pthread_mutex_unlock(&monitor->lock);
 }
 
-void monitor_release(Monitor *monitor, Side writer) {
+void monitor_release(Monitor *monitor, Side writer, guint64 epoch) {
         pthread_mutex_lock(&monitor->lock);
         monitor->held = false;
         monitor->due = true;
         monitor->writer = writer;
+        monitor->epoch = epoch;
         pthread_cond_broadcast(&monitor->changed);
         pthread_mutex_unlock(&monitor->lock);
 }

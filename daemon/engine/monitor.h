@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 /* Once a second, on a connection of its own to each side: is it reachable, does it take writes? Writes the heartbeat on the side that
- * takes writes, and closes the other one again when it was found open (a restart forgets read_only). */
+ * takes writes, and closes the other one again when it was found open (a restart forgets read_only). A server that is another
+ * one, or that says a higher epoch than ours, is left alone and shown as unknown. */
 
 #include <stdbool.h>
 
@@ -15,8 +16,10 @@ typedef struct Monitor Monitor;
 
 typedef struct MonitorConfig {
         const ConnParams *servers[_SIDE_MAX];
+        const char *identity[_SIDE_MAX]; /* conn_host_uuid() of the servers that are meant; copied */
         const Ledger *ledger;
         Side writer;
+        guint64 epoch;
         /* The monitor's thread. */
         void (*on_change)(gpointer userdata);                /* a read/write status changed */
         void (*on_refenced)(gpointer userdata, Side side);   /* a side was found open and closed */
@@ -29,5 +32,5 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Monitor, monitor_free)
 
 /* Between hold and release nothing is written anywhere; returns when a beat that was under way is over. */
 void monitor_hold(Monitor *monitor);
-void monitor_release(Monitor *monitor, Side writer);
+void monitor_release(Monitor *monitor, Side writer, guint64 epoch);
 ReadWriteStatus monitor_status(Monitor *monitor, Side side);

@@ -224,6 +224,32 @@ bool precheck_privileges(Precheck *check, GError **error) {
 
 /* ---- fences */
 
+/* fence=global closes a whole server: two migrations on it would open what the other one has closed (life-cycle.md). */
+bool precheck_other_migrations(Precheck *check, GError **error) {
+        for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++) {
+                Conn *conn = check->input->servers[side];
+                guint64 there = 0, others = 0;
+                if (!conn_query_uint64(conn,
+                                       "SELECT COUNT(*) FROM information_schema.tables WHERE "
+                                       "table_schema='polarshift' AND table_name='owner'",
+                                       &there, error))
+                        return false;
+                if (!there)
+                        continue;
+                g_autofree char *sql = g_strdup_printf("SELECT COUNT(*) FROM polarshift.owner WHERE uuid <> '%s'",
+                                                       check->input->uuid);
+                if (!conn_query_uint64(conn, sql, &others, error))
+                        return false;
+                if (others > 0)
+                        precheck_add(check, CHECK_ERROR, PS_ERROR_CHECK_FAILED,
+                                     "complete or cancel the other migration first; rows of one that is gone for "
+                                     "good: DELETE FROM polarshift.owner WHERE uuid = '…'",
+                                     "%" G_GUINT64_FORMAT " other migrations use the %s, which fence=global closes as a whole",
+                                     others, side_to_string(side));
+        }
+        return true;
+}
+
 bool precheck_fence_scope(Precheck *check, GError **error) {
         const MigrationSpec *spec = check->input->spec;
         if (spec->fence != FENCE_GLOBAL)
@@ -241,8 +267,8 @@ bool precheck_fence_scope(Precheck *check, GError **error) {
 
 bool precheck_fence_durable(Precheck *check, GError **error) {
         precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED,
-                     "add under [mysqld] in the configuration of each server for the time of the migration: "
-                     "read_only=1",
+                     "add read_only=1 under [mysqld] in the configuration of the server that must not take writes: the "
+                     "destination until the switch, the source after it; never of the other one",
                      "read_only does not survive a restart of a server; the agent fences again as soon as it "
                      "reconnects, and "
                      "only the server's own configuration closes the gap before that");

@@ -62,6 +62,7 @@ bool precheck_socket_visible(Precheck *check, GError **error);
 bool precheck_places(Precheck *check, GError **error);
 /* precheck-access.c */
 bool precheck_privileges(Precheck *check, GError **error);
+bool precheck_other_migrations(Precheck *check, GError **error);
 bool precheck_fence_scope(Precheck *check, GError **error);
 bool precheck_fence_durable(Precheck *check, GError **error);
 bool precheck_super_accounts(Precheck *check, GError **error);

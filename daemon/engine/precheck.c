@@ -180,6 +180,8 @@ static const PrecheckEntry precheck_table[] = {
                 {"sql-mode", STAGE_BOTH, precheck_sql_mode, "sql_mode is the same on both servers"},
                 {"time-zone", STAGE_BOTH, precheck_time_zone, "the time zone is the same on both servers"},
                 {"event-scheduler", STAGE_BOTH, precheck_event_scheduler, ""},
+                {"other-migrations", STAGE_BOTH, precheck_other_migrations,
+                 "no other migration uses one of the servers"},
                 {"fence-global", STAGE_BOTH, precheck_fence_scope,
                  "the whole instance is migrated and fenced"},
                 {"fence-durable", STAGE_BOTH, precheck_fence_durable, ""},

@@ -193,6 +193,9 @@ static void add_tasks(JsonBuilder *b, const ReportInput *input) {
                          "is dropped",
                          NULL);
         }
+        for (Side side = SIDE_SOURCE; input->state && side < _SIDE_MAX; side++)
+                if (input->state->left_sql[side])
+                        add_task(b, side, "it could not be reached at the end: remove the agent's tables", input->state->left_sql[side]);
         if (migration_phase_is_final(input->phase) && input->state && input->state->unfit &&
             input->state->unfit->len > 0)
                 add_task(b, SIDE_DESTINATION, "make by hand what is listed under not_carried", NULL);
@@ -339,7 +342,8 @@ typedef struct PlanStep {
 
 static const PlanStep steps_switch[] = {
                 {"guard",
-                 "check phase, delay, verification, the way back and open transactions; run the pre hooks",
+                 "check phase, delay, verification, the way back and open transactions; raise AUTO_INCREMENT "
+                 "counters; run the pre hooks",
                  PLAN_BOTH},
                 {"fence",
                  "stop writes: events off, read_only on, sessions that hold a transaction are ended; the "
@@ -347,9 +351,9 @@ static const PlanStep steps_switch[] = {
                  PLAN_A},
                 {"end-position", "read the last position of the binary log behind the fence", PLAN_A},
                 {"drain", "wait until everything up to there is applied and committed", PLAN_B},
-                {"final-check", "compare what changed last on both sides", PLAN_BOTH},
+                {"final-check", "look through what was written there: nothing may come from anybody else", PLAN_B},
                 {"epoch", "raise the epoch, so that nothing stale can be applied any more", PLAN_B},
-                {"flip", "raise AUTO_INCREMENT counters and make the side ready", PLAN_B},
+                {"flip", "see that the side is still closed and ready", PLAN_B},
                 {"reverse-start", "note the position from which changes flow back", PLAN_B},
                 {"commit",
                  "prove the fence once more, record the new owner and allow writes; the write interruption "

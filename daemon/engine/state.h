@@ -64,6 +64,7 @@ typedef struct EngineState {
         guint32 workers;   /* apply workers of the leg */
         BinlogPosition leg_start; /* on the writer's side: where the leg's stream begins (ordinal 0) */
         bool copied;       /* every chunk is in the destination */
+        char *left_sql[_SIDE_MAX]; /* what is left to run on a side that the end did without; NULL: nothing */
         char *identity[_SIDE_MAX]; /* server uuid seen at Start; NULL before */
 
         /* The operation journal: which operation is in which step. Written before the step runs. */
@@ -81,6 +82,9 @@ typedef struct EngineState {
         guint64 foreign_writes_acknowledged; /* how many of those seen were looked at */
         guint64 foreign_writes;              /* seen in all */
         BinlogPosition watched;              /* how far the read-only side was watched */
+
+        guint64 rows_copied, bytes_copied;            /* for the certificate */
+        guint64 transactions_applied, rows_applied;   /* over all directions */
 
         guint64 checked_at;
         GPtrArray *checks;  /* of CheckRow */

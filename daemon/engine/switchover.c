@@ -86,11 +86,14 @@ static bool hooks(const Switchover *s, const char *when, GError **error) {
 /* --- the steps --- */
 
 static bool do_guard(Switchover *s, GError **error) {
-        if (!switch_guard(s->engine, s->operation, s->from, s->to, error) || !hooks(s, "pre", error))
+        if (!switch_guard(s->engine, s->operation, s->from, s->to, error))
+                return false;
+        if (s->operation->flags & 1)
+                return true;
+        if (!hooks(s, "pre", error))
                 return false;
         /* One that runs by itself compares in the old direction; it would wait for positions of the wrong server's log. */
-        if (!(s->operation->flags & 1))
-                engine_verify_cancel(s->engine);
+        engine_verify_cancel(s->engine);
         /* Into the journal with the next step's intention: a crash must not leave the scheduler off. */
         Conn *a = conn_of(s, s->from, error);
         g_autofree char *events = a ? conn_query_string(a, "SELECT @@global.event_scheduler", error) : NULL;
@@ -106,6 +109,11 @@ static guint64 uptime_of(Conn *conn) {
         return rows && conn_rows_next(rows, &row, NULL, NULL) && row && row[1] ? g_ascii_strtoull(row[1], NULL, 10) : 0;
 }
 
+static bool fence_stop(gpointer userdata) {
+        const Switchover *s = userdata;
+        return engine_aborted(s->engine, s->operation->id);
+}
+
 static bool do_fence(Switchover *s, GError **error) {
         Engine *engine = s->engine;
         FenceReport report = {0};
@@ -118,7 +126,7 @@ static bool do_fence(Switchover *s, GError **error) {
         s->uptime = uptime_of(a);
         s->fenced_at = clock_monotonic();
         engine->state->fenced_at = clock_real();
-        bool closed = fence_close(a, s->operation->kill_sessions, time_left(s), &report, error);
+        bool closed = fence_close(a, s->operation->kill_sessions, time_left(s), fence_stop, s, &report, error);
         engine->state->events_were_on[s->from] |= report.events_were_on;
         s->killed = report.killed;
         return named(s, s->from, closed, error);
@@ -362,7 +370,7 @@ static void undo(Switchover *s, const GError *why) {
                 (void) control_own(engine, s->from, s->from, engine->state->epoch, "", NULL);
         }
         if (engine->monitor)
-                monitor_release(engine->monitor, s->from);
+                monitor_release(engine->monitor, s->from, engine->state->epoch);
         binlog_position_clear(&engine->state->end_position);
         binlog_position_clear(&engine->state->reverse_start);
         bool aborted = engine_aborted(engine, s->operation->id);
@@ -442,7 +450,7 @@ static void finish_forward(Switchover *s) {
                 return;
         forget_watch(engine);
         if (engine->monitor)
-                monitor_release(engine->monitor, s->to);
+                monitor_release(engine->monitor, s->to, engine->state->epoch);
         engine->state->step = SWITCH_STEP_REVERSE;
         engine_set_step(engine, switch_step_to_string(SWITCH_STEP_REVERSE));
         engine->link_broken = false;

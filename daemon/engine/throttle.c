@@ -38,8 +38,9 @@ void throttle_free(Throttle *throttle) {
 void throttle_set(Throttle *throttle, guint32 max_source_load, guint64 max_copy_rate) {
         pthread_mutex_lock(&throttle->lock);
         throttle->max_load = max_source_load;
+        if (throttle->max_rate != max_copy_rate)
+                throttle->free_at = 0;
         throttle->max_rate = max_copy_rate;
-        throttle->free_at = 0;
         throttle->busy = false;
         pthread_cond_broadcast(&throttle->changed);
         pthread_mutex_unlock(&throttle->lock);

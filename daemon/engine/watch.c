@@ -155,12 +155,22 @@ static bool take(Watch *watch, const BinlogStream *dump, const BinlogEvent *even
         }
 }
 
-/* From the current end, when there is no position yet or it is gone. */
-static bool find_end(Watch *watch, GError **error) {
+/* Positions of one server's log mean nothing on another one: seen from there, old transactions look new. */
+static Conn *open_meant(const Watch *watch, GError **error) {
         g_autoptr(Conn) conn = conn_open(watch->config.server, 0, error);
+        const char *known = watch->config.identity;
+        if (conn && known && *known && g_strcmp0(known, conn_host_uuid(conn)) != 0) {
+                g_set_error(error, PS_ERROR, PS_ERROR_STALE_STATE, "%s is not the server that this migration started with", conn_label(conn));
+                return NULL;
+        }
+        return g_steal_pointer(&conn);
+}
+
+/* From the current end, when there is no position yet or it is gone. */
+static bool find_end(Watch *watch, Conn *conn, GError **error) {
         g_autofree char *file = NULL;
         guint64 offset;
-        if (!conn || !conn_binlog_position(conn, &file, &offset, error))
+        if (!conn_binlog_position(conn, &file, &offset, error))
                 return false;
         pthread_mutex_lock(&watch->lock);
         binlog_position_set(&watch->position, file, offset);
@@ -169,8 +179,10 @@ static bool find_end(Watch *watch, GError **error) {
 }
 
 static bool follow(Watch *watch, GError **error) {
-        if (!watch->position.file && !find_end(watch, error))
+        g_autoptr(Conn) conn = open_meant(watch, error);
+        if (!conn || (!watch->position.file && !find_end(watch, conn, error)))
                 return false;
+        g_clear_pointer(&conn, conn_free);
         BinlogStreamParams params = {
                 .server = watch->config.server,
                 .file = watch->position.file,
@@ -213,8 +225,11 @@ static void run(gpointer data) {
                 if (good || watch->stop)
                         continue;
                 g_strlcpy(watch->problem, error ? error->message : "it ended", sizeof watch->problem);
-                if (g_error_matches(error, PS_ERROR, PS_ERROR_BINLOG_UNAVAILABLE))
+                if (watch->position.file && g_error_matches(error, PS_ERROR, PS_ERROR_BINLOG_UNAVAILABLE)) {
                         binlog_position_clear(&watch->position); /* what was purged cannot be looked at any more */
+                        watch->foreign++;
+                        watch->config.on_gap(watch->config.userdata);
+                }
                 struct timespec until = clock_deadline(RECONNECT_USEC);
                 (void) pthread_cond_timedwait(&watch->changed, &watch->lock, &until);
         }
@@ -231,6 +246,7 @@ Watch *watch_start(const WatchConfig *config) {
         if (config->from.file)
                 binlog_position_set(&watch->position, config->from.file, config->from.offset);
         watch->config.from = (BinlogPosition){0};
+        watch->config.identity = g_strdup(config->identity);
         watch->foreign = config->foreign;
         pthread_mutex_init(&watch->lock, /* attr= */ NULL);
         clock_cond_init(&watch->changed);
@@ -249,6 +265,7 @@ void watch_free(Watch *watch) {
         pthread_mutex_unlock(&watch->lock);
         thread_join(watch->thread);
         binlog_position_clear(&watch->position);
+        g_free((char *) watch->config.identity);
         g_hash_table_unref(watch->canary_maps);
         row_image_clear(&watch->before);
         row_image_clear(&watch->after);

@@ -17,12 +17,14 @@ typedef struct Watch Watch;
 
 typedef struct WatchConfig {
         const ConnParams *server;
+        const char *identity; /* conn_host_uuid() of the server that is meant: positions are those of its log; copied */
         const Ledger *ledger;
         const MigrationSpec *spec;
         guint32 server_id;
         BinlogPosition from; /* file NULL: from the current end on */
         guint64 foreign;     /* counted up to there */
         void (*on_change)(gpointer userdata); /* the watch's thread: more foreign writes, or a canary */
+        void (*on_gap)(gpointer userdata);    /* a part of the log was purged before it was looked at; counted as one foreign write */
         gpointer userdata;
 } WatchConfig;
 

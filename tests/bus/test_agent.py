@@ -103,9 +103,10 @@ def test_names_are_unique(agent):
 def test_clusters(agent):
     with refused("NotSupported"):
         agent.call("CreateCluster", "sa{sv}t", "c", dbus.Dictionary({}, signature="sv"), 0)
-    with refused("NoSuchCluster"):
+    with refused("NotSupported"):
         agent.call("GetCluster", "s", "c")
-    assert agent.call("ListClusters") == []
+    with refused("NotSupported"):
+        agent.call("ListClusters")
 
 
 def test_flags_and_options(agent):
@@ -347,7 +348,7 @@ def test_hooks(make_agent, tmp_path):
     m = agent.migration().synchronize().verify().switch()
     assert (tmp_path / "points").read_text() == "pre-switch\n"
     assert json.loads((tmp_path / "input").read_text())
-    assert "hello from the hook" in agent.log()
+    assert agent.logged("hello from the hook")
     second = hooks / "20-second"
     second.write_text("#!/bin/sh\nexit 3\n")
     second.chmod(0o755)

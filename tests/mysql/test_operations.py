@@ -202,3 +202,509 @@ def test_foreign_writes(agent, link, pair):
                 steps.change_side(shop, method)
                 assert shop.get('ForeignWrites') == 0
         equal.wait_equal(source, destination, ['shop'])
+
+
+# ---- 3: servers restarted
+
+def bring_down(server, how):
+        if how == 'kill -9':
+                server.kill9()
+        else:
+                server.stop()
+
+
+def fenced_again(shop, side, server):
+        """Nobody did anything by hand, and yet: closed, and shown as such."""
+        began = time.monotonic()
+        shop.wait(lambda: server.variable('read_only') == 1, 8, f'the fence of the {side}')
+        shop.wait_property(f'{side.capitalize()}ReadWriteStatus', 'read-only', 8)
+        print(f'{side}: fenced again {time.monotonic() - began:.1f} s after it was back')
+        assert steps.write_refused(server)
+
+
+@pytest.mark.parametrize('how', ['stop', 'kill -9'])
+def test_destination_restarted(agent, link, pair, how):
+        source, destination = pair
+        schemas.create_shop(source, 6000)
+        shop = link(source, destination, max_copy_rate=2 << 20)
+        with Workload([source], writers=2, rate=200) as load:
+                shop.operate('Start', flags=1)
+                shop.wait(lambda: shop.get('RowsCopied') > 0, 20, 'the first rows')
+                for phase in ('copying', 'synchronizing'):
+                        if phase == 'synchronizing':
+                                shop.call('SetLimits', '(a{sv}t)', {'max-copy-rate': 0}, 0)
+                                shop.wait_phase('synchronizing')
+                        assert shop.get('Phase') == phase
+                        bring_down(destination, how)
+                        shop.wait_property('DestinationReadWriteStatus', 'unreachable', 10)
+                        shop.wait_property('ReplicationState', 'retrying', 10)
+                        assert shop.get('SourceReadWriteStatus') == 'read-write'
+                        assert shop.get('LastError')[0].endswith('DestinationUnreachable')
+                        assert shop.get('ReplicationDelay') == -1
+                        destination.start()
+                        fenced_again(shop, 'destination', destination)
+                        shop.wait_property('ReplicationState', 'running', 15)
+                        assert shop.get('LastError') == ('', '')
+                ready(shop)
+                load.pause()
+                equal.wait_equal(source, destination, ['shop'])
+        assert shop.get('ForeignWrites') == 0
+        load.check(destination)
+
+
+@pytest.mark.parametrize('how', ['stop', 'kill -9'])
+def test_source_restarted(agent, link, pair, how):
+        """While it takes writes, and while it must not."""
+        source, destination = pair
+        schemas.create_shop(source, 3000)
+        shop = link(source, destination)
+        with Workload([source, destination], writers=2, rate=200) as load:
+                steps.start(shop)
+                bring_down(source, how)
+                shop.wait_property('SourceReadWriteStatus', 'unreachable', 10)
+                shop.wait_property('ReplicationState', 'retrying', 10)
+                assert shop.get('LastError')[0].endswith('SourceUnreachable')
+                assert shop.get('DestinationReadWriteStatus') == 'read-only'
+                source.start()
+                shop.wait_property('SourceReadWriteStatus', 'read-write', 10)
+                shop.wait_property('ReplicationState', 'running', 20)
+                steps.change_side(shop, 'Switch')
+                bring_down(source, how)
+                shop.wait_property('SourceReadWriteStatus', 'unreachable', 10)
+                assert not steps.write_refused(destination)
+                source.start()
+                fenced_again(shop, 'source', source)
+                ready(shop)
+                load.pause()
+                equal.wait_equal(source, destination, ['shop'])
+        assert not load.switches() or load.switches()[-1][1] == 1
+        load.check(destination)
+
+
+def test_restart_while_paused(agent, link, pair):
+        """A pause is no reason to leave the closed side open."""
+        source, destination = pair
+        shop = small(link, source, destination)
+        pause(shop)
+        destination.restart()
+        fenced_again(shop, 'destination', destination)
+        agent.restart()
+        assert shop.get('Paused')
+        shop.wait_property('DestinationReadWriteStatus', 'read-only', 5)
+        shop.wait_property('SourceReadWriteStatus', 'read-write', 5)
+        destination.restart()
+        fenced_again(shop, 'destination', destination)
+        assert shop.get('Paused') and shop.get('ReplicationState') == 'stopped'
+        resume(shop)
+        ready(shop)
+
+
+# ---- 6: limits and endpoints while it runs
+
+def test_limits_while_copying(link, pair):
+        source, destination = pair
+        source.script(['CREATE DATABASE big', 'CREATE TABLE big.t (id INT PRIMARY KEY AUTO_INCREMENT, body LONGBLOB)',
+                       "INSERT INTO big.t (body) VALUES (REPEAT('x', 100000))",
+                       *['INSERT INTO big.t (body) SELECT CONCAT(body, id) FROM big.t'] * 8])     # 25.6 MB
+        shop = link(source, destination, copy_threads=1, max_copy_rate=2 << 20)
+        shop.operate('Start', flags=1)
+        generation = shop.get('Generation')
+
+        def rate(seconds):
+                before, began = shop.get('BytesCopied'), time.monotonic()
+                time.sleep(seconds)
+                return (shop.get('BytesCopied') - before) / (time.monotonic() - began)
+
+        shop.wait(lambda: shop.get('BytesCopied') > 0, 20, 'the first bytes')
+        shop.call('SetLimits', '(a{sv}t)', {'max-source-load': 1}, 0)
+        assert shop.get('Generation') > generation
+        shop.wait(lambda: rate(1) == 0, 10, 'the copy to stand still')
+        stopped = rate(2.5)
+        shop.call('SetLimits', '(a{sv}t)', {'max-source-load': 0}, 0)
+        slow = rate(4)
+        began = time.monotonic()
+        shop.call('SetLimits', '(a{sv}t)', {'max-copy-rate': 0}, 0)
+        shop.wait_phase('synchronizing', 30)
+        took = time.monotonic() - began
+        print(f'{stopped:.0f} B/s above the load, {slow:.0f} B/s with the limit, the rest in {took:.1f} s without')
+        assert stopped == 0 and 0 < slow < 4 << 20 and took < 5
+        for limits in ({'max-copy-rate': -1}, {'max-source-load': 'many'}, {'fence': 'hook'}, {}, {'max-delay': 100.0}):
+                refused_at_once(lambda: shop.call('SetLimits', '(a{sv}t)', limits, 0), 'InvalidOption')
+        ready(shop)
+        shop.call('SetLimits', '(a{sv}t)', {'max-delay': 0.0001}, 0)
+        refused(shop, 'Switch', 'DelayTooHigh')
+        equal.wait_equal(source, destination, ['big'])
+
+
+def test_set_endpoint(agent, link, pair, server):
+        source, destination = pair
+        stranger = server(servers.MariaDB)
+        shop = small(link, source, destination)
+        by_socket = {s: f'mysql://agent@localhost/?socket={s.socket}' for s in pair}
+
+        def move(side, uri):
+                shop.call('SetEndpoint', '(ssa{sv}t)', side, uri, {}, 0)
+
+        refused_at_once(lambda: move('source', source.uri('agent')), 'InvalidPhase')
+        pause(shop)
+        for side, uri in (('middle', source.uri('agent')), ('source', 'mysql://'),
+                          ('source', 'mysql://agent:hunter2@127.0.0.1/?ssl-mode=disabled')):
+                refused_at_once(lambda: move(side, uri), 'InvalidOption')
+        generation = shop.get('Generation')
+        move('source', by_socket[source])
+        move('destination', by_socket[destination])
+        assert shop.get('Generation') == generation + 2
+        assert shop.get('Source') == source.socket and shop.get('Destination') == destination.socket
+        resume(shop)
+        ready(shop)
+        shop.wait_property('DestinationReadWriteStatus', 'read-only', 5)
+        hosts = {row[0] for row in source.admin("SELECT host FROM information_schema.processlist WHERE user='agent'")}
+        assert hosts == {'localhost'}, hosts
+        source.admin('UPDATE shop.stock SET quantity = quantity + 1')
+        equal.wait_equal(source, destination, ['shop'])
+
+        pause(shop)
+        move('destination', stranger.uri('agent'))
+        time.sleep(1.5)
+        resume(shop)
+        message = link_failed(shop, 'StaleState')
+        assert str(stranger.port) in message
+        assert shop.get('DestinationReadWriteStatus') == 'unknown'
+        assert stranger.variable('read_only') == 0
+        assert not stranger.admin("SHOW DATABASES LIKE 'polarshift'")
+        refused(shop, 'Switch', 'DelayUnknown')
+        pause(shop)
+        move('destination', destination.uri('agent'))
+        resume(shop)
+        ready(shop)
+        steps.change_side(shop, 'Switch')
+        equal.wait_equal(source, destination, ['shop'])
+
+
+# ---- 10: a state that is older than the servers
+
+def test_stale_state(agent, link, pair):
+        source, destination = pair
+        shop = small(link, source, destination)
+        folder = os.path.join(agent.state, 'migrations', 'shop')
+        agent.stop()
+        shutil.copytree(folder, folder + '.copy')
+        shutil.move(folder + '.copy', os.path.join(agent.folder, 'copy'))
+        agent.start()
+        ready(shop)
+        steps.change_side(shop, 'Switch')
+        agent.stop()
+        shutil.rmtree(folder)
+        shutil.move(os.path.join(agent.folder, 'copy'), folder)
+        before = [s.admin('SELECT * FROM polarshift.owner') for s in pair]
+        agent.start()
+        assert shop.get('Phase') == 'synchronizing'     # so it says
+        link_failed(shop, 'StaleState')
+        deadline = time.monotonic() + 4
+        while time.monotonic() < deadline:              # nothing is touched, again and again
+                assert destination.variable('read_only') == 0 and source.variable('read_only') == 1
+                time.sleep(0.2)
+        refused(shop, 'Switch', 'StaleState', 'DelayUnknown')
+        refused(shop, 'Cancel', 'StaleState')
+        resume(shop)
+        link_failed(shop, 'StaleState')
+        assert before == [s.admin('SELECT * FROM polarshift.owner') for s in pair]
+        assert destination.variable('read_only') == 0 and source.variable('read_only') == 1
+
+
+# ---- 4: the options of a switch
+
+def test_confirm_within(link, pair):
+        source, destination = pair
+        shop = small(link, source, destination)
+        with Workload([source, destination], writers=2, rate=100) as load:
+                shop.operate('Switch', {'confirm-within': 3.0})
+                assert shop.get('Phase') == 'switched' and shop.get('ConfirmBy') > 0
+                shop.wait_property('Phase', 'synchronizing', 15)
+                shop.wait(lambda: shop.get('LastOperation')[1] == 'rollback', 15, 'the end of the rollback')
+                assert shop.get('LastOperation')[2] == 'done' and shop.get('ConfirmBy') == 0
+                assert steps.write_refused(destination) and not steps.write_refused(source)
+                refused_at_once(lambda: shop.call('Confirm', '(a{sv}t)', {}, 0), 'InvalidPhase')
+                ready(shop)
+                shop.operate('Switch', {'confirm-within': 3.0})
+                shop.call('Confirm', '(a{sv}t)', {}, 0)
+                assert shop.get('ConfirmBy') == 0
+                time.sleep(4)
+                assert shop.get('Phase') == 'switched' and shop.get('Operation') == ''
+                refused_at_once(lambda: shop.call('Confirm', '(a{sv}t)', {}, 0), 'InvalidPhase')
+                load.pause()
+                equal.wait_equal(source, destination, ['shop'])
+        load.check(destination)
+
+
+def test_switch_options(link, pair):
+        """A stale generation, a delay above the one given, a deadline that is too short."""
+        source, destination = pair
+        shop = small(link, source, destination)
+        refused_at_once(lambda: shop.begin('Switch', {'expected-generation': shop.get('Generation') - 1}),
+                        'StaleGeneration')
+        for opts in ({'deadline': 0.001}, {'max-delay': 61.0}, {'confirm-within': -1.0}, {'kill-sessions': 'yes'}):
+                refused_at_once(lambda: shop.begin('Switch', opts), 'InvalidOption')
+        source.admin('CREATE TABLE shop.locked (id INT PRIMARY KEY)')
+        link_failed(shop, 'UnsupportedObject')
+        resume(shop, ddl='skip')
+        ready(shop)
+        with source.connect('app', servers.APP_PASSWORD, 'shop') as holder, holder.cursor() as cursor:
+                cursor.execute('LOCK TABLES locked WRITE')
+                result, name, _ = shop.operate('Switch', {'deadline': 0.1}, check=False)
+                assert (result, name) == ('undone', 'DeadlineExceeded')
+                assert not steps.write_refused(source)
+        with destination.connect() as holder, holder.cursor() as cursor:
+                cursor.execute('BEGIN')
+                cursor.execute('SELECT * FROM shop.stock WHERE product_id = 1 FOR UPDATE')
+                source.admin('UPDATE shop.stock SET quantity = quantity + 1 WHERE product_id = 1')
+                shop.wait(lambda: shop.get('ReplicationDelay') > 1.5, 15, 'a delay')
+                refused_at_once(lambda: shop.begin('Switch', {'max-delay': 1.0}), 'DelayTooHigh')
+        shop.wait_caught_up()
+        shop.operate('Switch', {'expected-generation': shop.get('Generation'), 'max-delay': 30.0, 'deadline': 20.0})
+        assert shop.get('Phase') == 'switched'
+        equal.wait_equal(source, destination, ['shop.stock'])
+
+
+def test_abort(link, pair):
+        """Abort of a switch whose fence is held up, and of a comparison."""
+        source, destination = pair
+        schemas.create_shop(source, 300)
+        source.admin('CREATE TABLE shop.locked (id INT PRIMARY KEY)')
+        shop = link(source, destination)
+        steps.start(shop)
+        ready(shop)
+        with source.connect('app', servers.APP_PASSWORD, 'shop') as holder, holder.cursor() as cursor:
+                cursor.execute('LOCK TABLES locked WRITE')
+                operation = shop.begin('Switch', {'deadline': 60.0})
+                shop.wait_property('OperationStep', 'fence', 10)
+                refused_at_once(lambda: shop.begin('Verify'), 'OperationInProgress')
+                refused_at_once(lambda: pause(shop), 'OperationInProgress')
+                refused_at_once(lambda: shop.call('Abort', '(ta{sv}t)', operation + 1, {}, 0), 'InvalidPhase')
+                began = time.monotonic()
+                shop.call('Abort', '(ta{sv}t)', operation, {}, 0)
+                result, _, _ = shop.finish(operation, check=False)
+                took = time.monotonic() - began
+                print(f'{result} after {took:.1f} s')
+                assert result == 'canceled' and took < 5
+                assert not steps.write_refused(source) and shop.get('Phase') == 'synchronizing'
+        shop.wait_caught_up()
+        # A comparison that cannot get on: the destination does not apply what it waits for
+        with destination.connect() as holder, holder.cursor() as cursor:
+                cursor.execute('BEGIN')
+                cursor.execute('SELECT * FROM shop.stock WHERE product_id = 1 FOR UPDATE')
+                source.admin('UPDATE shop.stock SET quantity = quantity + 1 WHERE product_id = 1')
+                operation = shop.begin('Verify')
+                time.sleep(0.5)
+                shop.call('Abort', '(ta{sv}t)', operation, {}, 0)
+                began = time.monotonic()
+                result, _, _ = shop.finish(operation, check=False)
+                assert result == 'canceled' and time.monotonic() - began < 4
+        shop.wait_caught_up()
+        shop.operate('Verify')
+        assert shop.get('VerificationState') == 'equal'
+        steps.change_side(shop, 'Switch')
+
+
+# ---- 5: sessions that are in the way
+
+@pytest.mark.parametrize('kill', [False, True])
+def test_sessions_at_the_switch(link, pair, kill):
+        source, destination = pair
+        shop = small(link, source, destination)
+        idle = source.connect()                         # SUPER: read_only does not stop it
+        idle.ping(reconnect=False)
+        plain = source.connect('app', servers.APP_PASSWORD, 'shop')
+        plain.ping(reconnect=False)
+        holder = source.connect('app', servers.APP_PASSWORD, 'shop', autocommit=False)
+        with holder.cursor() as cursor:
+                cursor.execute('UPDATE stock SET quantity = 12345 WHERE product_id = 1 AND warehouse = 0')
+        shop.operate('Switch', {'kill-sessions': kill})
+        with pytest.raises(pymysql.err.MySQLError):     # it was not acknowledged, and never will be
+                holder.commit()
+        plain.ping(reconnect=False)
+        if kill:
+                with pytest.raises(pymysql.err.MySQLError):
+                        idle.ping(reconnect=False)
+        else:
+                with idle.cursor() as cursor:
+                        cursor.execute('UPDATE shop.stock SET quantity = 1 WHERE product_id = 2 AND warehouse = 0')
+                shop.wait_property('ForeignWrites', 1, 10)
+        for server in pair:
+                assert server.scalar('SELECT quantity FROM shop.stock WHERE product_id = 1 AND warehouse = 0') != 12345
+        for connection in (idle, plain, holder):
+                try:
+                        connection.close()
+                except pymysql.err.MySQLError:
+                        pass
+
+
+# ---- 7: the end, with a side that is gone
+
+@pytest.mark.parametrize('flag', [0, 2])
+def test_complete_without_the_source(link, pair, flag):
+        source, destination = pair
+        shop = small(link, source, destination)
+        steps.change_side(shop, 'Switch')
+        source.kill9()
+        shop.wait_property('SourceReadWriteStatus', 'unreachable', 10)
+        refused(shop, 'Complete', 'SourceUnreachable')
+        assert not steps.write_refused(destination)
+        if flag == 0:                                   # it comes back, and everything goes on
+                source.start()
+                ready(shop)
+                shop.operate('Complete')
+                assert steps.write_refused(source)
+        else:
+                shop.operate('Complete', flags=2)
+                tasks = json.loads(shop.call('GetReport'))['to_do']
+                assert any(t['side'] == 'source' and 'DROP TABLE' in (t['sql'] or '') for t in tasks), tasks
+        assert shop.get('Phase') == 'completed'
+        assert not destination.admin("SHOW DATABASES LIKE 'polarshift'")
+        assert not steps.write_refused(destination)
+
+
+@pytest.mark.parametrize('flag', [0, 2])
+def test_cancel_without_the_destination(link, pair, flag):
+        source, destination = pair
+        shop = small(link, source, destination)
+        destination.kill9()
+        for _ in range(2):
+                refused(shop, 'Cancel', 'DestinationUnreachable')
+        if flag == 0:
+                destination.start()
+                ready(shop)                             # the refused ones have taken nothing down
+                steps.change_side(shop, 'Switch')
+                steps.change_side(shop, 'Rollback')
+                shop.operate('Cancel')
+                assert not steps.write_refused(destination)
+                assert not destination.admin("SHOW DATABASES LIKE 'polarshift'")
+        else:
+                shop.operate('Cancel', flags=2)
+                tasks = json.loads(shop.call('GetReport'))['to_do']
+                sql = [t['sql'] for t in tasks if t['side'] == 'destination' and 'DROP TABLE' in (t['sql'] or '')]
+                assert len(sql) == 1, tasks
+                destination.start()
+                for statement in sql[0].rstrip(';').split(';'):
+                        destination.admin(statement)    # what the report says can be run as it stands
+                assert destination.scalar('SELECT COUNT(*) FROM polarshift.owner') == 0
+        assert shop.get('Phase') == 'canceled'
+        assert not source.admin("SHOW DATABASES LIKE 'polarshift'")
+        assert not steps.write_refused(source)
+
+
+# ---- 8: statements on the source
+
+def test_ddl_on_the_source(agent, link, pair):
+        source, destination = pair
+        source.admin('CREATE DATABASE aside')
+        shop = small(link, source, destination, exclude=['aside'])
+        source.script(['CREATE TABLE aside.t (a INT PRIMARY KEY)', 'INSERT INTO aside.t VALUES (1)',
+                       'ALTER TABLE aside.t ADD COLUMN b INT', 'DROP TABLE aside.t'])
+        source.script(["GRANT SELECT ON shop.* TO 'app'@'%'", 'FLUSH PRIVILEGES'])
+        source.admin('UPDATE shop.stock SET quantity = quantity + 1')
+        equal.wait_equal(source, destination, ['shop'])
+        assert shop.get('ReplicationState') == 'running' and not destination.admin("SHOW DATABASES LIKE 'aside'")
+        shop.wait(lambda: 'GRANT' in shop.call('GetHistory', '(t)', 0), 5, 'a note about GRANT')
+        source.admin('ALTER TABLE shop.stock ADD COLUMN secret_comment VARCHAR(20) DEFAULT \'hush\'')
+        source.admin('UPDATE shop.stock SET quantity = quantity + 1')
+        message = link_failed(shop, 'UnsupportedObject')
+        assert 'ALTER TABLE' in message and 'done-by-hand' in message, message
+        assert 'hush' not in message
+        refused(shop, 'Switch', 'DelayUnknown')
+        resume(shop)                                    # not done, not passed over: stops there again
+        shop.wait_property('ReplicationState', 'failed', 20)
+        destination.admin('ALTER TABLE shop.stock ADD COLUMN secret_comment VARCHAR(20) DEFAULT \'hush\'')
+        shop.wait_property('ForeignWrites', 1, 10)
+        resume(shop, ddl='done-by-hand')
+        steps.make_ready(shop)
+        assert shop.get('ForeignWrites') == 0 and shop.get('VerificationState') == 'equal'
+        equal.wait_equal(source, destination, ['shop'])
+        source.admin('ALTER TABLE shop.payments ADD KEY amount (amount)')
+        link_failed(shop, 'UnsupportedObject')
+        resume(shop, ddl='skip')
+        ready(shop)
+        source.admin('UPDATE shop.payments SET amount = amount + 1')
+        shop.operate('Verify')
+        assert shop.get('VerificationState') == 'equal'
+        agent.restart()                                 # what was passed over stays so
+        shop.wait_property('ReplicationState', 'running', 10)
+        steps.change_side(shop, 'Switch')
+
+
+# ---- 9: credentials, and two migrations at once
+
+@pytest.mark.parametrize('side', ['source', 'destination'])
+def test_password_changed(agent, link, pair, side):
+        source, destination = pair
+        shop = small(link, source, destination)
+        server = pair[('source', 'destination').index(side)]
+        silently(server, "SET PASSWORD FOR 'agent'@'%' = PASSWORD('another')")
+        for (thread,) in server.admin("SELECT id FROM information_schema.processlist WHERE user = 'agent'"):
+                try:
+                        server.admin(f'KILL {thread}')
+                except pymysql.err.MySQLError:
+                        pass
+        message = link_failed(shop, 'AuthenticationFailed')
+        assert side in message and servers.AGENT_PASSWORD not in message
+        agent.set_credential(f'shop.{side}', 'another')
+        resume(shop)
+        ready(shop)
+        source.admin('UPDATE shop.stock SET quantity = quantity + 1')
+        equal.wait_equal(source, destination, ['shop'])
+        steps.change_side(shop, 'Switch')
+
+
+def test_two_migrations_of_one_source(agent, link, pair, server):
+        """fence=global closes the whole server: another migration of it would be closed with it."""
+        source, destination = pair
+        third = server(servers.MariaDB)
+        first = small(link, source, destination)
+        second = link(source, third, name='second')
+        message = refused(second, 'Start', 'CheckFailed', 'AlreadyExists', 'NotSupported')
+        print(message)
+        assert 'migration' in message, message
+        assert third.variable('read_only') == 0 and not third.admin("SHOW DATABASES LIKE 'shop'")
+        assert first.get('ReplicationState') == 'running'
+        first.operate('Cancel')
+        second.operate('Start', flags=1)
+        second.wait_phase('synchronizing')
+        equal.wait_equal(source, third, ['shop'])
+
+
+# ---- 11: AUTO_INCREMENT
+
+def test_numbers_are_not_handed_out_again(link, pair):
+        source, destination = pair
+        shop = small(link, source, destination)
+        for method, open_side, other in (('Switch', source, destination), ('Rollback', destination, source)):
+                with open_side.connect(db='shop') as c, c.cursor() as cursor:
+                        for _ in range(5):
+                                cursor.execute("INSERT INTO ledger_log (writer, seq) VALUES (1, 1)")
+                        highest = cursor.lastrowid
+                        cursor.execute('DELETE FROM ledger_log WHERE id > %s', (highest - 3,))
+                steps.change_side(shop, method)
+                with other.connect(db='shop') as c, c.cursor() as cursor:
+                        cursor.execute("INSERT INTO ledger_log (writer, seq) VALUES (1, 1)")
+                        print(method, highest, cursor.lastrowid)
+                        assert cursor.lastrowid > highest
+        equal.wait_equal(source, destination, ['shop'])
+
+
+# ---- 12: sessions that do not log whole rows
+
+@pytest.mark.parametrize('setting', ["binlog_row_image = 'MINIMAL'", "binlog_format = 'STATEMENT'"])
+def test_sessions_that_log_otherwise(agent, link, pair, setting):
+        source, destination = pair
+        shop = small(link, source, destination)
+        source.script([f'SET SESSION {setting}',
+                       'UPDATE shop.stock SET quantity = quantity + 7 WHERE product_id = 5 AND warehouse = 1'])
+        message = link_failed(shop, 'UnsupportedObject')
+        assert setting.split(' ')[0] in message, message
+        refused(shop, 'Switch', 'DelayUnknown')
+        agent.restart()
+        link_failed(shop, 'UnsupportedObject')
+        resume(shop)
+        time.sleep(1)
+        link_failed(shop, 'UnsupportedObject')
+        assert steps.write_refused(destination) and not steps.write_refused(source)
