@@ -187,8 +187,8 @@ bool precheck_binlog_compression(Precheck *check, GError **error) {
                                                    : "binlog_transaction_compression";
                 g_autofree char *hint = g_strdup_printf("SET GLOBAL %s=0; and in its configuration", name);
                 if (precheck_variable_on(check, side, name))
-                        precheck_add(check, CHECK_WARNING, PS_ERROR_CHECK_FAILED, hint,
-                                     "the %s compresses its binary log (%s)", side_to_string(side), name);
+                        precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED, hint,
+                                     "the %s compresses its binary log (%s), which is read at the cost of some time", side_to_string(side), name);
         }
         return true;
 }

@@ -191,7 +191,7 @@ SETTINGS = [
     ('binlog-format', 0, "binlog_row_image='MINIMAL'", "binlog_row_image='FULL'", 'error'),
     ('binlog-format', 1, "binlog_row_image='NOBLOB'", "binlog_row_image='FULL'", 'error'),
     ('binlog-order', 0, 'binlog_order_commits=0', 'binlog_order_commits=1', 'error'),
-    ('binlog-compression', 1, 'log_bin_compress=1', 'log_bin_compress=0', 'warning'),
+    ('binlog-compression', 1, 'log_bin_compress=1', 'log_bin_compress=0', 'note'),
     ('source-read-only', 0, 'read_only=1', 'read_only=0', 'error'),
     ('max-allowed-packet', 1, 'max_allowed_packet=1048576', 'max_allowed_packet=67108864', 'error'),
     ('server-id', 1, 'server_id=0', None, 'error'),
