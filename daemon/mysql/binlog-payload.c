@@ -11,6 +11,7 @@
 
 #define EVENT_MAX (1024u * 1024 * 1024 + 64u * 1024 * 1024) /* max_allowed_packet, and some */
 #define STEP (256u * 1024)
+#define RATIO_MAX 32768u /* a block of one repeated byte: 128 KiB in 4 bytes */
 
 enum {
         FIELD_END = 0,
@@ -94,6 +95,10 @@ BinlogPayload *binlog_payload_open(const BinlogEvent *event, GError **error) {
                 malformed("it does not say how much it unpacks to", error);
                 return NULL;
         }
+        if (fields.unpacked_size / RATIO_MAX > fields.size) {
+                malformed("it cannot unpack to as much as it says", error);
+                return NULL;
+        }
         payload->left = fields.unpacked_size;
         payload->zstd = ZSTD_createDCtx();
         if (!payload->zstd)
@@ -142,13 +147,13 @@ static bool append(BinlogPayload *payload, gsize n, gsize *ret, GError **error) 
                 if (!unpack(payload, payload->event->data + old, step, &got, error))
                         return false;
                 g_byte_array_set_size(payload->event, old + (guint) got);
+                if (got > payload->left)
+                        return malformed("it unpacks to more than it says", error);
+                payload->left -= got;
                 done += got;
                 if (got < step)
                         break;
         }
-        if (done > payload->left)
-                return malformed("it unpacks to more than it says", error);
-        payload->left -= done;
         *ret = done;
         return true;
 }
