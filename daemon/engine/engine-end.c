@@ -202,6 +202,6 @@ void engine_end(Engine *engine, const EngineOperation *operation) {
                 return;
         for (Side side = SIDE_SOURCE; side < _SIDE_MAX && !error; side++)
                 control_release(engine, side);
-        engine_finish(engine, operation->id, error ? OPERATION_RESULT_FAILED : OPERATION_RESULT_DONE, error,
+        engine_finish(engine, operation->id, !error ? OPERATION_RESULT_DONE : engine_aborted(engine, operation->id) ? OPERATION_RESULT_CANCELED : OPERATION_RESULT_FAILED, error,
                       error ? _MIGRATION_PHASE_INVALID : final, error ? NULL : reason_of(operation, switched));
 }

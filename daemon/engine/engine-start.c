@@ -148,56 +148,65 @@ static void undo_start(Engine *engine, const ObjectList *objects, bool was_read_
         engine_stop_all(engine);
 }
 
-static bool prepare(Engine *engine, const Pair *pair, const ObjectList *objects, GError **error) {
-        engine_set_step(engine, "ownership");
-        if (!take_ownership(engine, error))
+static bool go_on(Engine *engine, const EngineOperation *operation, const char *step, GError **error) {
+        if (engine_aborted(engine, operation->id)) {
+                g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "the start was aborted");
                 return false;
-        engine_set_step(engine, "fence-destination");
-        if (!fence_destination(engine, error))
+        }
+        engine_set_step(engine, step);
+        return true;
+}
+
+/* Everything that can be known without changing anything. */
+static bool look(Engine *engine, const EngineOperation *operation, Pair *pair, ObjectList **ret_objects, bool *ret_read_only, GError **error) {
+        if (!go_on(engine, operation, "checks", error) || !connect_pair(engine, pair, error) ||
+            !run_checks(engine, pair, PRECHECK_START, error) || !precheck_verdict(engine->state->checks, operation->flags & 1, error))
                 return false;
-        engine_set_step(engine, "tables");
+        *ret_objects = objects_list(pair->conns[SIDE_SOURCE], engine->spec, error);
+        if (*ret_objects && fence_is_closed(pair->conns[SIDE_DESTINATION], ret_read_only, error))
+                return true;
+        engine_name_link_error(engine, error);
+        return false;
+}
+
+static bool prepare(Engine *engine, const EngineOperation *operation, const Pair *pair, const ObjectList *objects, GError **error) {
+        if (!go_on(engine, operation, "ownership", error) || !take_ownership(engine, error) ||
+            !go_on(engine, operation, "fence-destination", error) || !fence_destination(engine, error) ||
+            !go_on(engine, operation, "tables", error))
+                return false;
         if (!objects_create(pair->conns[SIDE_SOURCE], pair->conns[SIDE_DESTINATION], objects, error)) {
                 engine_name_link_error(engine, error);
                 return false;
         }
-        engine_set_step(engine, "position");
-        return begin_leg(engine, error);
+        return go_on(engine, operation, "position", error) && begin_leg(engine, error);
 }
 
 void engine_begin(Engine *engine, const EngineOperation *operation) {
         g_auto(Pair) pair = {0};
         g_autoptr(ObjectList) objects = NULL;
         g_autoptr(GError) error = NULL;
+        bool was_read_only = false;
 
-        engine_set_step(engine, "checks");
         engine_refresh_params(engine);
         if (engine->state->epoch == 0)
                 engine->state->epoch = 1;
         engine->state->writer = SIDE_SOURCE;
-        if (!connect_pair(engine, &pair, &error) || !run_checks(engine, &pair, PRECHECK_START, &error) ||
-            !precheck_verdict(engine->state->checks, operation->flags & 1, &error)) {
-                engine_finish(engine, operation->id, OPERATION_RESULT_FAILED, error, _MIGRATION_PHASE_INVALID, NULL);
+        bool good = look(engine, operation, &pair, &objects, &was_read_only, &error), touched = good;
+        if (good) {
+                remember_unfit(engine, objects);
+                remember_identity(engine, &pair);
+                good = prepare(engine, operation, &pair, objects, &error);
+        }
+        if (good) {
+                engine_event(engine, ENGINE_EVENT_COPY_STARTED, 5, "copying %u tables with %u apply workers", objects->tables->len, engine->state->workers);
+                engine_finish(engine, operation->id, OPERATION_RESULT_DONE, NULL, MIGRATION_PHASE_COPYING, "");
                 return;
         }
-        objects = objects_list(pair.conns[SIDE_SOURCE], engine->spec, &error);
-        if (!objects) {
-                engine_name_link_error(engine, &error);
-                engine_finish(engine, operation->id, OPERATION_RESULT_FAILED, error, _MIGRATION_PHASE_INVALID, NULL);
-                return;
-        }
-        bool was_read_only = false;
-        if (!fence_is_closed(pair.conns[SIDE_DESTINATION], &was_read_only, &error)) {
-                engine_name_error(engine, SIDE_DESTINATION, &error);
-                engine_finish(engine, operation->id, OPERATION_RESULT_FAILED, error, _MIGRATION_PHASE_INVALID, NULL);
-                return;
-        }
-        remember_unfit(engine, objects);
-        remember_identity(engine, &pair);
-        if (!prepare(engine, &pair, objects, &error)) {
+        if (engine_stopping(engine))
+                return; /* it is in state.json, and is run again from its beginning at the next start of the agent */
+        if (touched)
                 undo_start(engine, objects, was_read_only);
-                engine_finish(engine, operation->id, OPERATION_RESULT_UNDONE, error, _MIGRATION_PHASE_INVALID, NULL);
-                return;
-        }
-        engine_event(engine, ENGINE_EVENT_COPY_STARTED, 5, "copying %u tables with %u apply workers", objects->tables->len, engine->state->workers);
-        engine_finish(engine, operation->id, OPERATION_RESULT_DONE, NULL, MIGRATION_PHASE_COPYING, "");
+        bool aborted = engine_aborted(engine, operation->id);
+        engine_finish(engine, operation->id, aborted ? OPERATION_RESULT_CANCELED : touched ? OPERATION_RESULT_UNDONE : OPERATION_RESULT_FAILED, error,
+                      _MIGRATION_PHASE_INVALID, NULL);
 }

@@ -120,6 +120,15 @@ class Agent:
     def log(self):
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
+    def logged(self, text, seconds=5):
+        """Whether the log says TEXT, now or in a moment: a line may be written just after the answer was sent."""
+        deadline = time.monotonic() + seconds
+        while text not in self.log():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
+        return True
+
     # --- calls ---
 
     def call(self, method, signature="", *args, path=PATH, interface="org.polarshift1.Manager", connection=None, timeout=10):

@@ -348,7 +348,7 @@ def test_hooks(make_agent, tmp_path):
     m = agent.migration().synchronize().verify().switch()
     assert (tmp_path / "points").read_text() == "pre-switch\n"
     assert json.loads((tmp_path / "input").read_text())
-    assert "hello from the hook" in agent.log()
+    assert agent.logged("hello from the hook")
     second = hooks / "20-second"
     second.write_text("#!/bin/sh\nexit 3\n")
     second.chmod(0o755)

@@ -73,9 +73,9 @@ def start(agent, **kwargs):
 
 def test_absent(agent):
     status, _, error = create(agent)
-    assert status != 0 and "Access denied" in error and "polkit is not there" in agent.log()
+    assert status != 0 and "Access denied" in error and agent.logged("polkit is not there")
     assert agent.call("ListMigrations") == []
-    assert "CreateMigration of migration 'm1' asked for by uid 65534" in agent.log() and "AccessDenied" in agent.log()
+    assert agent.logged("CreateMigration of migration 'm1' asked for by uid 65534") and agent.logged("AccessDenied")
     status, output, _ = busctl(agent, "GetPermissions", "")
     assert status == 0 and output.count('"no"') == 7
     status, output, _ = busctl(agent, "ListMigrations", "")
@@ -84,24 +84,24 @@ def test_absent(agent):
 
 def test_denied_and_allowed(agent, polkit):
     status, _, error = create(agent)
-    assert status != 0 and "Access denied" in error and "polkit refused" in agent.log()
+    assert status != 0 and "Access denied" in error and agent.logged("polkit refused")
     polkit.call("SetAllowed", "as", ["org.polarshift1.manage"])
     status, output, _ = create(agent)
     assert status == 0
     m = agent.migration()
     assert m.get("CreatedByUID") == NOBODY
-    assert "uid 65534" in agent.log() and "authorized by polkit" in agent.log()
+    assert agent.logged("uid 65534") and agent.logged("authorized by polkit")
     assert start(agent)[0] == 0
     m.wait("Phase", "synchronizing")
     for method in ("Switch",):
         status, _, error = busctl(agent, method, "a{sv}t", "0", "0", path=m.path, interface="org.polarshift1.Migration")
-        assert status != 0 and "not authorized for org.polarshift1.switch" in agent.log()
+        assert status != 0 and agent.logged("not authorized for org.polarshift1.switch")
     # the dry run is only a look
     status, _, error = busctl(agent, "Switch", "a{sv}t", "0", "1", path=m.path, interface="org.polarshift1.Migration")
-    assert status != 0 and "not authorized for org.polarshift1.inspect" in agent.log()
+    assert status != 0 and agent.logged("not authorized for org.polarshift1.inspect")
     for method in ("GetReport", "GetPlan", "GetChecks"):
         status, _, error = busctl(agent, method, "", path=m.path, interface="org.polarshift1.Migration")
-        assert status != 0 and f"{method} of migration 'm1' asked for by uid 65534" in agent.log()
+        assert status != 0 and agent.logged(f"{method} of migration 'm1' asked for by uid 65534")
     status, output, _ = busctl(agent, "GetPermissions", "")
     assert output.count('"yes"') == 1 and output.count('"no"') == 6
     status, output, _ = busctl(agent, "LogLevel", "", path="/org/freedesktop/LogControl1", interface="org.freedesktop.LogControl1")
@@ -136,7 +136,7 @@ def test_no_answer(make_agent, polkit):
     agent.start()
     hang(polkit)
     status, _, error = create(agent)
-    assert status != 0 and "nobody answered" in agent.log()
+    assert status != 0 and agent.logged("nobody answered")
 
 
 def test_state_is_looked_at_again(agent, polkit):
@@ -169,7 +169,7 @@ def test_caller_leaves(agent, polkit):
     wait_until(lambda: hanging(polkit), "the question")
     waiting.kill()
     waiting.wait(5)
-    wait_until(lambda: "the caller left" in agent.log(), "the call to be dropped")
+    wait_until(lambda: agent.logged("the caller left"), "the call to be dropped")
     polkit.call("ReleaseHangingCalls", "")
     time.sleep(0.1)
     m = agent.migration()

@@ -105,6 +105,23 @@ def test_kill_while_completing(agent, link, pair):
                 assert not server.admin("SHOW DATABASES LIKE 'polarshift'")
 
 
+def test_kill_while_starting(agent, link, pair):
+        source, destination = pair
+        schemas.create_shop(source, 500)
+        shop = link(source, destination)
+        try:
+                shop.begin('Start', flags=1)
+        except BusError as e:
+                assert e.name in GONE
+        rng = random.Random(SEED)
+        for _ in range(3):
+                kill(agent, rng.uniform(0, 0.12))
+        shop.wait_phase('synchronizing', 60)
+        shop.wait_caught_up()
+        equal.wait_equal(source, destination, ['shop'])
+        assert steps.write_refused(destination) and not steps.write_refused(source)
+
+
 STEPS = ('fence', 'end-position', 'drain', 'final-check', 'epoch', 'flip', 'reverse-start', 'commit', 'release', 'reverse')
 
 
