@@ -122,6 +122,8 @@ static bool read_range(Copier *copier, const LinkTable *table, Chunk *chunk, GEr
         Conn *fresh = conn_open(copier->copy->config.upstream, 0, error);
         if (!fresh)
                 return false;
+        /* MySQL 5.6 goes on for a minute or more to write to a connection that is gone, and an ALTER TABLE waits for it. */
+        (void) conn_execf(fresh, NULL, "KILL %" G_GUINT64_FORMAT, (guint64) conn_id(copier->up));
         pthread_mutex_lock(&copier->copy->lock); /* copy_stop() aborts whatever is there */
         Conn *old = copier->up;
         copier->up = fresh;

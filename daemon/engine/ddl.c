@@ -546,6 +546,10 @@ static void make_printable(Statement *statement) {
 }
 
 void statement_classify(const char *sql, gsize length, const char *database, const MigrationSpec *spec, Statement *ret) {
+        if (length == 0) { /* and perhaps no address to count from */
+                *ret = (Statement){.kind = _STATEMENT_INVALID};
+                return;
+        }
         Newer code = {.code = true}, comment = {.code = false};
         Lexer lexer = {.p = sql, .end = sql + length, .database = database, .newer = &code};
         classify(&lexer, spec, ret);

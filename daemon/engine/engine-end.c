@@ -44,7 +44,9 @@ static bool drain(Ending *ending, GError **error) {
                 if (g_error_matches(local, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED) && clock_monotonic() < until &&
                     !engine_aborted(engine, ending->operation->id))
                         continue;
-                g_propagate_error(error, g_steal_pointer(&local));
+                g_autoptr(GError) broken = link_error(engine->link); /* says more than that it has ended */
+                g_propagate_error(error, broken ? g_steal_pointer(&broken) : g_steal_pointer(&local));
+                engine_name_link_error(engine, error);
                 return false;
         }
         if (!engine->link)

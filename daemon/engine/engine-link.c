@@ -100,6 +100,7 @@ bool engine_start_monitor(Engine *engine, GError **error) {
                 .identity = {engine->state->identity[SIDE_SOURCE], engine->state->identity[SIDE_DESTINATION]},
                 .writer = engine->state->writer,
                 .epoch = engine->state->epoch,
+                .status = {engine->status.read_write[SIDE_SOURCE], engine->status.read_write[SIDE_DESTINATION]},
                 .on_change = engine_poke,
                 .on_refenced = on_refenced,
                 .userdata = engine,

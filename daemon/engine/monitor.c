@@ -125,6 +125,7 @@ Monitor *monitor_start(const MonitorConfig *config) {
         monitor->epoch = config->epoch;
         for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++) {
                 monitor->config.identity[side] = g_strdup(config->identity[side]);
+                monitor->status[side] = config->status[side];
                 monitor->params[side] = *config->servers[side];
                 monitor->params[side].io_timeout = IO_TIMEOUT;
                 monitor->params[side].connect_timeout = IO_TIMEOUT;

@@ -20,6 +20,7 @@ typedef struct MonitorConfig {
         const Ledger *ledger;
         Side writer;
         guint64 epoch;
+        ReadWriteStatus status[_SIDE_MAX]; /* shown until it has looked itself */
         /* The monitor's thread. */
         void (*on_change)(gpointer userdata);                /* a read/write status changed */
         void (*on_refenced)(gpointer userdata, Side side);   /* a side was found open and closed */

@@ -185,7 +185,7 @@ bool binlog_query_parse(const BinlogEvent *event, BinlogQuery *ret, GError **err
 
         if (event->body_size < 13) /* an empty body has no address to count from */
                 return malformed(event->type, "it is too short", error);
-        const guint8 *p = event->body, *end = p + event->body_size;
+        const guint8 *p = event->body, *end = bytes_end(p, event->body_size);
         query.thread_id = bytes_le32(p);
         gsize database_length = p[8];
         query.error_code = bytes_le16(p + 9);
@@ -314,7 +314,7 @@ static bool parse_metadata(BinlogTableMap *map, const guint8 *p, const guint8 *e
 
 bool binlog_table_map_parse(const BinlogEvent *event, BinlogTableMap **ret, GError **error) {
         g_autoptr(BinlogTableMap) map = g_new0(BinlogTableMap, 1);
-        const guint8 *p = event->body, *end = p + event->body_size;
+        const guint8 *p = event->body, *end = bytes_end(p, event->body_size);
         guint64 n_columns, size;
 
         if (event->body_size < 8)
@@ -384,7 +384,7 @@ bool binlog_xa_prepare_parse(const BinlogEvent *event, bool *ret_one_phase, GErr
 }
 
 static bool parse_heartbeat_v2(const BinlogEvent *event, BinlogHeartbeat *ret, GError **error) {
-        const guint8 *p = event->body, *end = p + event->body_size;
+        const guint8 *p = event->body, *end = bytes_end(p, event->body_size);
         const guint8 *name = NULL, *position = NULL;
         guint64 name_length = 0, position_length = 0, field, length;
 

@@ -171,7 +171,7 @@ bool binlog_table_map_matches(const BinlogTableMap *map, const TableSchema *tabl
 }
 
 static bool take_header(BinlogRows *rows, const BinlogEvent *event, GError **error) {
-        const guint8 *p = event->body, *end = p + event->body_size;
+        const guint8 *p = event->body, *end = bytes_end(p, event->body_size);
         guint64 n_columns;
 
         p += 8;

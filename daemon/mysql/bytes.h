@@ -7,6 +7,11 @@
 
 #include <glib.h>
 
+/* Behind SIZE bytes; an empty buffer may have no address to count from. */
+static inline const guint8 *bytes_end(const guint8 *p, gsize size) {
+        return size > 0 ? p + size : p;
+}
+
 static inline guint16 bytes_le16(const guint8 *p) {
         guint16 v;
         memcpy(&v, p, sizeof v);

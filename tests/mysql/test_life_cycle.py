@@ -104,7 +104,9 @@ def test_pause_and_resume(link, pair, agent):
                 steps.start(shop)
                 shop.call('Pause', '(a{sv}t)', {}, 0)
                 assert shop.get('Paused')
-                time.sleep(0.5)
+                began = time.monotonic()
+                shop.wait_property('ReplicationState', 'stopped', 10)
+                print(f'stopped {time.monotonic() - began:.1f} s after Pause')
                 before = destination.scalar('SELECT COUNT(*) FROM shop.ledger')
                 time.sleep(1.5)
                 assert destination.scalar('SELECT COUNT(*) FROM shop.ledger') == before
