@@ -299,6 +299,11 @@ Engine *engine_new(const EngineConfig *config) {
         engine->limits = engine->spec->limits;
         engine->status.delay = engine->status.progress = -1;
         engine->status.error = -1;
+        /* Until a link counts on, what earlier ones counted. */
+        engine->status.rows_copied = engine->status.rows_total = engine->state->rows_copied;
+        engine->status.bytes_copied = engine->status.bytes_total = engine->state->bytes_copied;
+        engine->status.transactions_applied = engine->state->transactions_applied;
+        engine->status.rows_applied = engine->state->rows_applied;
         pthread_mutex_init(&engine->lock, /* attr= */ NULL);
         clock_cond_init(&engine->wake);
         clock_cond_init(&engine->answered);
