@@ -21,6 +21,7 @@ typedef struct StreamConfig {
         const Ledger *ledger;
         const LinkTables *tables;
         Relay *relay;
+        const char *directory;   /* the relay's: what is prepared is kept in it, too */
         guint32 server_id;       /* for the dump */
         const char *file;        /* where transaction SEQ ends */
         guint64 offset, seq;
