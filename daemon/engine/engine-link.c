@@ -89,6 +89,12 @@ static void on_refenced(gpointer userdata, Side side) {
         engine_event(userdata, ENGINE_EVENT_FENCED, 4, "the %s had become writable (a restart?) and is read-only again", side_to_string(side));
 }
 
+static void on_reopened(gpointer userdata, Side side) {
+        engine_event(userdata, ENGINE_EVENT_NOTE, 4,
+                     "the %s came back from a restart read-only and was opened again, since it is the one that takes writes: take read_only out of its "
+                     "configuration", side_to_string(side));
+}
+
 bool engine_start_monitor(Engine *engine, GError **error) {
         if (engine->monitor)
                 return true;
@@ -100,9 +106,11 @@ bool engine_start_monitor(Engine *engine, GError **error) {
                 .identity = {engine->state->identity[SIDE_SOURCE], engine->state->identity[SIDE_DESTINATION]},
                 .writer = engine->state->writer,
                 .epoch = engine->state->epoch,
+                .changed_sides = engine->state->leg > 1,
                 .status = {engine->status.read_write[SIDE_SOURCE], engine->status.read_write[SIDE_DESTINATION]},
                 .on_change = engine_poke,
                 .on_refenced = on_refenced,
+                .on_reopened = on_reopened,
                 .userdata = engine,
         };
         engine->monitor = monitor_start(&config);
