@@ -26,11 +26,8 @@
 #include "base/thread.h"
 #include "engine/change.h"
 #include "engine/ddl.h"
-<<<<<<< HEAD
 #include "engine/held.h"
-=======
 #include "mysql/sql.h"
->>>>>>> main
 #include "mysql/value.h"
 
 #define SIDE_QUEUE_MAX (8u * 1024 * 1024)
