@@ -23,6 +23,7 @@ typedef struct ApplyConfig {
         const Ledger *ledger;
         const LinkTables *tables;
         Relay *relay;
+        bool mariadb; /* what is in it comes from a MariaDB's log */
         guint32 leg;
         guint64 epoch;
         const Checkpoint *checkpoints; /* one per worker, by number */

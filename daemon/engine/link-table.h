@@ -19,6 +19,7 @@ typedef struct LinkTable {
         gint live;        /* atomic: all is copied and the dispatcher is behind the last h_seq */
         gint64 retry_at;  /* monotonic: the copier lets the table rest until then (guarded by the copy) */
         guint retries;
+        gint lock_next;   /* atomic: the next chunk is to be read under locks: something happened to this one that cannot be laid over it */
         gint reported;    /* atomic: TABLE_COPIED was told */
         guint64 chunk_rows; /* what the next chunk should hold; guarded by the chunk map's claim */
 } LinkTable;

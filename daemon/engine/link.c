@@ -258,11 +258,15 @@ static bool connect_parts(Link *link, GError **error) {
                 .on_note = on_stream_note,
                 .userdata = link,
         };
+        link->stream = stream_new(&stream, error);
+        if (!link->stream)
+                return false;
         ApplyConfig apply = {
                 .downstream = config->downstream,
                 .ledger = config->ledger,
                 .tables = link->tables,
                 .relay = link->relay,
+                .mariadb = stream_is_mariadb(link->stream),
                 .leg = config->leg,
                 .epoch = config->epoch,
                 .checkpoints = (const Checkpoint *) link->checkpoints->data,
@@ -274,8 +278,7 @@ static bool connect_parts(Link *link, GError **error) {
                 .on_failure = on_failure,
                 .userdata = link,
         };
-        link->stream = stream_new(&stream, error);
-        link->apply = link->stream ? apply_new(&apply, error) : NULL;
+        link->apply = apply_new(&apply, error);
         if (!link->apply)
                 return false;
         if (!config->copying)

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "base/error.h"
+
 static const Column *column_at(const TableSchema *schema, guint i) {
         return g_ptr_array_index(schema->columns, i);
 }
@@ -124,6 +126,12 @@ static RowVerdict update(const RowImage *before, RowImage *after, const TableSch
         fill(after, literals);
         after->complete = complete;
         return complete ? ROW_WHOLE : same_key(schema, before, after) ? ROW_PARTIAL : ROW_LOST;
+}
+
+void partial_set_lost(const TableSchema *schema, GError **error) {
+        g_set_error(error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT,
+                    "a session wrote to `%s`.`%s` with a binlog_row_image that is not FULL, and what it logged does not tell what the rows are "
+                    "now: set binlog_row_image=FULL for every session, and start a new migration", schema->database, schema->name);
 }
 
 RowVerdict row_make_whole(RowOperation operation, RowImage *before, RowImage *after, const TableSchema *schema, bool mariadb) {

@@ -19,5 +19,6 @@ typedef enum RowVerdict {
         ROW_LOST,    /* the log does not say what the row is now: the table has to be copied again */
 } RowVerdict;
 
+void partial_set_lost(const TableSchema *schema, GError **error); /* PS_ERROR_UNSUPPORTED_OBJECT */
 /* Fills in what is known. MARIADB: the log is MariaDB's. */
 RowVerdict row_make_whole(RowOperation operation, RowImage *before, RowImage *after, const TableSchema *schema, bool mariadb);

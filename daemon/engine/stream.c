@@ -27,6 +27,7 @@
 #include "engine/change.h"
 #include "engine/ddl.h"
 #include "engine/held.h"
+#include "engine/partial.h"
 #include "mysql/sql.h"
 #include "mysql/value.h"
 
@@ -216,9 +217,18 @@ static bool feed_chunks(Stream *stream, const BinlogEvent *event, const MapEntry
                 }
                 if (!more)
                         break;
-                if (!change_images_complete(&rows, &stream->before, &stream->after, entry->table->schema, error)) {
+                RowVerdict verdict = row_make_whole(rows.operation, &stream->before, &stream->after, entry->table->schema,
+                                                    binlog_stream_flavor(stream->dump)->mariadb);
+                if (verdict == ROW_LOST) {
+                        partial_set_lost(entry->table->schema, error);
                         binlog_rows_end(&rows);
                         return false;
+                }
+                if (verdict == ROW_PARTIAL) { /* laid over a row it would make a new one, and the row is not at hand */
+                        g_string_truncate(stream->key, 0);
+                        key_append_from_image(stream->key, entry->table->schema, &stream->after);
+                        chunk_map_spoil(entry->table->chunks, stream->key->str);
+                        continue;
                 }
                 if (rows.operation != ROW_OPERATION_INSERT)
                         collect(stream, entry->table, &stream->before, /* deleted= */ true);
@@ -535,6 +545,10 @@ void stream_stop(Stream *stream) {
         g_atomic_int_set(&stream->stop, 1);
         binlog_stream_abort(stream->dump);
         thread_join(g_steal_pointer(&stream->thread));
+}
+
+bool stream_is_mariadb(const Stream *stream) {
+        return binlog_stream_flavor(stream->dump)->mariadb;
 }
 
 guint64 stream_started(Stream *stream) {

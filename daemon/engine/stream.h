@@ -43,6 +43,7 @@ void stream_stop(Stream *stream); /* ends and joins it */
 void stream_free(Stream *stream);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Stream, stream_free)
 
+bool stream_is_mariadb(const Stream *stream); /* whose log it is */
 /* The transaction that was begun last, and the last one that is whole. */
 guint64 stream_started(Stream *stream);
 guint64 stream_completed(Stream *stream);
