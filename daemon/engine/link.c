@@ -12,6 +12,7 @@
 #include "engine/objects.h"
 #include "engine/relay.h"
 #include "engine/stream.h"
+#include "mysql/collation-load.h"
 
 #define HEARTBEAT_LOST (5 * USEC_PER_SEC)
 #define MAX_HEARTBEATS 100000
@@ -122,6 +123,36 @@ static void on_copy_done(gpointer userdata) {
 
 /* --- start --- */
 
+/* Nothing is being copied, and all workers are at the same transaction. */
+static bool at_rest(const Link *link) {
+        const Checkpoint *first = &g_array_index(link->checkpoints, Checkpoint, 0);
+        for (guint32 w = 0; w < link->workers; w++) {
+                const Checkpoint *checkpoint = &g_array_index(link->checkpoints, Checkpoint, w);
+                if (checkpoint->seq != first->seq || checkpoint->part != 0)
+                        return false;
+        }
+        return !link->config.copying;
+}
+
+/* Asks the servers how they compare text keys (collation.h). */
+static bool order_keys(Link *link, const GPtrArray *schemas, Conn *up, Conn *down, GError **error) {
+        const LinkConfig *config = &link->config;
+        g_autoptr(CollationSet) set = collation_set_new();
+        for (guint i = 0; i < schemas->len; i++)
+                if (!collation_set_resolve(set, up, down, g_ptr_array_index(schemas, i), error))
+                        return false;
+
+        bool changeable = at_rest(link);
+        GHashTableIter iter;
+        gpointer name, entry;
+        g_hash_table_iter_init(&iter, set->by_name);
+        while (g_hash_table_iter_next(&iter, &name, &entry))
+                if (!ledger_keep_collation(config->ledger, down, config->leg, config->epoch, link->checkpoints, name,
+                                           collation_entry_digest(entry), changeable, error))
+                        return false;
+        return true;
+}
+
 static bool load(Link *link, GError **error) {
         const LinkConfig *config = &link->config;
         g_autoptr(Conn) up = conn_open(config->upstream, 0, error);
@@ -137,13 +168,6 @@ static bool load(Link *link, GError **error) {
                 link->rows_total += schema->rows_estimate;
                 link->bytes_total += schema->data_bytes;
         }
-        link->tables = link_tables_new(g_steal_pointer(&objects->tables), config->copying);
-        objects->tables = g_ptr_array_new();
-
-        if (config->copying &&
-            !copy_load(config->ledger, down, link->tables, &link->rows_before, &link->bytes_before, error))
-                return false;
-
         link->checkpoints = ledger_load_checkpoints(config->ledger, down, config->leg, error);
         if (!link->checkpoints)
                 return false;
@@ -159,7 +183,13 @@ static bool load(Link *link, GError **error) {
                 return false;
         }
         link->copiers = MIN(link->copiers, config->copiers);
-        return true;
+
+        if (!order_keys(link, objects->tables, up, down, error))
+                return false;
+        link->tables = link_tables_new(g_steal_pointer(&objects->tables), config->copying);
+        objects->tables = g_ptr_array_new();
+        return !config->copying ||
+               copy_load(config->ledger, down, link->tables, &link->rows_before, &link->bytes_before, error);
 }
 
 static const Checkpoint *oldest_checkpoint(const Link *link) {
