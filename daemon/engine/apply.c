@@ -365,11 +365,11 @@ guint64 apply_low_water(Apply *apply) {
         return low;
 }
 
-static bool persisted(Apply *apply, guint64 seq) {
+guint64 apply_persisted(Apply *apply) {
+        guint64 low = G_MAXUINT64;
         for (guint32 w = 0; w < apply->config.workers; w++)
-                if (apply_worker_persisted(apply->workers[w]) < seq)
-                        return false;
-        return true;
+                low = MIN(low, apply_worker_persisted(apply->workers[w]));
+        return low;
 }
 
 bool apply_all_live(Apply *apply) {
@@ -377,14 +377,14 @@ bool apply_all_live(Apply *apply) {
         bool seen = apply->live_seen;
         guint64 seq = apply->live_seq;
         pthread_mutex_unlock(&apply->lock);
-        return seen && persisted(apply, seq);
+        return seen && apply_persisted(apply) >= seq;
 }
 
 bool apply_settle(Apply *apply, guint64 seq) {
         pthread_mutex_lock(&apply->lock);
         bool failed = apply->failed;
         pthread_mutex_unlock(&apply->lock);
-        if (failed || persisted(apply, seq))
+        if (failed || apply_persisted(apply) >= seq)
                 return true;
         g_atomic_int_set(&apply->persist, 1);
         return false;

@@ -19,6 +19,7 @@
 #include "base/thread.h"
 #include "engine/change.h"
 #include "engine/ddl.h"
+#include "mysql/sql.h"
 #include "mysql/value.h"
 
 #define SIDE_QUEUE_MAX (8u * 1024 * 1024)
@@ -233,6 +234,18 @@ static bool take_table_map(Stream *stream, const BinlogEvent *event, GError **er
         return stream->ours || !entry->table || keep(stream, event, error);
 }
 
+/* Rows of a table that the downstream does not have: not ours to carry, or something went wrong. */
+static bool may_pass_over(Stream *stream, const BinlogEvent *event, const BinlogTableMap *map, GError **error) {
+        if (!spec_selects(stream->config.spec, map->database, map->table))
+                return true;
+        g_autofree char *name = sql_table(map->database, map->table), *left_out = g_strdup_printf("table %s: ", name);
+        for (guint i = 0; stream->config.left_out && i < stream->config.left_out->len; i++)
+                if (g_str_has_prefix(g_ptr_array_index(stream->config.left_out, i), left_out))
+                        return true;
+        g_autofree char *what = g_strdup_printf("rows of %s, which the other side does not have,", name);
+        return refuse(stream, event, PS_ERROR_DATA_MISMATCH, what, error);
+}
+
 static bool take_rows(Stream *stream, const BinlogEvent *event, GError **error) {
         const MapEntry *entry;
         guint64 id;
@@ -247,7 +260,7 @@ static bool take_rows(Stream *stream, const BinlogEvent *event, GError **error) 
         if (stream->ours)
                 return read_own_rows(stream, event, entry, error);
         if (!entry->table)
-                return true;
+                return may_pass_over(stream, event, entry->map, error);
         stream->carried = true;
         if (entry->table->chunks && chunk_map_collecting(entry->table->chunks) && !feed_chunks(stream, event, entry, error))
                 return false;
@@ -268,14 +281,34 @@ static bool take_partial_rows(Stream *stream, const BinlogEvent *event, GError *
 
 /* --- statements --- */
 
+/* Reading ends in front of the statement; false without an error. */
+static bool halt_at(Stream *stream, const BinlogEvent *event, const BinlogQuery *query, const Statement *statement, bool inside,
+                    GError **error) {
+        LinkHalt halt = {
+                .kind = LINK_HALT_STATEMENT,
+                .seq = stream->started,
+                .file = (char *) binlog_stream_file(stream->dump),
+                .offset = binlog_stream_position(stream->dump),
+                .understood = statement->kind == STATEMENT_DDL,
+                .inside = inside,
+                .database = (char *) query->database,
+        };
+        if (!query_session_parse(event, query, &halt.session, error))
+                return false;
+        g_strlcpy(halt.what, *statement->what ? statement->what : "an empty statement", sizeof halt.what);
+        halt.sql = g_bytes_new(query->sql, query->sql_length);
+        stream->config.on_halt(stream->config.userdata, &halt);
+        g_bytes_unref(halt.sql);
+        return false;
+}
+
 static bool take_query(Stream *stream, const BinlogEvent *event, GError **error) {
-        BinlogQuery query;
+        g_auto(BinlogQuery) query = {0};
         if (!binlog_query_parse(event, &query, error))
                 return false;
 
         Statement statement;
         statement_classify(query.sql, query.sql_length, query.database, stream->config.spec, &statement);
-        binlog_query_clear(&query);
         bool inside;
         switch (statement.kind) {
         case STATEMENT_BEGIN:
@@ -309,18 +342,10 @@ static bool take_query(Stream *stream, const BinlogEvent *event, GError **error)
                 inside = stream->in_transaction; /* CREATE TABLE … SELECT: rows follow */
                 if (!inside)
                         begin(stream);
-                /* Each one up to there was passed over by the operator, one after the other; reading may begin before all of them. */
+                /* Each one up to there was done, or passed over by the operator, one after the other; reading may begin before all of them. */
                 if (stream->started <= stream->config.skip_ddl_seq)
                         return inside ? true : end(stream, event, error);
-                g_set_error(error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT,
-                            "%s at %s:%" G_GUINT64_FORMAT
-                            " (transaction %" G_GUINT64_FORMAT
-                            ") cannot be carried by this version; do the same on the other side, then Resume with "
-                            "ddl=done-by-hand, or pass over it with ddl=skip",
-                            *statement.what ? statement.what : "an empty statement", binlog_stream_file(stream->dump),
-                            binlog_stream_position(stream->dump),
-                            stream->started);
-                return false;
+                return halt_at(stream, event, &query, &statement, inside, error);
         case STATEMENT_DATA:
                 return refuse(stream, event, PS_ERROR_UNSUPPORTED_OBJECT,
                               "a session wrote with binlog_format=STATEMENT; its rows are not in the binary log: copy the "

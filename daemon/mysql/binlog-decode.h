@@ -101,6 +101,7 @@ typedef struct BinlogQuery {
 bool binlog_query_parse(const BinlogEvent *event, BinlogQuery *ret, GError **error);
 /* Only needed where MariaDB's compressed queries are read; harmless otherwise. */
 void binlog_query_clear(BinlogQuery *query);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BinlogQuery, binlog_query_clear)
 
 typedef struct BinlogTableMap {
         guint64 table_id;

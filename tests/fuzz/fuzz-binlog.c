@@ -7,6 +7,7 @@
 #include "mysql/binlog-payload.h"
 #include "mysql/binlog-row.h"
 #include "mysql/binlog-types.h"
+#include "mysql/query-session.h"
 
 int LLVMFuzzerTestOneInput(const guint8 *data, gsize size);
 
@@ -120,8 +121,11 @@ static void read_event(const guint8 *data, gsize size, BinlogTableMap **map) {
                         *map = next;
                 }
         } else if (event.type == BINLOG_EVENT_QUERY || event.type == BINLOG_EVENT_MARIADB_QUERY_COMPRESSED) {
-                if (binlog_query_parse(&event, &query, NULL))
+                if (binlog_query_parse(&event, &query, NULL)) {
+                        QuerySession session;
+                        (void) !query_session_parse(&event, &query, &session, NULL);
                         binlog_query_clear(&query);
+                }
         } else if (event.type == BINLOG_EVENT_ROTATE) {
                 if (binlog_rotate_parse(&event, &rotate, NULL))
                         g_free(rotate.file);

@@ -8,6 +8,7 @@
 #include "fixture.h"
 #include "mysql/binlog-row.h"
 #include "mysql/bytes.h"
+#include "mysql/query-session.h"
 #include "mysql/sql.h"
 #include "mysql/value.h"
 
@@ -90,6 +91,9 @@ static void walk_query(Walk *walk, const BinlogEvent *event) {
         BinlogQuery query;
 
         binlog_query_parse(event, &query, &error);
+        QuerySession session;
+        if (!error)
+                (void) query_session_parse(event, &query, &session, &error);
         g_assert_no_error(error);
         if (walk->next < walk->fixture->items->len &&
             ((FixtureItem *) walk->fixture->items->pdata[walk->next])->what == FIXTURE_QUERY) {
