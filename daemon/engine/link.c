@@ -219,19 +219,22 @@ static bool load(Link *link, GError **error) {
                copy_load(config->ledger, down, link->tables, &link->rows_before, &link->bytes_before, error);
 }
 
-static const Checkpoint *oldest_checkpoint(const Link *link) {
-        const Checkpoint *oldest = &g_array_index(link->checkpoints, Checkpoint, 0);
-        for (guint32 w = 1; w < link->workers; w++) {
+/* Where reading begins: at the oldest checkpoint, or before it, where an XA transaction was prepared that is still open then. */
+static RelayHold beginning(const Link *link) {
+        RelayHold begin = {.seq = G_MAXUINT64};
+        for (guint32 w = 0; w < link->workers; w++) {
                 const Checkpoint *checkpoint = &g_array_index(link->checkpoints, Checkpoint, w);
-                if (checkpoint->seq < oldest->seq)
-                        oldest = checkpoint;
+                if (checkpoint->seq < begin.seq)
+                        begin = (RelayHold){checkpoint->seq, checkpoint->offset, checkpoint->file};
+                if (*checkpoint->hold_file && checkpoint->hold_seq < begin.seq)
+                        begin = (RelayHold){checkpoint->hold_seq, checkpoint->hold_offset, checkpoint->hold_file};
         }
-        return oldest;
+        return begin;
 }
 
 static bool connect_parts(Link *link, GError **error) {
         const LinkConfig *config = &link->config;
-        const Checkpoint *oldest = oldest_checkpoint(link);
+        RelayHold begin = beginning(link);
 
         link->relay = relay_new(config->directory, error);
         if (!link->relay)
@@ -243,10 +246,11 @@ static bool connect_parts(Link *link, GError **error) {
                 .tables = link->tables,
                 .left_out = config->left_out,
                 .relay = link->relay,
+                .directory = config->directory,
                 .server_id = config->server_id,
-                .file = oldest->file,
-                .offset = oldest->offset,
-                .seq = oldest->seq,
+                .file = begin.file,
+                .offset = begin.offset,
+                .seq = begin.seq,
                 .skip_ddl_seq = config->skip_ddl_seq,
                 .on_heartbeat = on_heartbeat,
                 .on_canary = on_canary,
@@ -264,7 +268,9 @@ static bool connect_parts(Link *link, GError **error) {
                 .epoch = config->epoch,
                 .checkpoints = (const Checkpoint *) link->checkpoints->data,
                 .workers = link->workers,
-                .seq = oldest->seq,
+                .file = begin.file,
+                .offset = begin.offset,
+                .seq = begin.seq,
                 .on_progress = on_progress,
                 .on_failure = on_failure,
                 .userdata = link,

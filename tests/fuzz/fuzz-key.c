@@ -41,7 +41,7 @@ static Collation *make_order(CharForm form) {
 
 int LLVMFuzzerTestOneInput(const guint8 *data, gsize size) {
         static Collation *orders[_CHAR_FORM_MAX];
-        for (CharForm form = 0; !orders[form] && form < _CHAR_FORM_MAX; form++)
+        for (CharForm form = 0; form < _CHAR_FORM_MAX && !orders[form]; form++)
                 orders[form] = make_order(form);
         if (size < 3)
                 return 0;
