@@ -43,8 +43,6 @@ WAYS_TO_LOG = {
                                          'binlog_transaction_compression_level_zstd=22']),
                 ('tagged', [], ["gtid_next='AUTOMATIC:some_tag'"]),
                 ('talkative', ["binlog_row_metadata='FULL'"], ['binlog_rows_query_log_events=ON']),
-                ('minimal', [], ["binlog_row_image='MINIMAL'"]),
-                ('minimal, compressed', [], ["binlog_row_image='MINIMAL'", 'binlog_transaction_compression=ON']),
                 ('without checksums', ["binlog_checksum='NONE'"], []),
                 ('without checksums, compressed', [], ['binlog_transaction_compression=ON'])],
     'mariadb': [('compressed', ['log_bin_compress=ON', 'log_bin_compress_min_len=10'], []),
