@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "engine/apply-worker.h"
+#include "mysql/executed.h"
 
 #define FLUSH_WEIGHT (128u * 1024)
 #define FLUSH_USEC (5 * USEC_PER_MSEC)
@@ -15,7 +16,6 @@ struct Apply {
         ApplyConfig config;
         Thread *dispatcher;
         gint stop;
-        GStringChunk *files; /* interned names, the dispatcher's */
         ApplyWorker **workers;
 
         /* The dispatcher's. */
@@ -24,8 +24,11 @@ struct Apply {
         guint64 *resume_seq, *resume_part; /* per worker: what it had when we began */
         guint64 *part;        /* per worker: changes of the transaction being read */
         guint64 seq;          /* the last whole transaction that was dispatched */
-        const char *file;
-        guint64 offset;
+        char *server;
+        Place *place;         /* where it ended; NULL: not made yet of the two members below */
+        char *file;
+        RelayCommit commit;
+        Executed *executed;   /* everything up to it */
         gint64 flushed_at, live_checked_at;
         bool all_live;
         MapCache maps;
@@ -69,7 +72,7 @@ Apply *apply_new(const ApplyConfig *config, GError **error) {
         apply->config = *config;
         pthread_mutex_init(&apply->lock, /* attr= */ NULL);
         clock_cond_init(&apply->progress);
-        apply->files = g_string_chunk_new(1024);
+        apply->server = g_strdup(config->server);
         apply->workers = g_new0(ApplyWorker *, n);
         apply->pending = g_new0(Packet *, n);
         apply->sent = g_new0(guint64, n);
@@ -84,13 +87,12 @@ Apply *apply_new(const ApplyConfig *config, GError **error) {
 
         for (guint32 w = 0; w < n; w++) {
                 const Checkpoint *checkpoint = &config->checkpoints[w];
-                if (checkpoint->seq == config->seq) {
-                        apply->file = g_string_chunk_insert_const(apply->files, checkpoint->file);
-                        apply->offset = checkpoint->offset;
-                }
+                if (checkpoint->seq == config->seq && !apply->place)
+                        apply->place = place_ref(checkpoint->place);
                 apply->resume_seq[w] = apply->sent[w] = checkpoint->seq;
                 apply->resume_part[w] = checkpoint->part;
         }
+        apply->executed = executed_new(apply->place->gtids, config->mariadb);
         for (guint32 w = 0; w < n; w++) {
                 ApplyWorkerConfig worker = {
                         .number = w,
@@ -122,7 +124,10 @@ void apply_free(Apply *apply) {
         row_image_clear(&apply->before);
         row_image_clear(&apply->after);
         g_string_free(apply->key, TRUE);
-        g_string_chunk_free(apply->files);
+        place_unref(apply->place);
+        executed_free(apply->executed);
+        g_free(apply->server);
+        g_free(apply->file);
         g_free(apply->workers);
         g_free(apply->pending);
         g_free(apply->sent);
@@ -136,6 +141,15 @@ void apply_free(Apply *apply) {
 
 /* --- the dispatcher --- */
 
+/* Made when it is asked for, since a set of GTIDs may be long. */
+static Place *current_place(Apply *apply) {
+        if (!apply->place) {
+                g_autofree char *gtid = executed_gtid_to_string(&apply->commit.gtid), *gtids = executed_to_string(apply->executed);
+                apply->place = place_new(apply->server, apply->file, apply->commit.start, apply->commit.offset, apply->commit.crc, gtid, gtids);
+        }
+        return place_ref(apply->place);
+}
+
 /* Hands a worker what was gathered for it; with nothing gathered, the news that it has everything up to here. */
 static bool flush_worker(Apply *apply, guint32 w, bool persist) {
         if (!apply->pending[w] && !persist && apply->sent[w] >= apply->seq)
@@ -143,8 +157,7 @@ static bool flush_worker(Apply *apply, guint32 w, bool persist) {
         Packet *packet = apply->pending[w] ? g_steal_pointer(&apply->pending[w]) : packet_new();
         packet->done_seq = MAX(apply->seq, apply->resume_seq[w]);
         packet->part = apply->seq < apply->resume_seq[w] ? apply->resume_part[w] : apply->part[w];
-        packet->done_file = apply->file;
-        packet->done_offset = apply->offset;
+        packet->place = current_place(apply);
         packet->persist = persist;
         apply->sent[w] = packet->done_seq;
         if (packet->changes->len == 0 && apply->seq <= apply->resume_seq[w]) { /* it knows more than we do */
@@ -271,7 +284,6 @@ static bool dispatch_commit(Apply *apply, const RelayRecord *record, GError **er
                 return false;
         }
         memcpy(&commit, record->data, sizeof commit);
-        g_autofree char *file = g_strndup((const char *) record->data + sizeof commit, record->size - sizeof commit);
 
         bool changes = false;
         for (guint32 w = 0; w < apply->config.workers; w++) {
@@ -279,8 +291,11 @@ static bool dispatch_commit(Apply *apply, const RelayRecord *record, GError **er
                 apply->part[w] = 0;
         }
         apply->seq++;
-        apply->file = g_string_chunk_insert_const(apply->files, file);
-        apply->offset = commit.offset;
+        g_clear_pointer(&apply->place, place_unref);
+        g_free(apply->file);
+        apply->file = g_strndup((const char *) record->data + sizeof commit, record->size - sizeof commit);
+        apply->commit = commit;
+        executed_add(apply->executed, &commit.gtid);
         if (changes) {
                 pthread_mutex_lock(&apply->lock);
                 apply->transactions++;

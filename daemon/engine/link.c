@@ -25,6 +25,7 @@ struct Link {
         LinkTables *tables;
         GArray *checkpoints;
         guint32 workers, copiers;
+        bool from_mariadb;
         Relay *relay;
         Stream *stream;
         Apply *apply;
@@ -76,6 +77,11 @@ static void on_canary(gpointer userdata, guint64 seq, guint64 value) {
         link->canary_seq = seq;
         pthread_cond_broadcast(&link->changed);
         pthread_mutex_unlock(&link->lock);
+}
+
+static void on_crash(gpointer userdata, const char *file) {
+        Link *link = userdata;
+        link->config.on_crash(link->config.userdata, file);
 }
 
 static void on_stream_note(gpointer userdata, const char *message) {
@@ -159,6 +165,7 @@ static bool load(Link *link, GError **error) {
                 return false;
         }
         link->copiers = MIN(link->copiers, config->copiers);
+        link->from_mariadb = conn_flavor(up)->mariadb;
         return true;
 }
 
@@ -186,14 +193,16 @@ static bool connect_parts(Link *link, GError **error) {
                 .tables = link->tables,
                 .relay = link->relay,
                 .server_id = config->server_id,
-                .file = oldest->file,
-                .offset = oldest->offset,
-                .seq = oldest->seq,
+                .mariadb = link->from_mariadb,
+                .rows = (const Checkpoint *) link->checkpoints->data,
+                .n_rows = link->checkpoints->len,
+                .oldest = oldest,
                 .skip_ddl_seq = config->skip_ddl_seq,
                 .on_heartbeat = on_heartbeat,
                 .on_canary = on_canary,
                 .on_failure = on_failure,
                 .on_note = on_stream_note,
+                .on_crash = on_crash,
                 .userdata = link,
         };
         ApplyConfig apply = {
@@ -211,7 +220,11 @@ static bool connect_parts(Link *link, GError **error) {
                 .userdata = link,
         };
         link->stream = stream_new(&stream, error);
-        link->apply = link->stream ? apply_new(&apply, error) : NULL;
+        if (!link->stream)
+                return false;
+        apply.server = stream_server(link->stream);
+        apply.mariadb = link->from_mariadb;
+        link->apply = apply_new(&apply, error);
         if (!link->apply)
                 return false;
         if (!config->copying)
@@ -310,7 +323,7 @@ bool link_copied(Link *link) {
 bool link_wait_applied(Link *link, const char *file, guint64 offset, gint64 timeout_usec, GError **error) {
         gint64 until = clock_monotonic() + timeout_usec;
         guint64 seq;
-        if (!stream_wait(link->stream, file, offset, timeout_usec, &seq, error))
+        if (!stream_wait(link->stream, file, offset, timeout_usec, &seq, /* ret_place= */ NULL, error))
                 return false;
         return apply_wait(link->apply, seq, timeout_usec < 0 ? -1 : MAX(until - clock_monotonic(), 0), error);
 }

@@ -10,6 +10,8 @@
 
 #include <glib.h>
 
+#include "mysql/binlog-decode.h"
+
 typedef struct Relay Relay;
 
 typedef enum RelayKind {
@@ -19,9 +21,11 @@ typedef enum RelayKind {
 
 /* Where and when a transaction ended. */
 typedef struct RelayCommit {
-        guint64 offset;    /* end position in FILE */
-        guint32 timestamp; /* of its last event, s since the epoch */
-        guint32 file_length;
+        guint64 start, offset; /* in FILE: its first byte, and behind its last one */
+        guint32 crc;           /* see place.h */
+        guint32 timestamp;     /* of its last event, s since the epoch */
+        BinlogGtid gtid;       /* its number; gno 0: none */
+        guint32 file_length;   /* set by relay_commit() */
 } RelayCommit;
 
 typedef struct RelayRecord {
@@ -39,7 +43,10 @@ void relay_free(Relay *relay);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Relay, relay_free)
 
 bool relay_append(Relay *relay, const RelayRecord *record, GError **error);
-bool relay_commit(Relay *relay, const char *file, guint64 offset, guint32 timestamp, GError **error);
+bool relay_commit(Relay *relay, const char *file, const RelayCommit *commit, GError **error);
+/* While held, what is committed is kept back from the reader; releasing hands all of it over. */
+void relay_hold(Relay *relay);
+void relay_release(Relay *relay);
 void relay_rollback(Relay *relay); /* takes back what was appended since the last commit */
 
 /* The next record of a committed transaction. Waits up to TIMEOUT_USEC; *ret_found false when there was none. */

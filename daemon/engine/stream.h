@@ -22,14 +22,17 @@ typedef struct StreamConfig {
         const LinkTables *tables;
         Relay *relay;
         guint32 server_id;       /* for the dump */
-        const char *file;        /* where transaction SEQ ends */
-        guint64 offset, seq;
+        bool mariadb;            /* what the upstream is */
+        const Checkpoint *rows;  /* the workers' and copiers' */
+        guint n_rows;
+        const Checkpoint *oldest; /* one of them: reading begins behind it */
         guint64 skip_ddl_seq;    /* DDL statements up to here are passed over */
         /* Called on the reader's thread. */
         void (*on_heartbeat)(gpointer userdata, guint64 seq, guint64 value);
         void (*on_canary)(gpointer userdata, guint64 seq, guint64 value);
         void (*on_failure)(gpointer userdata, const GError *error);
         void (*on_note)(gpointer userdata, const char *message);
+        void (*on_crash)(gpointer userdata, const char *file); /* the upstream did not end FILE as an orderly stop does */
         gpointer userdata;
 } StreamConfig;
 
@@ -42,7 +45,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Stream, stream_free)
 /* The transaction that was begun last, and the last one that is whole. */
 guint64 stream_started(Stream *stream);
 guint64 stream_completed(Stream *stream);
-/* Until everything up to FILE/OFFSET was read; *ret_seq: the last whole transaction then. PS_ERROR_DEADLINE_EXCEEDED, PS_ERROR_STOPPED. */
-bool stream_wait(Stream *stream, const char *file, guint64 offset, gint64 timeout_usec, guint64 *ret_seq, GError **error);
+/* Until everything up to FILE/OFFSET was read; *ret_seq: the last whole transaction then, *ret_place (may be NULL): where it ended.
+ * PS_ERROR_DEADLINE_EXCEEDED, PS_ERROR_STOPPED. */
+bool stream_wait(Stream *stream, const char *file, guint64 offset, gint64 timeout_usec, guint64 *ret_seq, Place **ret_place, GError **error);
+const char *stream_server(const Stream *stream); /* conn_host_uuid() of whom it reads */
 /* Where the last whole transaction ended; FILE is a copy. */
 void stream_position(Stream *stream, char **ret_file, guint64 *ret_offset);
