@@ -24,11 +24,13 @@ struct Apply {
         guint64 *resume_seq, *resume_part; /* per worker: what it had when we began */
         guint64 *part;        /* per worker: changes of the transaction being read */
         guint64 seq;          /* the last whole transaction that was dispatched */
+        GStringChunk *files;  /* interned names */
         char *server;
         Place *place;         /* where it ended; NULL: not made yet of the two members below */
         char *file;
         RelayCommit commit;
         Executed *executed;   /* everything up to it */
+        RelayHold hold;       /* then */
         gint64 flushed_at, live_checked_at;
         bool all_live;
         MapCache maps;
@@ -72,6 +74,7 @@ Apply *apply_new(const ApplyConfig *config, GError **error) {
         apply->config = *config;
         pthread_mutex_init(&apply->lock, /* attr= */ NULL);
         clock_cond_init(&apply->progress);
+        apply->files = g_string_chunk_new(1024);
         apply->server = g_strdup(config->server);
         apply->workers = g_new0(ApplyWorker *, n);
         apply->pending = g_new0(Packet *, n);
@@ -80,6 +83,7 @@ Apply *apply_new(const ApplyConfig *config, GError **error) {
         apply->resume_part = g_new0(guint64, n);
         apply->part = g_new0(guint64, n);
         apply->seq = config->seq;
+        apply->place = place_ref(config->place);
         map_cache_init(&apply->maps, config->tables);
         row_image_init(&apply->before, 0);
         row_image_init(&apply->after, 0);
@@ -87,8 +91,6 @@ Apply *apply_new(const ApplyConfig *config, GError **error) {
 
         for (guint32 w = 0; w < n; w++) {
                 const Checkpoint *checkpoint = &config->checkpoints[w];
-                if (checkpoint->seq == config->seq && !apply->place)
-                        apply->place = place_ref(checkpoint->place);
                 apply->resume_seq[w] = apply->sent[w] = checkpoint->seq;
                 apply->resume_part[w] = checkpoint->part;
         }
@@ -124,6 +126,7 @@ void apply_free(Apply *apply) {
         row_image_clear(&apply->before);
         row_image_clear(&apply->after);
         g_string_free(apply->key, TRUE);
+        g_string_chunk_free(apply->files);
         place_unref(apply->place);
         executed_free(apply->executed);
         g_free(apply->server);
@@ -158,6 +161,7 @@ static bool flush_worker(Apply *apply, guint32 w, bool persist) {
         packet->done_seq = MAX(apply->seq, apply->resume_seq[w]);
         packet->part = apply->seq < apply->resume_seq[w] ? apply->resume_part[w] : apply->part[w];
         packet->place = current_place(apply);
+        packet->hold = apply->hold;
         packet->persist = persist;
         apply->sent[w] = packet->done_seq;
         if (packet->changes->len == 0 && apply->seq <= apply->resume_seq[w]) { /* it knows more than we do */
@@ -277,6 +281,15 @@ static void check_live(Apply *apply, gint64 now) {
         g_atomic_int_set(&apply->persist, 1);
 }
 
+/* Begun before the oldest checkpoint, for the sake of an XA transaction: a row knows what was executed up to it. */
+static void learn_executed(Apply *apply) {
+        for (guint32 w = 0; w < apply->config.workers && !executed_known(apply->executed); w++)
+                if (apply->resume_seq[w] == apply->seq) {
+                        executed_free(apply->executed);
+                        apply->executed = executed_new(apply->config.checkpoints[w].place->gtids, apply->config.mariadb);
+                }
+}
+
 static bool dispatch_commit(Apply *apply, const RelayRecord *record, GError **error) {
         RelayCommit commit;
         if (record->size < sizeof commit) {
@@ -284,6 +297,12 @@ static bool dispatch_commit(Apply *apply, const RelayRecord *record, GError **er
                 return false;
         }
         memcpy(&commit, record->data, sizeof commit);
+        if (record->size - sizeof commit != (guint64) commit.file_length + commit.hold_file_length) {
+                g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "the relay log is damaged");
+                return false;
+        }
+        const char *files = (const char *) record->data + sizeof commit;
+        g_autofree char *hold_file = g_strndup(files + commit.file_length, commit.hold_file_length);
 
         bool changes = false;
         for (guint32 w = 0; w < apply->config.workers; w++) {
@@ -293,9 +312,13 @@ static bool dispatch_commit(Apply *apply, const RelayRecord *record, GError **er
         apply->seq++;
         g_clear_pointer(&apply->place, place_unref);
         g_free(apply->file);
-        apply->file = g_strndup((const char *) record->data + sizeof commit, record->size - sizeof commit);
+        apply->file = g_strndup(files, commit.file_length);
         apply->commit = commit;
         executed_add(apply->executed, &commit.gtid);
+        learn_executed(apply);
+        apply->hold = (RelayHold){0};
+        if (commit.hold_file_length > 0)
+                apply->hold = (RelayHold){commit.hold_seq, commit.hold_offset, g_string_chunk_insert_const(apply->files, hold_file)};
         if (changes) {
                 pthread_mutex_lock(&apply->lock);
                 apply->transactions++;
@@ -380,11 +403,11 @@ guint64 apply_low_water(Apply *apply) {
         return low;
 }
 
-static bool persisted(Apply *apply, guint64 seq) {
+guint64 apply_persisted(Apply *apply) {
+        guint64 low = G_MAXUINT64;
         for (guint32 w = 0; w < apply->config.workers; w++)
-                if (apply_worker_persisted(apply->workers[w]) < seq)
-                        return false;
-        return true;
+                low = MIN(low, apply_worker_persisted(apply->workers[w]));
+        return low;
 }
 
 bool apply_all_live(Apply *apply) {
@@ -392,14 +415,14 @@ bool apply_all_live(Apply *apply) {
         bool seen = apply->live_seen;
         guint64 seq = apply->live_seq;
         pthread_mutex_unlock(&apply->lock);
-        return seen && persisted(apply, seq);
+        return seen && apply_persisted(apply) >= seq;
 }
 
 bool apply_settle(Apply *apply, guint64 seq) {
         pthread_mutex_lock(&apply->lock);
         bool failed = apply->failed;
         pthread_mutex_unlock(&apply->lock);
-        if (failed || persisted(apply, seq))
+        if (failed || apply_persisted(apply) >= seq)
                 return true;
         g_atomic_int_set(&apply->persist, 1);
         return false;

@@ -9,6 +9,7 @@
 
 #include "engine/link-table.h"
 #include "engine/place.h"
+#include "engine/relay.h"
 
 /* One change; offsets into the packet's arena. An UPDATE that changes the key is a DELETE and an INSERT. */
 typedef struct Change {
@@ -28,6 +29,7 @@ typedef struct Packet {
         guint64 done_seq;      /* with this packet the worker has everything up to this transaction … */
         guint64 part;          /* … and so many changes of the next one */
         Place *place;          /* where done_seq ends */
+        RelayHold hold;        /* then; its file is interned by the link */
         bool persist;          /* the checkpoint row has to follow, even when there is nothing else to write */
 } Packet;
 Packet *packet_new(void);

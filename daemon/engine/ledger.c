@@ -50,7 +50,9 @@ bool ledger_create(const Ledger *ledger, Conn *conn, GError **error) {
                           "CREATE TABLE IF NOT EXISTS %s (leg INT UNSIGNED NOT NULL, w INT UNSIGNED NOT NULL, "
                           "seq BIGINT UNSIGNED NOT NULL, part BIGINT UNSIGNED NOT NULL, epoch BIGINT UNSIGNED NOT NULL, "
                           "server VARBINARY(255) NOT NULL, file VARBINARY(255) NOT NULL, start BIGINT UNSIGNED NOT NULL, "
-                          "pos BIGINT UNSIGNED NOT NULL, crc INT UNSIGNED NOT NULL, gtid VARBINARY(127), gtids MEDIUMBLOB, PRIMARY KEY (leg, w)) ENGINE=InnoDB",
+                          "pos BIGINT UNSIGNED NOT NULL, crc INT UNSIGNED NOT NULL, gtid VARBINARY(127), gtids MEDIUMBLOB, "
+                          "hold_seq BIGINT UNSIGNED NOT NULL DEFAULT 0, hold_file VARBINARY(255) NOT NULL DEFAULT '', "
+                          "hold_pos BIGINT UNSIGNED NOT NULL DEFAULT 0, PRIMARY KEY (leg, w)) ENGINE=InnoDB",
                           ledger->checkpoint) &&
                conn_execf(conn, error,
                           "CREATE TABLE IF NOT EXISTS %s (id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, "
@@ -157,10 +159,13 @@ bool ledger_set_leg_start(const Ledger *ledger, Conn *conn, guint32 leg, const c
 
 void checkpoint_clear(Checkpoint *checkpoint) {
         g_clear_pointer(&checkpoint->place, place_unref);
+        g_clear_pointer(&checkpoint->hold_file, g_free);
 }
 
 GArray *ledger_load_checkpoints(const Ledger *ledger, Conn *conn, guint32 leg, GError **error) {
-        g_autoptr(ConnRows) rows = conn_queryf(conn, error, "SELECT w, seq, part, server, file, start, pos, crc, gtid, gtids FROM %s WHERE leg=%u ORDER BY w",
+        g_autoptr(ConnRows) rows = conn_queryf(conn, error,
+                                               "SELECT w, seq, part, server, file, start, pos, crc, gtid, gtids, hold_seq, hold_file, hold_pos FROM %s "
+                                               "WHERE leg=%u ORDER BY w",
                                                ledger->checkpoint, leg);
         if (!rows)
                 return NULL;
@@ -178,6 +183,9 @@ GArray *ledger_load_checkpoints(const Ledger *ledger, Conn *conn, guint32 leg, G
                         .part = g_ascii_strtoull(row[2], NULL, 10),
                         .place = place_new(row[3], row[4], g_ascii_strtoull(row[5], NULL, 10), g_ascii_strtoull(row[6], NULL, 10),
                                            (guint32) g_ascii_strtoull(row[7], NULL, 10), row[8], row[9]),
+                        .hold_seq = g_ascii_strtoull(row[10], NULL, 10),
+                        .hold_file = g_strdup(row[11]),
+                        .hold_offset = g_ascii_strtoull(row[12], NULL, 10),
                 };
                 g_array_append_val(list, checkpoint);
         }

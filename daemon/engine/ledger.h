@@ -55,6 +55,9 @@ typedef struct Checkpoint {
         guint32 worker;
         guint64 seq, part;
         Place *place; /* where transaction SEQ ends on the upstream. A copier's: the newest transaction that its chunks hold */
+        /* A transaction that was prepared by XA PREPARE behind transaction HOLD_SEQ was still open then: reading has to begin there. */
+        guint64 hold_seq, hold_offset;
+        char *hold_file; /* "": none was open */
 } Checkpoint;
 void checkpoint_clear(Checkpoint *checkpoint); /* frees what it holds */
 

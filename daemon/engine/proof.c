@@ -36,9 +36,8 @@ static bool of_server(const Place *place, const char *server) {
 }
 
 /* Rows of the same transaction must agree before anything is read. */
-static bool rows_agree(const Checkpoint *oldest, const Checkpoint *row, GError **error) {
-        if (row->seq != oldest->seq || row->seq == 0 || strcmp(row->place->server, oldest->place->server) != 0 ||
-            place_same(row->place, oldest->place))
+static bool rows_agree(const Place *begin, guint64 seq, const Checkpoint *row, GError **error) {
+        if (row->seq != seq || begin->start == 0 || !of_server(row->place, begin->server) || place_same(row->place, begin))
                 return true;
         g_set_error(error, PS_ERROR, PS_ERROR_STALE_STATE,
                     "two checkpoints of transaction %" G_GUINT64_FORMAT " name different places in the log: they were changed by somebody else",
@@ -46,32 +45,32 @@ static bool rows_agree(const Checkpoint *oldest, const Checkpoint *row, GError *
         return false;
 }
 
-Proof *proof_new(const Checkpoint *rows, guint n, const Checkpoint *oldest, const char *server, GError **error) {
+Proof *proof_new(const Checkpoint *rows, guint n, const Place *begin, guint64 seq, const char *server, GError **error) {
         g_autoptr(Proof) proof = g_new0(Proof, 1);
         proof->server = g_strdup(server);
         proof->marks = g_array_new(FALSE, FALSE, sizeof(Mark));
         g_array_set_clear_func(proof->marks, mark_clear);
-        proof->by_gtids = !of_server(oldest->place, server);
-        if (proof->by_gtids && !oldest->place->gtids) {
+        proof->by_gtids = !of_server(begin, server);
+        if (proof->by_gtids && !begin->gtids) {
                 g_set_error(error, PS_ERROR, PS_ERROR_BINLOG_UNAVAILABLE,
-                            "the upstream is another server now (%s instead of %s), and without GTIDs the place in its log cannot be found. Point the "
-                            "endpoint at the server that it was, or cancel and start a new migration",
-                            server, oldest->place->server);
+                            "another server answers now (%s instead of %s), and without GTIDs (gtid_mode=ON, no XA transaction open) the place in its log "
+                            "cannot be found. Point the endpoint at the server that it was, or cancel and start a new migration",
+                            server, begin->server);
                 return NULL;
         }
         for (guint i = 0; i < n; i++) {
                 const Checkpoint *row = &rows[i];
-                if (!rows_agree(oldest, row, error))
+                if (!rows_agree(begin, seq, row, error))
                         return NULL;
                 /* The first changes of a transaction that is not named: another server may have another one next. */
                 if (row->part > 0 && row->worker < LEDGER_COPIER_BASE && !of_server(row->place, server)) {
                         g_set_error(error, PS_ERROR, PS_ERROR_BINLOG_UNAVAILABLE,
-                                    "the upstream is another server now (%s), and a transaction of the old one (%s) is half applied. Point the endpoint at "
+                                    "another server answers now (%s), and a transaction of the old one (%s) is half applied. Point the endpoint at "
                                     "the old one until it is whole, or cancel and start a new migration",
                                     server, row->place->server);
                         return NULL;
                 }
-                if (row->seq <= oldest->seq)
+                if (row->seq <= seq)
                         continue;
                 Mark mark = {row->seq, place_ref(row->place)};
                 g_array_append_val(proof->marks, mark);
@@ -153,7 +152,7 @@ static bool same_executed(const Place *place, const Executed *executed) {
         return then && executed_equal(then, executed);
 }
 
-bool proof_take(Proof *proof, guint64 seq, const Place *place, const Executed *executed, GError **error) {
+bool proof_take(Proof *proof, guint64 seq, const Place *place, const Executed *executed, const char **ret_gtids, GError **error) {
         while (seq == proof_next(proof)) {
                 const Place *wanted = g_array_index(proof->marks, Mark, proof->next).place;
                 if (of_server(wanted, proof->server)) {
@@ -163,6 +162,8 @@ bool proof_take(Proof *proof, guint64 seq, const Place *place, const Executed *e
                         }
                 } else if (!same_executed(wanted, executed))
                         return refuse(wanted, seq, "the server that is read now has other transactions up to there, or in another order", error);
+                if (wanted->gtids)
+                        *ret_gtids = wanted->gtids;
                 proof->next++;
         }
         return true;

@@ -23,19 +23,21 @@
 
 typedef struct Proof Proof;
 
-/* ROWS: the workers' and copiers' checkpoints; OLDEST: one of them. SERVER: whose log will be read. Fails where nothing can prove it. */
-Proof *proof_new(const Checkpoint *rows, guint n, const Checkpoint *oldest, const char *server, GError **error);
+/* ROWS: the workers' and copiers' checkpoints. Reading begins at BEGIN, behind transaction SEQ. SERVER: whose log will be read. Fails where
+ * nothing can prove it. */
+Proof *proof_new(const Checkpoint *rows, guint n, const Place *begin, guint64 seq, const char *server, GError **error);
 void proof_free(Proof *proof);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Proof, proof_free)
 
-/* The dump begins behind the oldest checkpoint's transactions by GTID, not at a place in a file of this server. */
+/* The dump has to begin behind BEGIN's GTIDs, not at a place in a file: that was another server's. */
 bool proof_by_gtids(const Proof *proof);
 /* The sum of one more event of a transaction. */
 guint32 proof_fold(guint32 crc, guint32 event_crc);
 /* Reads PLACE's transaction from DUMP, which begins at PLACE's start, and stops behind it. */
 bool proof_read_again(BinlogStream *dump, const Place *place, GError **error);
-/* Transaction SEQ, which ends at PLACE (with EXECUTED up to it), was read whole. */
-bool proof_take(Proof *proof, guint64 seq, const Place *place, const Executed *executed, GError **error);
+/* Transaction SEQ, which ends at PLACE (with EXECUTED up to it), was read whole. *ret_gtids: what a checkpoint says of the GTIDs up to it, if one
+ * does (valid as long as PROOF); else left alone. */
+bool proof_take(Proof *proof, guint64 seq, const Place *place, const Executed *executed, const char **ret_gtids, GError **error);
 /* The log ends behind transaction SEQ. */
 bool proof_take_end(const Proof *proof, guint64 seq, GError **error);
 /* The next transaction whose place is wanted; G_MAXUINT64: everything is proven. */

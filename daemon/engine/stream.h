@@ -8,6 +8,7 @@
 #include <glib.h>
 
 #include "engine/ledger.h"
+#include "engine/link-halt.h"
 #include "engine/link-table.h"
 #include "engine/relay.h"
 #include "engine/spec.h"
@@ -20,17 +21,21 @@ typedef struct StreamConfig {
         const MigrationSpec *spec;
         const Ledger *ledger;
         const LinkTables *tables;
+        const GPtrArray *left_out; /* of char *: lines "table `db`.`t`: why" of tables that are not carried although SPEC selects them */
         Relay *relay;
+        const char *directory;   /* the relay's: what is prepared is kept in it, too */
         guint32 server_id;       /* for the dump */
         bool mariadb;            /* what the upstream is */
         const Checkpoint *rows;  /* the workers' and copiers' */
         guint n_rows;
-        const Checkpoint *oldest; /* one of them: reading begins behind it */
+        const Place *begin;      /* where reading begins, behind transaction SEQ: the oldest one of ROWS, or before it */
+        guint64 seq;
         guint64 skip_ddl_seq;    /* DDL statements up to here are passed over */
         /* Called on the reader's thread. */
         void (*on_heartbeat)(gpointer userdata, guint64 seq, guint64 value);
         void (*on_canary)(gpointer userdata, guint64 seq, guint64 value);
         void (*on_failure)(gpointer userdata, const GError *error);
+        void (*on_halt)(gpointer userdata, const LinkHalt *halt); /* the last call: reading has ended in front of it */
         void (*on_note)(gpointer userdata, const char *message);
         void (*on_crash)(gpointer userdata, const char *file); /* the upstream did not end FILE as an orderly stop does */
         gpointer userdata;

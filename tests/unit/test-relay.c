@@ -49,7 +49,8 @@ static void append(Relay *relay, guint32 number, gsize size) {
 static void commit(Relay *relay, guint64 offset) {
         g_autoptr(GError) error = NULL;
         RelayCommit record = {.offset = offset, .timestamp = 42};
-        relay_commit(relay, "binlog.000007", &record, &error);
+        RelayHold hold = {.seq = offset / 2, .offset = offset / 3, .file = offset % 3 == 0 ? "binlog.000005" : NULL};
+        relay_commit(relay, "binlog.000007", &record, &hold, &error);
         g_assert_no_error(error);
 }
 
@@ -82,7 +83,12 @@ static void expect_commit(Relay *relay, guint64 offset) {
         memcpy(&commit_record, record.data, sizeof commit_record);
         g_assert_cmpuint(commit_record.offset, ==, offset);
         g_assert_cmpuint(commit_record.timestamp, ==, 42);
-        g_assert_cmpmem(record.data + sizeof commit_record, record.size - sizeof commit_record, "binlog.000007", 13);
+        g_assert_cmpuint(commit_record.hold_seq, ==, offset / 2);
+        g_assert_cmpuint(commit_record.hold_offset, ==, offset / 3);
+        g_assert_cmpuint(commit_record.file_length, ==, 13);
+        g_assert_cmpuint(commit_record.hold_file_length, ==, offset % 3 == 0 ? 13 : 0);
+        g_assert_cmpmem(record.data + sizeof commit_record, record.size - sizeof commit_record, "binlog.000007binlog.000005",
+                        offset % 3 == 0 ? 26 : 13);
 }
 
 static void test_commit(void) {
@@ -283,7 +289,7 @@ static void test_hold(void) {
         bench_init(&bench);
         append(bench.relay, 1, 10);
         commit(bench.relay, 100);
-        relay_hold(bench.relay);
+        relay_keep_back(bench.relay);
         g_assert_true(read_one(bench.relay, 0, &record));
         g_assert_true(read_one(bench.relay, 0, &record));
         append(bench.relay, 2, 10);
@@ -292,7 +298,7 @@ static void test_hold(void) {
         relay_rollback(bench.relay); /* takes back the last one only */
         g_assert_false(read_one(bench.relay, 0, &record));
         g_assert_cmpuint(relay_backlog(bench.relay), ==, 0);
-        relay_release(bench.relay);
+        relay_hand_over(bench.relay);
         g_assert_true(read_one(bench.relay, 0, &record));
         g_assert_cmpuint(record.timestamp, ==, 2);
         g_assert_true(read_one(bench.relay, 0, &record));
