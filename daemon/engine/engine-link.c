@@ -65,6 +65,14 @@ bool engine_params(Engine *engine, Side side, GError **error) {
         return true;
 }
 
+/* Those of Start were made before it was known who is meant. */
+static bool knows_identities(const Engine *engine) {
+        for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++)
+                if (engine->params[side] && !engine->params[side]->identity && engine->state->identity[side])
+                        return false;
+        return true;
+}
+
 void engine_drop_params(Engine *engine) {
         for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++)
                 g_clear_pointer(&engine->params[side], conn_params_free);
@@ -554,7 +562,7 @@ void engine_step(Engine *engine) {
         if (wanted && !paused && !engine->link && !engine->link_broken && clock_monotonic() >= engine->link_retry_at) {
                 g_autoptr(GError) error = NULL;
                 take_ddl_choice(engine);
-                if (engine->link_failures > 0) /* credentials and endpoints may have been mended */
+                if (engine->link_failures > 0 || !knows_identities(engine)) /* credentials and endpoints may have been mended */
                         engine_refresh_params(engine);
                 if (start_link(engine, &error)) {
                         engine->link_failures = 0;

@@ -27,6 +27,7 @@ struct Link {
         GArray *checkpoints;
         guint32 workers, copiers;
         bool from_mariadb;
+        char *server; /* the upstream's conn_host_uuid() */
         Place *begin; /* where reading begins, behind transaction … */
         guint64 begin_seq;
         Relay *relay;
@@ -224,6 +225,7 @@ static bool load(Link *link, GError **error) {
         }
         link->copiers = MIN(link->copiers, config->copiers);
         link->from_mariadb = conn_flavor(up)->mariadb;
+        link->server = g_strdup(conn_host_uuid(up));
         return true;
 }
 
@@ -261,6 +263,7 @@ static bool connect_parts(Link *link, GError **error) {
                 .relay = link->relay,
                 .directory = config->directory,
                 .server_id = config->server_id,
+                .server = link->server,
                 .mariadb = link->from_mariadb,
                 .rows = (const Checkpoint *) link->checkpoints->data,
                 .n_rows = link->checkpoints->len,
@@ -284,6 +287,8 @@ static bool connect_parts(Link *link, GError **error) {
                 .epoch = config->epoch,
                 .checkpoints = (const Checkpoint *) link->checkpoints->data,
                 .workers = link->workers,
+                .server = link->server,
+                .mariadb = link->from_mariadb,
                 .place = link->begin,
                 .seq = link->begin_seq,
                 .on_progress = on_progress,
@@ -291,11 +296,7 @@ static bool connect_parts(Link *link, GError **error) {
                 .userdata = link,
         };
         link->stream = stream_new(&stream, error);
-        if (!link->stream)
-                return false;
-        apply.server = stream_server(link->stream);
-        apply.mariadb = link->from_mariadb;
-        link->apply = apply_new(&apply, error);
+        link->apply = link->stream ? apply_new(&apply, error) : NULL;
         if (!link->apply)
                 return false;
         if (!config->copying)
@@ -365,6 +366,7 @@ void link_free(Link *link) {
         link_tables_free(link->tables);
         g_clear_pointer(&link->checkpoints, g_array_unref);
         place_unref(link->begin);
+        g_free(link->server);
         g_queue_clear_full(&link->heartbeats, g_free);
         g_clear_error(&link->error);
         link_halt_free(link->halt);

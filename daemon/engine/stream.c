@@ -69,8 +69,7 @@ struct Stream {
 
 Stream *stream_new(const StreamConfig *config, GError **error) {
         const Place *place = config->begin;
-        const char *server = config->upstream->identity ? config->upstream->identity : "";
-        g_autoptr(Proof) proof = proof_new(config->rows, config->n_rows, place, config->seq, server, error);
+        g_autoptr(Proof) proof = proof_new(config->rows, config->n_rows, place, config->seq, config->server, error);
         if (!proof)
                 return NULL;
         bool elsewhere = proof_by_gtids(proof), again = !elsewhere && place->start > 0;
@@ -85,12 +84,17 @@ Stream *stream_new(const StreamConfig *config, GError **error) {
         g_autoptr(BinlogStream) dump = binlog_stream_open(&params, error);
         if (!dump)
                 return NULL;
+        if (strcmp(binlog_stream_identity(dump), config->server) != 0) {
+                g_set_error(error, PS_ERROR, PS_ERROR_STOPPED, "%s is another server than a moment ago", binlog_stream_label(dump));
+                return NULL;
+        }
 
         Stream *stream = g_new0(Stream, 1);
         stream->config = *config;
         stream->dump = g_steal_pointer(&dump);
         stream->config.rows = NULL;
         stream->config.begin = NULL;
+        stream->config.server = NULL;
         stream->started = stream->completed = config->seq;
         stream->file = g_strdup(elsewhere ? "" : place->file);
         stream->offset = elsewhere ? 0 : place->offset;
@@ -156,7 +160,7 @@ static Place *done_place(Stream *stream) {
         const RelayCommit *commit = &stream->done_commit;
         if (!stream->done) {
                 g_autofree char *gtid = executed_gtid_to_string(&commit->gtid), *gtids = executed_to_string(stream->executed);
-                stream->done = place_new(stream_server(stream), stream->done_file, commit->start, commit->offset, commit->crc, gtid, gtids);
+                stream->done = place_new(binlog_stream_identity(stream->dump), stream->done_file, commit->start, commit->offset, commit->crc, gtid, gtids);
         }
         return place_ref(stream->done);
 }
@@ -717,10 +721,6 @@ bool stream_wait(Stream *stream, const char *file, guint64 offset, gint64 timeou
                 g_set_error(error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED, "the binary log was not read up to %s:%" G_GUINT64_FORMAT
                             " in time", file, offset);
         return false;
-}
-
-const char *stream_server(const Stream *stream) {
-        return binlog_stream_identity(stream->dump);
 }
 
 void stream_position(Stream *stream, char **ret_file, guint64 *ret_offset) {

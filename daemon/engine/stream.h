@@ -25,7 +25,8 @@ typedef struct StreamConfig {
         Relay *relay;
         const char *directory;   /* the relay's: what is prepared is kept in it, too */
         guint32 server_id;       /* for the dump */
-        bool mariadb;            /* what the upstream is */
+        const char *server;      /* the upstream's conn_host_uuid() … */
+        bool mariadb;            /* … and what it is */
         const Checkpoint *rows;  /* the workers' and copiers' */
         guint n_rows;
         const Place *begin;      /* where reading begins, behind transaction SEQ: the oldest one of ROWS, or before it */
@@ -53,6 +54,5 @@ guint64 stream_completed(Stream *stream);
 /* Until everything up to FILE/OFFSET was read; *ret_seq: the last whole transaction then, *ret_place (may be NULL): where it ended.
  * PS_ERROR_DEADLINE_EXCEEDED, PS_ERROR_STOPPED. */
 bool stream_wait(Stream *stream, const char *file, guint64 offset, gint64 timeout_usec, guint64 *ret_seq, Place **ret_place, GError **error);
-const char *stream_server(const Stream *stream); /* conn_host_uuid() of whom it reads */
 /* Where the last whole transaction ended; FILE is a copy. */
 void stream_position(Stream *stream, char **ret_file, guint64 *ret_offset);
