@@ -181,8 +181,7 @@ static bool flush_all(Apply *apply) {
 }
 
 static bool add_change(Apply *apply, LinkTable *table, RowOperation operation, guint64 hash, const RowImage *image) {
-        guint32 w = (guint32) ((table->ordered ? key_hash((const char *) &table->id, sizeof table->id) : hash) %
-                               apply->config.workers);
+        guint32 w = (guint32) ((table->ordered ? table->hash : hash) % apply->config.workers);
         guint64 seq = apply->seq + 1;
         apply->part[w]++;
         if (seq <= apply->resume_seq[w] || (seq == apply->resume_seq[w] + 1 && apply->part[w] <= apply->resume_part[w]))
@@ -209,7 +208,8 @@ static bool dispatch_image(Apply *apply, LinkTable *table, RowOperation operatio
                         return false;
                 chunk_map_wait(table->chunks, 20 * USEC_PER_MSEC);
         }
-        return add_change(apply, table, operation, key_hash(apply->key->str, apply->key->len), image);
+        return add_change(apply, table, operation, key_hash_value(table->schema, apply->key->str, apply->key->len),
+                          image);
 }
 
 static bool same_key(const TableSchema *schema, const RowImage *a, const RowImage *b) {

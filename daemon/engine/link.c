@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "engine/apply.h"
 #include "engine/copy.h"
+#include "engine/link-keys.h"
 #include "engine/relay.h"
 #include "engine/stream.h"
 #include "mysql/schema.h"
@@ -183,6 +184,7 @@ static GPtrArray *load_schemas(Link *link, Conn *up, Conn *down, GError **error)
                         continue;
                 const TableSchema *sizes = upstream ? find_schema(upstream, schema) : NULL;
                 if (sizes) {
+                        link_keys_take_collations(schema, sizes);
                         schema->avg_row_bytes = sizes->avg_row_bytes;
                         link->rows_total += sizes->rows_estimate;
                         link->bytes_total += sizes->data_bytes;
@@ -203,12 +205,6 @@ static bool load(Link *link, GError **error) {
         g_autoptr(GPtrArray) schemas = load_schemas(link, up, down, error);
         if (!schemas)
                 return false;
-        link->tables = link_tables_new(g_steal_pointer(&schemas), config->copying);
-
-        if (config->copying &&
-            !copy_load(config->ledger, down, link->tables, &link->rows_before, &link->bytes_before, error))
-                return false;
-
         link->checkpoints = ledger_load_checkpoints(config->ledger, down, config->leg, error);
         if (!link->checkpoints)
                 return false;
@@ -226,7 +222,12 @@ static bool load(Link *link, GError **error) {
         link->copiers = MIN(link->copiers, config->copiers);
         link->from_mariadb = conn_flavor(up)->mariadb;
         link->server = g_strdup(conn_host_uuid(up));
-        return true;
+
+        if (!link_keys_order(config, link->checkpoints, link->workers, schemas, up, down, error))
+                return false;
+        link->tables = link_tables_new(g_steal_pointer(&schemas), config->copying);
+        return !config->copying ||
+               copy_load(config->ledger, down, link->tables, &link->rows_before, &link->bytes_before, error);
 }
 
 static void begin_at(Link *link, guint64 seq, Place *place /* consumed */) {
