@@ -21,7 +21,8 @@ FEATURES = {
         'fulltext': 'FULLTEXT keys', 'unique': 'secondary UNIQUE keys', 'foreign': 'foreign keys that restrict',
         'self': 'foreign keys to the same table', 'cascade': 'foreign keys that cascade', 'charsets': 'every character set',
         'odd-names': 'names with quotes, dots and spaces', 'text-keys': 'keys of text', 'prefix-keys': 'keys of prefixes',
-        'float-keys': 'keys of FLOAT and DOUBLE', 'geometry': 'spatial columns', 'no-key': 'tables without a key',
+        'float-keys': 'keys of FLOAT', 'geometry': 'spatial columns', 'empty-geometry': 'the empty value that MySQL 5.6 makes of a spatial column left out',
+        'loose-reals': 'FLOAT(M,D) with more than D digits, from INSERT … SELECT', 'no-key': 'tables without a key',
         'nullable-key': 'tables whose only key may be NULL', 'large': 'rows of several hundred KiB',
         'transactions': 'transactions with savepoints and rollback', 'key-changes': 'changes of keys and swaps of unique values',
         'select': 'INSERT … SELECT, and statements of two tables', 'temporary': 'temporary tables', 'load': 'LOAD DATA',
@@ -30,7 +31,7 @@ FEATURES = {
         'statement-format': 'binlog_format=STATEMENT', 'triggers': 'triggers', 'views': 'views and routines',
 }
 NOT_YET = {'cascade', 'no-key', 'nullable-key', 'xa', 'ddl', 'create-select', 'partial-images', 'statement-format', 'triggers',
-           'views', 'prefix-keys'}
+           'views', 'prefix-keys', 'float-keys', 'empty-geometry', 'loose-reals'}
 CARRIED = frozenset(FEATURES) - NOT_YET
 
 # Character sets of MySQL 5.6 with some of their collations, and characters that they have.
@@ -93,6 +94,7 @@ class Kind:
         def __init__(self, sql, make, key=True, size=8, prefix=False, charset=None, family=None):
                 self.sql, self.make, self.key, self.size, self.prefix, self.charset, self.family = \
                         sql, make, key, size, prefix, charset, family or sql.split('(')[0].split(' ')[0]
+                self.spatial = self.family in ('GEOMETRY', 'POINT', 'LINESTRING', 'POLYGON')
 
 
 def int_kind(rng):
@@ -123,7 +125,7 @@ def decimal_kind(rng):
         return Kind(f'DECIMAL({precision},{scale})' + (' UNSIGNED' if unsigned else ''), make, size=precision // 2 + 1)
 
 
-def real_kind(rng):
+def real_kind(rng, features):
         single = rng.random() < 0.5
         edges = ['0', '-0e0', '0.1', '16777217', '123456.789', '-3.5', '1e10'] + (
                 ['1.17549435e-38', '3.40282347e38', '-3.40282347e38', '1e-45'] if single else
@@ -133,8 +135,8 @@ def real_kind(rng):
                 return r.choice(edges) if r.random() < 0.5 else repr(r.uniform(-1e6, 1e6)) if r.random() < 0.7 else repr(r.gauss(0, 1) * 10.0 ** r.randrange(-30, 30))
         sql = 'FLOAT' if single else 'DOUBLE'
         if rng.random() < 0.15:
-                sql, edges = sql + '(10,3)', ['0', '-1.001', '9999.999']
-        return Kind(sql, make, family='REAL')
+                sql, edges = sql + '(10,3)', ['0', '-1.001', '9999999.999']
+        return Kind(sql, make, family='REAL' if '(' not in sql or 'loose-reals' in features else 'FIXED')
 
 
 def bit_kind(rng):
@@ -254,13 +256,13 @@ def geometry_kind(rng):
 
 def any_kind(rng, features, key=False):
         while True:
-                makers = [(5, int_kind), (2, decimal_kind), (2, real_kind), (2, bit_kind), (4, date_kind), (6, lambda r: text_kind(r, features)),
+                makers = [(5, int_kind), (2, decimal_kind), (2, lambda r: real_kind(r, features)), (2, bit_kind), (4, date_kind), (6, lambda r: text_kind(r, features)),
                           (3, lambda r: binary_kind(r, features)), (2, member_kind)]
                 if 'geometry' in features and not key:
                         makers.append((1, geometry_kind))
                 kind = rng.choices([m for _, m in makers], [w for w, _ in makers])[0](rng)
                 if key and (not kind.key or kind.family == 'TEXT' and 'text-keys' not in features
-                            or kind.family == 'REAL' and 'float-keys' not in features):
+                            or kind.sql.startswith('FLOAT') and 'float-keys' not in features):
                         continue
                 return kind
 
@@ -355,6 +357,7 @@ class Schema:
                 rng = self.rng
                 name = rng.choice(KEYWORDS) + name[1:] if 'odd-names' in self.features and rng.random() < 0.1 else self._name(name)
                 null = rng.random() < 0.7 if null is None else null
+                null = null or kind.spatial and 'empty-geometry' not in self.features
                 default = None
                 if kind.family == 'TIMESTAMP':          # else the server adds a default of its own to the first one
                         default = rng.choice([None if null else "'0000-00-00 00:00:00'", "'0000-00-00 00:00:00'", f"CURRENT_TIMESTAMP{kind.sql[9:]}",
@@ -414,7 +417,7 @@ class Schema:
                         table.options += rng.choice([' ROW_FORMAT=DYNAMIC', ' ROW_FORMAT=DYNAMIC', ' ROW_FORMAT=COMPACT', ' ROW_FORMAT=REDUNDANT', ''])
                 if rng.random() < 0.2:
                         table.options += " COMMENT='it''s a \\\\ comment ü'"
-                plain = not any(k.startswith(('UNIQUE', 'FULLTEXT')) for k in table.keys) and not any(c.kind.family in ('POINT', 'GEOMETRY', 'LINESTRING', 'POLYGON') for c in table.columns)
+                plain = not any(k.startswith(('UNIQUE', 'FULLTEXT')) for k in table.keys) and not any(c.kind.spatial for c in table.columns)
                 if 'partitions' in self.features and plain and len(table.key) == 1 and table.key[0].kind.family == 'INT' and rng.random() < 0.25:
                         name = table.key[0].quoted
                         table.options += rng.choice([

@@ -84,7 +84,7 @@ class Script:
                 parts = []
                 for column in columns:
                         value = column.value(self.rng)
-                        parts.append(f'{column.quoted} <=> {value}' if column.kind.family not in ('GEOMETRY', 'POINT', 'LINESTRING', 'POLYGON') else '1=1')
+                        parts.append(f'{column.quoted} <=> {value}' if not column.kind.spatial else '1=1')
                 return ' AND '.join(parts)
 
         def _where(self, table):
