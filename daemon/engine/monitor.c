@@ -10,6 +10,8 @@
 
 #define BEAT_USEC USEC_PER_SEC
 #define IO_TIMEOUT 5 /* s */
+#define HEARTBEAT_ROW 1
+#define BOOT_ROW 2 /* in the same table: since when the server runs that was last seen taking writes */
 
 struct Monitor {
         MonitorConfig config;
@@ -21,6 +23,7 @@ struct Monitor {
         bool stop, held, beating, due; /* due: beat now */
         Side writer;
         guint64 epoch;
+        bool changed_sides, reconnect;
         Conn *conns[_SIDE_MAX]; /* changed under the lock, used by the thread */
         ReadWriteStatus status[_SIDE_MAX];
 };
@@ -43,36 +46,86 @@ static void set_status(Monitor *monitor, Side side, ReadWriteStatus status) {
 }
 
 /* Ours to close and to write on? */
-static bool is_meant(const Monitor *monitor, Side side, Conn *conn, guint64 epoch, bool *ret) {
+static bool is_meant(const Monitor *monitor, Side side, Conn *conn, guint64 epoch, OwnerRow *ret_owner, bool *ret) {
         const char *known = monitor->config.identity[side], *now = conn_host_uuid(conn);
-        OwnerRow owner;
-        if (!ledger_read_owner(monitor->config.ledger, conn, &owner, NULL))
+        if (!ledger_read_owner(monitor->config.ledger, conn, ret_owner, NULL))
                 return false;
-        *ret = (!known || !*known || g_strcmp0(known, now) == 0) && (!owner.present || owner.epoch <= epoch);
+        *ret = (!known || !*known || g_strcmp0(known, now) == 0) && (!ret_owner->present || ret_owner->epoch <= epoch);
+        return true;
+}
+
+static bool write_row(const Monitor *monitor, Conn *conn, unsigned id, guint64 value) {
+        return conn_execf(conn, NULL,
+                          "INSERT INTO %s (id, value) VALUES (%u, %" G_GUINT64_FORMAT ") ON DUPLICATE KEY UPDATE value=%" G_GUINT64_FORMAT,
+                          monitor->config.ledger->watermark, id, value, value);
+}
+
+/* Since when the server runs, by its own clock, in s since the epoch: the same (but for rounding) for as long as it does. */
+static bool boot_time(Conn *conn, guint64 *ret) {
+        guint64 now;
+        char **row;
+        g_autoptr(ConnRows) rows = conn_query(conn, "SHOW GLOBAL STATUS LIKE 'Uptime'", NULL);
+        if (!rows || !conn_rows_next(rows, &row, NULL, NULL) || !row || !row[1] ||
+            !conn_query_uint64(conn, "SELECT UNIX_TIMESTAMP()", &now, NULL))
+                return false;
+        *ret = now - MIN(g_ascii_strtoull(row[1], NULL, 10), now);
+        return true;
+}
+
+/* Whether it was started anew since it was last seen taking writes. */
+static bool restarted(const Monitor *monitor, Conn *conn, guint64 boot) {
+        guint64 seen;
+        g_autofree char *sql = g_strdup_printf("SELECT COALESCE(MAX(value), 0) FROM %s WHERE id=%u", monitor->config.ledger->watermark, BOOT_ROW);
+        return conn_query_uint64(conn, sql, &seen, NULL) && MAX(seen, boot) - MIN(seen, boot) > 2;
+}
+
+/* A side that took over may have read_only in its configuration, as a fence that outlives a restart: behind the switch that would keep
+ * everybody out after the next one. The owner row says who takes writes. Whoever closed it by hand, without a restart, is left alone. */
+static bool greet_writer(Monitor *monitor, Side side, Conn *conn, const OwnerRow *owner) {
+        guint64 boot, read_only;
+        if (!boot_time(conn, &boot) || !conn_query_uint64(conn, "SELECT @@global.read_only", &read_only, NULL))
+                return !conn_is_dead(conn);
+        pthread_mutex_lock(&monitor->lock);
+        bool ours = monitor->changed_sides;
+        pthread_mutex_unlock(&monitor->lock);
+        if (read_only) {
+                if (!ours || !owner->present || owner->writer != side || !restarted(monitor, conn, boot) ||
+                    !conn_exec(conn, "SET GLOBAL read_only=0", -1, NULL, NULL))
+                        return !conn_is_dead(conn);
+                monitor->config.on_reopened(monitor->config.userdata, side);
+        }
+        (void) write_row(monitor, conn, BOOT_ROW, boot);
+        return !conn_is_dead(conn);
+}
+
+static bool connect_side(Monitor *monitor, Side side, Side writer, guint64 epoch) {
+        bool meant;
+        OwnerRow owner;
+        g_autoptr(Conn) fresh = conn_open(&monitor->params[side], 0, NULL);
+        if (!fresh || !is_meant(monitor, side, fresh, epoch, &owner, &meant))
+                return false;
+        if (!meant) {
+                set_status(monitor, side, READ_WRITE_STATUS_UNKNOWN);
+                return true;
+        }
+        if (side == writer && !greet_writer(monitor, side, fresh, &owner))
+                return false;
+        set_conn(monitor, side, g_steal_pointer(&fresh));
         return true;
 }
 
 /* false: it cannot be reached. */
 static bool beat_side(Monitor *monitor, Side side, Side writer, guint64 epoch) {
-        if (!monitor->conns[side]) {
-                bool meant;
-                g_autoptr(Conn) fresh = conn_open(&monitor->params[side], 0, NULL);
-                if (!fresh || !is_meant(monitor, side, fresh, epoch, &meant))
-                        return false;
-                if (!meant) {
-                        set_status(monitor, side, READ_WRITE_STATUS_UNKNOWN);
-                        return true;
-                }
-                set_conn(monitor, side, g_steal_pointer(&fresh));
-        }
+        if (!monitor->conns[side] && !connect_side(monitor, side, writer, epoch))
+                return false;
         Conn *conn = monitor->conns[side];
+        if (!conn)
+                return true;
         guint64 read_only;
         if (!conn_query_uint64(conn, "SELECT @@global.read_only", &read_only, NULL))
                 return false;
 
-        if (side == writer &&
-            !conn_execf(conn, NULL, "INSERT INTO %s (id, value) VALUES (1, %" G_GUINT64_FORMAT ") ON DUPLICATE KEY UPDATE value=%" G_GUINT64_FORMAT,
-                        monitor->config.ledger->watermark, clock_real(), clock_real()) && conn_is_dead(conn))
+        if (side == writer && !write_row(monitor, conn, HEARTBEAT_ROW, clock_real()) && conn_is_dead(conn))
                 return false;
         if (side != writer && !read_only) {
                 if (!conn_exec(conn, "SET GLOBAL read_only=1", -1, NULL, NULL))
@@ -100,8 +153,12 @@ static void run(gpointer data) {
                 monitor->due = false;
                 Side writer = monitor->writer;
                 guint64 epoch = monitor->epoch;
+                bool reconnect = monitor->reconnect;
+                monitor->reconnect = false;
                 pthread_mutex_unlock(&monitor->lock);
 
+                for (Side side = SIDE_SOURCE; reconnect && side < _SIDE_MAX; side++)
+                        set_conn(monitor, side, NULL);
                 next = clock_monotonic() + BEAT_USEC;
                 for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++)
                         if (!beat_side(monitor, side, writer, epoch)) {
@@ -123,6 +180,7 @@ Monitor *monitor_start(const MonitorConfig *config) {
         monitor->config = *config;
         monitor->writer = config->writer;
         monitor->epoch = config->epoch;
+        monitor->changed_sides = config->changed_sides;
         for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++) {
                 monitor->config.identity[side] = g_strdup(config->identity[side]);
                 monitor->status[side] = config->status[side];
@@ -166,6 +224,10 @@ void monitor_release(Monitor *monitor, Side writer, guint64 epoch) {
         pthread_mutex_lock(&monitor->lock);
         monitor->held = false;
         monitor->due = true;
+        if (monitor->writer != writer) { /* the new one is greeted */
+                monitor->changed_sides = true;
+                monitor->reconnect = true;
+        }
         monitor->writer = writer;
         monitor->epoch = epoch;
         pthread_cond_broadcast(&monitor->changed);

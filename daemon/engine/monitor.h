@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 /* Once a second, on a connection of its own to each side: is it reachable, does it take writes? Writes the heartbeat on the side that
- * takes writes, and closes the other one again when it was found open (a restart forgets read_only). A server that is another
- * one, or that says a higher epoch than ours, is left alone and shown as unknown. */
+ * takes writes, and closes the other one again when it was found open (a restart forgets read_only). A side that took over and comes
+ * back from a restart read-only, by its configuration, is opened again. A server that is another one, or that says a higher epoch
+ * than ours, is left alone and shown as unknown. */
 
 #include <stdbool.h>
 
@@ -20,10 +21,12 @@ typedef struct MonitorConfig {
         const Ledger *ledger;
         Side writer;
         guint64 epoch;
+        bool changed_sides; /* there was a switch: which side takes writes is of our doing */
         ReadWriteStatus status[_SIDE_MAX]; /* shown until it has looked itself */
         /* The monitor's thread. */
         void (*on_change)(gpointer userdata);                /* a read/write status changed */
         void (*on_refenced)(gpointer userdata, Side side);   /* a side was found open and closed */
+        void (*on_reopened)(gpointer userdata, Side side);   /* the other way round */
         gpointer userdata;
 } MonitorConfig;
 

@@ -281,6 +281,26 @@ def test_source_restarted(agent, link, pair, how):
         load.check(destination)
 
 
+def test_read_only_in_the_configuration(link, server):
+        """The fence that outlives a restart, as the check advises it: behind the switch it must keep nobody out; by hand it may."""
+        source, destination = server(servers.MySQL56), server(servers.MariaDB, config=['read_only=1'])
+        shop = small(link, source, destination)
+        destination.restart()
+        fenced_again(shop, 'destination', destination)
+        ready(shop)
+        steps.change_side(shop, 'Switch')
+        time.sleep(2)
+        destination.restart()
+        shop.wait(lambda: not steps.write_refused(destination), 15, 'the destination open again')
+        shop.wait_property('DestinationReadWriteStatus', 'read-write', 5)
+        assert steps.write_refused(source)
+        shop.wait_property('ReplicationState', 'running', 15)
+        destination.admin('SET GLOBAL read_only=1')
+        shop.wait_property('DestinationReadWriteStatus', 'read-only', 5)
+        time.sleep(3)
+        assert destination.variable('read_only') == 1, 'somebody closed it on purpose'
+
+
 def test_restart_while_paused(agent, link, pair):
         """A pause is no reason to leave the closed side open."""
         source, destination = pair
