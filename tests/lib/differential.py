@@ -35,8 +35,8 @@ REFUSED = {
 # Part of the statements, and where they run.
 PARTS = (('sync', 0.5), ('below', 0.3), ('back', 0.2))
 SESSIONS = 2
-SETTINGS = {'mysql56': ['innodb_file_format=Barracuda', 'innodb_large_prefix=ON', 'local_infile=ON'], 'mariadb': ['local_infile=ON'],
-            'mysql97': ['local_infile=ON']}
+SETTINGS = {'mysql56': {'innodb_file_format': 'Barracuda', 'innodb_large_prefix': 'ON', 'local_infile': 'ON'},
+            'mariadb': {'local_infile': 'ON'}, 'mysql97': {'local_infile': 'ON'}}
 
 
 class Stopped(Exception):
@@ -75,14 +75,19 @@ class Runner:
                 self.own = pair is None
                 self.source, self.destination = pair or servers.start_pair(
                         servers.MySQL56, servers.FLAVORS[destination], {'durable': False}, {'durable': False})
+                self.settings = []
                 for server in (self.source, self.destination):
-                        for setting in SETTINGS[server.flavor]:
-                                server.admin(f'SET GLOBAL {setting}')
+                        for name, value in SETTINGS[server.flavor].items():
+                                self.settings.append((server, name, server.variable(name)))
+                                server.admin(f'SET GLOBAL {name} = {value}')
 
         def close(self):
                 if self.own:
                         self.source.close()
                         self.destination.close()
+                        return
+                for server, name, value in self.settings:
+                        server.admin(f'SET GLOBAL {name} = %s', (value,))
 
         def __enter__(self):
                 return self

@@ -330,7 +330,7 @@ def churn_all_types(connection, rng, rounds=3, db='all_types', start=100000):
                                 for i in range(4):
                                         insert_types_row(cursor, t, part, all_types_row(rng, part, 10 + i))
                                 row = all_types_row(rng, part, rng.randrange(20))
-                                chosen = rng.sample(range(len(part)), 6)
+                                chosen = rng.sample(range(len(part)), min(6, len(part)))
                                 cursor.execute(f'UPDATE types_{t} SET '.encode() + b', '.join(
                                     part[j][0].encode() + b'=' + literal(row[j]) for j in chosen)
                                     + b' ORDER BY id % 7, id LIMIT 9')
