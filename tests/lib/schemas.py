@@ -346,7 +346,7 @@ def churn_all_types(connection, rng, rounds=3, db='all_types', start=100000):
                                                    n % 4000) if make else (n,)
                                         insert_key_row(cursor, name, key, f'new {n}')
                                 cursor.execute(f'UPDATE {_quote(name)} SET payload = CONCAT(payload, %s) '
-                                               'ORDER BY payload LIMIT 7', (f' {r}'[:2],))
+                                               'ORDER BY payload LIMIT %s', (f' {r}'[:2], 1 if name == 'k_timestamp_now' else 7))
                                 cursor.execute(f'DELETE FROM {_quote(name)} ORDER BY payload DESC LIMIT 2')
                                 cursor.execute('COMMIT')
                         cursor.execute('BEGIN')         # two rows exchange their unique values
