@@ -200,8 +200,10 @@ static bool insert_rows(Copier *copier, const LinkTable *table, GError **error) 
                 guint warnings;
                 g_string_truncate(copier->sql, 0);
                 guint count = row_buffer_append_insert(&copier->rows, table->schema, next, limit, copier->sql, &warnings);
-                if (!conn_exec(copier->down, copier->sql->str, (gssize) copier->sql->len, &result, error))
+                if (!conn_exec(copier->down, copier->sql->str, (gssize) copier->sql->len, &result, error)) {
+                        link_table_name_error(table, conn_label(copier->down), error);
                         return false;
+                }
                 if (result.affected != count || result.warnings != warnings) {
                         g_autofree char *codes = conn_warning_codes(copier->down);
                         g_set_error(error, PS_ERROR, PS_ERROR_DATA_MISMATCH,
