@@ -27,10 +27,10 @@ from agent import Agent, BusError, OperationFailed
 
 # What the agent does not carry, and the names of errors that it may stop with.
 REFUSED = {
-        'ddl': {'UnsupportedObject'}, 'xa': {'UnsupportedObject'}, 'create-select': {'UnsupportedObject'},
-        'partial-images': {'UnsupportedObject', 'DataMismatch'}, 'statement-format': {'UnsupportedObject'}, 'cascade': {'UnsupportedObject'},
+        'ddl': {'UnsupportedObject'}, 'create-select': {'UnsupportedObject'},
+        'statement-format': {'UnsupportedObject'}, 'cascade': {'UnsupportedObject'},
         'no-key': {'UnsupportedObject'}, 'nullable-key': {'UnsupportedObject'}, 'prefix-keys': {'UnsupportedObject'},
-        'empty-geometry': {'DataMismatch'}, 'loose-reals': {'DataMismatch'},
+        'empty-geometry': {'DataMismatch'}, 'loose-reals': {'DataMismatch'}, 'ill-formed': {'DataMismatch'},
 }
 # Part of the statements, and where they run.
 PARTS = (('sync', 0.5), ('below', 0.3), ('back', 0.2))

@@ -178,6 +178,8 @@ class Script:
                 values = []
                 for column in columns:
                         same = [c for c in other.columns if c.kind.family == column.kind.family]
+                        if 'ill-formed' not in self.features and column.kind.family in ('TEXT', 'BINARY'):
+                                same = [c for c in same if c.kind.sql == column.kind.sql]
                         values.append(self.rng.choice(same).quoted if same and self.rng.random() < 0.6 else column.value(self.rng))
                 yield f'{self.rng.choice(["INSERT IGNORE", "INSERT", "REPLACE"])} {self._into(table, columns)} SELECT {", ".join(values)} FROM {other.quoted} LIMIT {self.rng.choice([1, 5, 20])}'
 
