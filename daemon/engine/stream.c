@@ -126,6 +126,8 @@ static bool end(Stream *stream, const BinlogEvent *event, GError **error) {
         if (!stream->in_transaction) /* counting it would shift the numbers of all that follow */
                 return refuse(stream, event, PS_ERROR_DATA_MISMATCH, "the end of a transaction that did not begin", error);
         stream->in_transaction = false;
+        if (stream->config.halt_seq > 0 && stream->started >= stream->config.halt_seq)
+                return refuse(stream, event, PS_ERROR_DATA_MISMATCH, "where a statement was carried before, there is another transaction", error);
         if (!relay_commit(stream->config.relay, binlog_stream_file(stream->dump), binlog_stream_position(stream->dump),
                           event->timestamp, error))
                 return false;
@@ -143,7 +145,7 @@ static bool is_name(const BinlogTableMap *map, const char *name) {
 static bool is_ours(const Stream *stream, const BinlogTableMap *map) {
         const Ledger *ledger = stream->config.ledger;
         return is_name(map, ledger->checkpoint_name) || is_name(map, ledger->watermark_name) ||
-               is_name(map, ledger->canary_name) || is_name(map, "owner");
+               is_name(map, ledger->canary_name) || is_name(map, ledger->intent_name) || is_name(map, "owner");
 }
 
 static bool read_own_rows(Stream *stream, const BinlogEvent *event, const MapEntry *entry, GError **error) {
@@ -169,7 +171,7 @@ static bool read_own_rows(Stream *stream, const BinlogEvent *event, const MapEnt
                 guint64 value = g_ascii_strtoull(row_image_literal(&stream->after, 1), NULL, 10);
                 if (heartbeat && id == 1)
                         stream->config.on_heartbeat(stream->config.userdata, stream->started, value);
-                else if (canary)
+                else if (canary && id == LEDGER_CANARY)
                         stream->config.on_canary(stream->config.userdata, stream->started, value);
         }
         binlog_rows_end(&rows);

@@ -259,7 +259,6 @@ static void take_over(const Switchover *s) {
         binlog_position_clear(&state->watched);
         state->foreign_writes = state->foreign_writes_acknowledged = 0;
         state->reverse_proven = false;
-        state->skip_ddl_seq = 0;
 }
 
 /* The commit point: the owner row on B, and then B is opened. */
