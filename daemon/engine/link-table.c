@@ -7,17 +7,6 @@
 
 #define MAP_CACHE_MAX 8192
 
-/* Two keys that the server takes for one must not have two spellings, since workers are chosen by the bytes of a key. */
-static bool key_has_spellings(const TableSchema *schema) {
-        for (guint i = 0; i < schema->key->len; i++) {
-                const Column *column = g_ptr_array_index(schema->columns, g_array_index(schema->key, unsigned, i));
-                if (column->kind == COLUMN_KIND_TEXT || column->kind == COLUMN_KIND_FLOAT ||
-                    column->kind == COLUMN_KIND_DOUBLE)
-                        return true;
-        }
-        return false;
-}
-
 static void link_table_free(gpointer data) {
         LinkTable *table = data;
         chunk_map_free(table->chunks);
@@ -37,13 +26,14 @@ LinkTables *link_tables_new(GPtrArray *schemas, bool copying) {
         for (guint i = 0; i < schemas->len; i++) {
                 LinkTable *table = g_new0(LinkTable, 1);
                 table->schema = g_ptr_array_index(schemas, i);
-                table->id = i;
-                table->ordered = table->schema->n_unique_secondary > 0 ||
-                                 table->schema->key_order != KEY_ORDER_AGENT || key_has_spellings(table->schema);
+                /* Where the agent can order keys it knows all spellings of one (key_hash_value()). */
+                table->ordered = table->schema->n_unique_secondary > 0 || table->schema->key_order != KEY_ORDER_AGENT;
                 table->chunks = copying ? chunk_map_new(table->schema) : NULL;
                 table->live = !copying;
                 g_ptr_array_add(tables->list, table);
-                g_hash_table_insert(tables->by_name, full_name(table->schema->database, table->schema->name), table);
+                char *name = full_name(table->schema->database, table->schema->name);
+                table->hash = key_hash(name, strlen(name));
+                g_hash_table_insert(tables->by_name, name, table);
         }
         g_ptr_array_set_free_func(schemas, NULL);
         g_ptr_array_unref(schemas);
@@ -79,12 +69,12 @@ void map_cache_clear(MapCache *cache) {
         g_clear_pointer(&cache->by_id, g_hash_table_unref);
 }
 
-bool map_cache_add(MapCache *cache, const BinlogEvent *event, const MapEntry **ret, GError **error) {
+bool map_cache_add(MapCache *cache, const BinlogEvent *event, bool past, const MapEntry **ret, GError **error) {
         guint64 id;
         if (!binlog_rows_table_id(event, &id, error))
                 return false;
         MapEntry *known = g_hash_table_lookup(cache->by_id, &id);
-        if (known) {
+        if (known && known->past == past) {
                 gsize size;
                 const void *body = g_bytes_get_data(known->body, &size);
                 if (size == event->body_size && memcmp(body, event->body, size) == 0) {
@@ -96,7 +86,7 @@ bool map_cache_add(MapCache *cache, const BinlogEvent *event, const MapEntry **r
         g_autoptr(BinlogTableMap) map = NULL;
         if (!binlog_table_map_parse(event, &map, error))
                 return false;
-        LinkTable *table = link_tables_find(cache->tables, map->database, map->table);
+        LinkTable *table = past ? NULL : link_tables_find(cache->tables, map->database, map->table);
         if (table && !binlog_table_map_matches(map, table->schema, error))
                 return false;
 
@@ -105,6 +95,7 @@ bool map_cache_add(MapCache *cache, const BinlogEvent *event, const MapEntry **r
         MapEntry *entry = g_new0(MapEntry, 1);
         entry->map = g_steal_pointer(&map);
         entry->table = table;
+        entry->past = past;
         entry->body = g_bytes_new(event->body, event->body_size);
         g_hash_table_replace(cache->by_id, &entry->map->table_id, entry);
         *ret = entry;

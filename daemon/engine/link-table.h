@@ -12,9 +12,9 @@
 
 typedef struct LinkTable {
         TableSchema *schema;
-        guint id;         /* position in the set */
-        bool ordered;     /* rows can collide on other keys than their own, or equal keys have several spellings: one worker,
-                           * in the order of the log */
+        guint64 hash;     /* of its name: chooses the worker of an ordered table, the same one after every restart */
+        bool ordered;     /* rows can collide on other keys than their own, or only the server knows which keys are equal: one
+                           * worker, in the order of the log */
         ChunkMap *chunks; /* NULL: nothing is being copied, every event is applied */
         gint live;        /* atomic: all is copied and the dispatcher is behind the last h_seq */
         gint64 retry_at;  /* monotonic: the copier lets the table rest until then (guarded by the copy) */
@@ -38,6 +38,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(LinkTables, link_tables_free)
 typedef struct MapEntry {
         BinlogTableMap *map;
         LinkTable *table; /* NULL: not carried */
+        bool past;
         GBytes *body;
 } MapEntry;
 
@@ -48,7 +49,8 @@ typedef struct MapCache {
 
 void map_cache_init(MapCache *cache, const LinkTables *tables);
 void map_cache_clear(MapCache *cache);
-/* Takes a TABLE_MAP event in; *ret is valid until the next call. A carried table whose columns changed: PS_ERROR_DATA_MISMATCH. */
-bool map_cache_add(MapCache *cache, const BinlogEvent *event, const MapEntry **ret, GError **error);
+/* Takes a TABLE_MAP event in; *ret is valid until the next call. A carried table whose columns changed: PS_ERROR_DATA_MISMATCH. PAST: of a
+ * transaction that is applied, before a statement that may have changed the table: not to be read, as if it were not carried. */
+bool map_cache_add(MapCache *cache, const BinlogEvent *event, bool past, const MapEntry **ret, GError **error);
 /* The table of a row event; PS_ERROR_DATA_MISMATCH when no TABLE_MAP was seen for it. */
 bool map_cache_find(MapCache *cache, const BinlogEvent *event, const MapEntry **ret, GError **error);

@@ -10,18 +10,30 @@
 
 #include <glib.h>
 
+#include "mysql/binlog-decode.h"
+
 typedef struct Relay Relay;
 
 typedef enum RelayKind {
         RELAY_EVENT,  /* an event of a transaction: TYPE and FLAGS are the event's, DATA its body */
-        RELAY_COMMIT, /* its end: DATA is a RelayCommit, FILE follows it */
+        RELAY_COMMIT, /* its end: DATA is a RelayCommit, FILE and the hold's file follow it */
 } RelayKind;
 
-/* Where and when a transaction ended. */
+/* Where reading has to begin to meet every XA transaction that is open: behind transaction SEQ, at FILE/OFFSET. FILE NULL: none is open. */
+typedef struct RelayHold {
+        guint64 seq, offset;
+        const char *file;
+} RelayHold;
+
+/* Where and when a transaction ended, and the hold then. */
 typedef struct RelayCommit {
-        guint64 offset;    /* end position in FILE */
-        guint32 timestamp; /* of its last event, s since the epoch */
-        guint32 file_length;
+        guint64 start, offset; /* in FILE: its first byte, and behind its last one */
+        guint32 crc;           /* see place.h */
+        guint32 timestamp;     /* of its last event, s since the epoch */
+        BinlogGtid gtid;       /* its number; gno 0: none */
+        /* Set by relay_commit(). */
+        guint64 hold_seq, hold_offset;
+        guint32 file_length, hold_file_length;
 } RelayCommit;
 
 typedef struct RelayRecord {
@@ -39,7 +51,10 @@ void relay_free(Relay *relay);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Relay, relay_free)
 
 bool relay_append(Relay *relay, const RelayRecord *record, GError **error);
-bool relay_commit(Relay *relay, const char *file, guint64 offset, guint32 timestamp, GError **error);
+bool relay_commit(Relay *relay, const char *file, const RelayCommit *commit, const RelayHold *hold, GError **error);
+/* While kept back, what is committed is not shown to the reader; handing over shows all of it. */
+void relay_keep_back(Relay *relay);
+void relay_hand_over(Relay *relay);
 void relay_rollback(Relay *relay); /* takes back what was appended since the last commit */
 
 /* The next record of a committed transaction. Waits up to TIMEOUT_USEC; *ret_found false when there was none. */
