@@ -314,7 +314,7 @@ class Script:
                         if not column.auto:
                                 yield f'ALTER TABLE {table.quoted} MODIFY COLUMN {column.definition()}'
                 elif p < 0.6:
-                        columns = [c for c in table.columns if c.kind.key]
+                        columns = [c for c in table.columns if c.kind.key and ('foreign-index' in self.features or f'({c.quoted})' not in ''.join(table.foreign))]
                         if columns:
                                 yield f'{rng.choice(["CREATE INDEX", "CREATE INDEX", "CREATE UNIQUE INDEX"])} {new} ON {table.quoted} ({rng.choice(columns).quoted})'
                 elif p < 0.65:
@@ -340,4 +340,6 @@ class Script:
                                 old, column.name = column.quoted, new[1:-1]
                                 yield f'ALTER TABLE {table.quoted} CHANGE COLUMN {old} {column.definition()}'
                 else:
-                        yield f'ALTER TABLE {table.quoted} CONVERT TO CHARACTER SET {rng.choice(["utf8", "utf8mb4"])}'
+                        charset = rng.choice(['utf8', 'utf8mb4'])
+                        collation = '' if 'convert' in self.features else f' COLLATE {charset}_unicode_ci'
+                        yield f'ALTER TABLE {table.quoted} CONVERT TO CHARACTER SET {charset}{collation}'
