@@ -116,6 +116,7 @@ static bool take_query(Watch *watch, const BinlogStream *dump, const BinlogEvent
                 break;
         case STATEMENT_COMMIT:
         case STATEMENT_ROLLBACK:
+        case STATEMENT_PROGRAM:
         case STATEMENT_NOT_CARRIED:
         case STATEMENT_IGNORED:
         case _STATEMENT_MAX:
