@@ -160,10 +160,16 @@ bool program_try_trigger(ProgramSession *session, const Program *trigger, guint 
 bool program_switch_event(ProgramSession *session, const char *database, const char *name, const char *definer, const Definition *definition, bool enabled,
                           GError **error) {
         Conn *conn = session->conn;
+        const char *status = enabled ? "ENABLE" : "DISABLE";
         g_autofree char *dropped = NULL, *quoted_definer = program_quote_definer(definer), *quoted = sql_identifier(name);
-        if (!set_session(conn, database, definition, &dropped, error))
-                return false;
-        /* The name is UTF-8 whatever the event was made in; without DEFINER the event would become ours. */
-        return conn_exec(conn, "SET SESSION character_set_client=utf8", -1, NULL, error) &&
-               conn_execf(conn, error, "ALTER DEFINER=%s EVENT %s %s", quoted_definer, quoted, enabled ? "ENABLE" : "DISABLE");
+        /* ALTER EVENT gives the event the settings of the session, and names are UTF-8: in another character set only its own text has it. */
+        if (!g_str_is_ascii(name) && !g_str_has_prefix(definition->charset, "utf8")) {
+                g_autofree char *text = program_event_with(definition->sql, status);
+                Definition changed = *definition;
+                changed.sql = text;
+                return program_drop(conn, PROGRAM_EVENT, database, name, error) && program_make(session, PROGRAM_EVENT, database, &changed, false, NULL, error);
+        }
+        /* Without DEFINER it would become ours. */
+        return set_session(conn, database, definition, &dropped, error) &&
+               conn_execf(conn, error, "ALTER DEFINER=%s EVENT %s %s", quoted_definer, quoted, status);
 }

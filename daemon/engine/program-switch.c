@@ -58,7 +58,7 @@ static bool drop_triggers(ProgramSync *sync, Side side, GError **error) {
 }
 
 typedef struct EventRow {
-        ProgramEntry *entry;
+        ProgramEntry *entry; /* it is there */
         char *definer;
 } EventRow;
 
@@ -196,7 +196,40 @@ bool programs_arm(ProgramSync *sync, Side side, guint *ret_count, GError **error
         return program_store_save(sync->store, sync->directory, error);
 }
 
+/* One that was being made anew when the agent was killed. */
+static bool make_lost_events(ProgramSync *sync, Side side, GPtrArray *failed, GError **error) {
+        for (guint i = 0; i < sync->store->entries->len; i++) {
+                const ProgramEntry *entry = g_ptr_array_index(sync->store->entries, i);
+                g_autoptr(Definition) definition = NULL;
+                g_autoptr(GError) local = NULL;
+                g_autofree char *why = NULL;
+                ProgramSession session;
+                if (entry->kind != PROGRAM_EVENT || !entry->sides[side] || entry->refused[side] || g_str_is_ascii(entry->name))
+                        continue;
+                if (!program_read(sync->conns[side], PROGRAM_EVENT, entry->database, entry->name, &definition, &why, error))
+                        return false;
+                if (definition)
+                        continue;
+                if (!program_session_begin(&session, sync->conns[side], error))
+                        return false;
+                bool good = program_make(&session, PROGRAM_EVENT, entry->database, entry->sides[side], false, NULL, &local);
+                bool refusal = !good && program_error_is_refusal(session.conn, local);
+                if (!program_session_end(&session, good || refusal ? error : NULL) && (good || refusal))
+                        return false;
+                if (refusal) {
+                        g_autofree char *name = program_entry_name(entry), *reason = program_refusal(local);
+                        g_ptr_array_add(failed, g_strdup_printf("%s is not on the %s: %s", name, side_to_string(side), reason));
+                } else if (!good) {
+                        g_propagate_error(error, g_steal_pointer(&local));
+                        return false;
+                }
+        }
+        return true;
+}
+
 bool programs_start_events(ProgramSync *sync, Side side, GPtrArray *failed, GError **error) {
+        if (!make_lost_events(sync, side, failed, error))
+                return false;
         g_autoptr(GArray) events = events_of(sync, side, /* enabled= */ false, error);
         for (guint i = 0; events && i < events->len; i++) {
                 const EventRow *event = &g_array_index(events, EventRow, i);

@@ -101,7 +101,21 @@ static const char *skip_quoted(const char *p) {
         return NULL;
 }
 
-char *program_event_disabled(const char *sql) {
+/* Behind the literal that begins at P, as servers print comments: quotes doubled, backslashes before what is special. NULL: it has no end. */
+static const char *skip_literal(const char *p) {
+        for (p++; *p; p++) {
+                if (*p == '\\' && p[1])
+                        p++;
+                else if (*p == '\'' && p[1] == '\'')
+                        p++;
+                else if (*p == '\'')
+                        return p + 1;
+        }
+        return NULL;
+}
+
+/* Where the status is. */
+static const char *find_event_status(const char *sql, const char **ret_behind) {
         /* The server's own form: … ON COMPLETION [NOT ]PRESERVE ENABLE|DISABLE[ ON SLAVE|REPLICA][ COMMENT '…'] DO …; before that only quoted names,
          * dates and numbers. */
         for (const char *p = sql; p && *p;) {
@@ -115,16 +129,36 @@ char *program_event_disabled(const char *sql) {
                         continue;
                 }
                 const char *not = behind(q, "NOT ");
-                const char *status = behind(not ? not : q, "PRESERVE ");
-                const char *rest = NULL;
+                const char *status = behind(not ? not : q, "PRESERVE "), *rest = NULL;
                 if (!status)
                         return NULL;
                 if ((rest = behind(status, "ENABLE")) == NULL && (rest = behind(status, "DISABLE ON SLAVE")) == NULL &&
                     (rest = behind(status, "DISABLE ON REPLICA")) == NULL && (rest = behind(status, "DISABLE")) == NULL)
                         return NULL;
-                return g_strdup_printf("%.*sDISABLE %s", (int) (status - sql), sql, rest);
+                *ret_behind = rest;
+                return status;
         }
         return NULL;
+}
+
+char *program_event_with(const char *sql, const char *wanted) {
+        const char *rest, *status = find_event_status(sql, &rest);
+        if (!status)
+                return NULL;
+        g_autofree char *head = g_strndup(sql, (gsize) (status - sql));
+        return g_strconcat(head, wanted, " ", rest, NULL);
+}
+
+const char *program_event_body(const char *sql) {
+        const char *p;
+        if (!find_event_status(sql, &p))
+                return NULL;
+        const char *comment = behind(p, "COMMENT ");
+        if (comment && *comment == '\'') {
+                p = skip_literal(comment);
+                p = p ? behind(p, " ") : NULL;
+        }
+        return p ? behind(p, "DO ") : NULL;
 }
 
 /* Behind blanks and comments; version comments the server takes out. NULL: one is not closed. */
@@ -172,6 +206,98 @@ const char *program_trigger_body(const char *sql) {
 }
 
 /* --- reading --- */
+
+/* Parts of the texts that servers put together themselves are UTF-8 amid the bytes of the program's own character set: all of an event up to its
+ * body, comments of routines, and from MySQL 8 on names. What is read is made of one piece, so that it can be sent as one. */
+
+/* What stands in [START, END) of TEXT from UTF-8 to CHARSET, by the server. true with *ret NULL: it cannot be said there. */
+static bool recode(Conn *conn, const char *start, const char *end, const char *charset, char **ret, GError **error) {
+        g_autoptr(GString) literal = g_string_new("_binary");
+        sql_append_string(literal, start, (gsize) (end - start));
+        g_autoptr(ConnRows) rows = conn_queryf(conn, error,
+                                               "SELECT CONVERT(x USING %s), HEX(CONVERT(CONVERT(x USING %s) USING utf8mb4)) = HEX(x) "
+                                               "FROM (SELECT CONVERT(%s USING utf8mb4) AS x) a", charset, charset, literal->str);
+        char **row;
+        *ret = NULL;
+        if (!rows || !conn_rows_next(rows, &row, NULL, error))
+                return false;
+        if (row && row[0] && g_strcmp0(row[1], "1") == 0)
+                *ret = g_strdup(row[0]);
+        return true;
+}
+
+/* The comment of a routine: its literal, which stands on a line of its own before the body. */
+static const char *find_comment(const char *sql, const char **ret_end) {
+        static const char head[] = "\n    COMMENT ";
+        for (const char *p = sql; p && *p;) {
+                if (*p == '`' || *p == '"')
+                        p = skip_quoted(p);
+                else if (g_str_has_prefix(p, head)) {
+                        const char *start = p + strlen(head);
+                        *ret_end = *start == '\'' ? skip_literal(start) : NULL;
+                        return *ret_end ? start : NULL;
+                } else
+                        p++;
+        }
+        return NULL;
+}
+
+/* The name behind FUNCTION or PROCEDURE, quoted. */
+static const char *find_name(const char *sql, const char *word, const char **ret_end) {
+        const char *p = strstr(sql, word);
+        p = p ? p + strlen(word) : NULL;
+        *ret_end = p && (*p == '`' || *p == '"') ? skip_quoted(p) : NULL;
+        return *ret_end ? p : NULL;
+}
+
+/* Puts SQL's UTF-8 parts into CHARSET; true with *ret NULL: not possible. */
+static bool make_one_piece(Conn *conn, ProgramKind kind, const char *sql, const char *charset, char **ret, GError **error) {
+        const Flavor *flavor = conn_flavor(conn);
+        bool names = !flavor->mariadb && flavor->version >= 80000;
+        const char *starts[2] = {NULL, NULL}, *ends[2] = {NULL, NULL};
+        *ret = NULL;
+        if (g_str_is_ascii(sql) || g_str_has_prefix(charset, "utf8")) {
+                *ret = g_strdup(sql);
+                return true;
+        }
+        switch (kind) {
+        case PROGRAM_EVENT:
+                starts[0] = sql;
+                ends[0] = program_event_body(sql);
+                break;
+        case PROGRAM_TRIGGER:
+                starts[0] = names ? sql : NULL;
+                ends[0] = names ? program_trigger_body(sql) : NULL;
+                break;
+        case PROGRAM_FUNCTION:
+        case PROGRAM_PROCEDURE:
+                starts[0] = names ? find_name(sql, kind == PROGRAM_FUNCTION ? " FUNCTION " : " PROCEDURE ", &ends[0]) : NULL;
+                starts[1] = find_comment(sql, &ends[1]);
+                break;
+        case PROGRAM_VIEW:
+        case PROGRAM_PACKAGE:
+        case _PROGRAM_MAX:
+        case _PROGRAM_INVALID:
+                break;
+        }
+        g_autoptr(GString) whole = g_string_new(NULL);
+        const char *done = sql;
+        for (gsize i = 0; i < G_N_ELEMENTS(starts); i++) {
+                g_autofree char *part = NULL;
+                if (!starts[i] || !ends[i] || starts[i] < done)
+                        continue;
+                if (!recode(conn, starts[i], ends[i], charset, &part, error))
+                        return false;
+                if (!part)
+                        return true;
+                g_string_append_len(whole, done, starts[i] - done);
+                g_string_append(whole, part);
+                done = ends[i];
+        }
+        g_string_append(whole, done);
+        *ret = g_string_free(g_steal_pointer(&whole), FALSE);
+        return true;
+}
 
 static const char *const show_word[_PROGRAM_MAX] = {
         [PROGRAM_FUNCTION] = "FUNCTION", [PROGRAM_PROCEDURE] = "PROCEDURE", [PROGRAM_PACKAGE] = "PACKAGE",
@@ -226,17 +352,20 @@ bool program_read(Conn *conn, ProgramKind kind, const char *database, const char
                 *ret_why = g_strdup("its text contains a zero byte");
                 return true;
         }
-        g_autofree char *disabled = kind == PROGRAM_EVENT ? program_event_disabled(row[at.sql]) : NULL;
-        if (kind == PROGRAM_EVENT && !disabled) {
+        g_autofree char *disabled = kind == PROGRAM_EVENT ? program_event_with(row[at.sql], "DISABLE") : NULL;
+        if ((kind == PROGRAM_EVENT && (!disabled || !program_event_body(disabled))) || (kind == PROGRAM_TRIGGER && !program_trigger_body(row[at.sql]))) {
                 *ret_why = g_strdup("what the server shows of it is not understood");
                 return true;
         }
-        if (kind == PROGRAM_TRIGGER && !program_trigger_body(row[at.sql])) {
-                *ret_why = g_strdup("what the server shows of it is not understood");
+        g_autofree char *sql = NULL;
+        if (!make_one_piece(conn, kind, disabled ? disabled : row[at.sql], row[at.charset], &sql, error))
+                return false;
+        if (!sql) {
+                *ret_why = g_strdup_printf("its name or its comment cannot be said in %s, the character set that it was made in", row[at.charset]);
                 return true;
         }
         Definition *definition = g_new0(Definition, 1);
-        definition->sql = disabled ? g_steal_pointer(&disabled) : g_strdup(row[at.sql]);
+        definition->sql = g_steal_pointer(&sql);
         definition->sql_mode = at.sql_mode >= 0 ? g_strdup(row[at.sql_mode] ? row[at.sql_mode] : "") : NULL;
         definition->charset = g_strdup(row[at.charset]);
         definition->collation = g_strdup(row[at.charset + 1]);

@@ -59,7 +59,9 @@ GPtrArray *programs_read(Conn *conn, const MigrationSpec *spec, GError **error);
 /* Reads one. true with *ret_definition NULL: it is not there, or cannot be shown: *ret_why. */
 bool program_read(Conn *conn, ProgramKind kind, const char *database, const char *name, Definition **ret_definition, char **ret_why, GError **error);
 
-/* SQL of SHOW CREATE EVENT with its status replaced by DISABLE; NULL when it is not understood. Pure. */
-char *program_event_disabled(const char *sql);
+/* SQL of SHOW CREATE EVENT with its status replaced by STATUS (ENABLE or DISABLE); NULL when it is not understood. Pure. */
+char *program_event_with(const char *sql, const char *status);
+/* What stands behind DO in it; NULL when it is not understood. Pure. */
+const char *program_event_body(const char *sql);
 /* What stands behind FOR EACH ROW in SQL of SHOW CREATE TRIGGER; NULL when it is not understood. Pure. */
 const char *program_trigger_body(const char *sql);

@@ -37,7 +37,7 @@ PROGRAMS = [
     (PLAIN, f"CREATE {KEEPER} FUNCTION how_many() RETURNS BIGINT READS SQL DATA SQL SECURITY INVOKER COMMENT 'of ''all'''\n"
             "BEGIN\n  DECLARE n BIGINT;\n  SELECT COUNT(*) INTO n FROM products;\n  RETURN n;\nEND"),
     ("SET NAMES latin1; SET sql_mode='ANSI_QUOTES,PIPES_AS_CONCAT,NO_AUTO_CREATE_USER,NO_BACKSLASH_ESCAPES'",
-     "CREATE DEFINER=\"keeper\"@\"%\" FUNCTION \"grüße\"(x VARCHAR(40)) RETURNS VARCHAR(80) CHARSET latin1 DETERMINISTIC "
+     "CREATE DEFINER=\"keeper\"@\"%\" FUNCTION \"grüße\"(x VARCHAR(40)) RETURNS VARCHAR(80) CHARSET latin1 DETERMINISTIC COMMENT 'für ''alle''' "
      "RETURN 'Grüße \\ ' || x"),
     (PLAIN, f"CREATE {KEEPER} PROCEDURE count_up(IN many INT, OUT total INT) MODIFIES SQL DATA\n"
             "BEGIN\n  SET total = 0;\n  again: LOOP\n    SET total = total + 1;\n    IF total >= many THEN LEAVE again; END IF;\n"
@@ -56,6 +56,9 @@ PROGRAMS = [
     (PLAIN, _audit('payments', 'AFTER', 'DELETE', 'OLD', 'order_id', 'order_id')),
     (PLAIN, f"""CREATE {KEEPER} EVENT tick ON SCHEDULE EVERY 1 SECOND STARTS '2014-01-01 00:00:00' ON COMPLETION PRESERVE COMMENT 'ON COMPLETION PRESERVE'
                 DO INSERT INTO ticks (who, at, server) VALUES ('tick', NOW(6), @@server_id)"""),
+    ("SET NAMES latin1; SET sql_mode=''; SET time_zone='-03:00'",
+     f"CREATE {KEEPER} EVENT `täglich` ON SCHEDULE EVERY 1 SECOND STARTS '2014-01-01 00:00:00' COMMENT 'für ''alle''' DO INSERT INTO ticks (who, at, server) "
+     "VALUES ('größer', NOW(6), @@server_id)"),
     (PLAIN + "; SET time_zone='+05:30'",
      f"CREATE {KEEPER} EVENT `at ease` ON SCHEDULE EVERY 1 SECOND DISABLE DO INSERT INTO ticks (who, at, server) VALUES ('never', NOW(6), @@server_id)"),
 ]

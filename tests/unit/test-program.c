@@ -43,9 +43,20 @@ static void test_event_disabled(void) {
                 {"CREATE EVENT e ON SCHEDULE AT '2040-01-01' DO ON COMPLETION", NULL},
         };
         for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
-                g_autofree char *disabled = program_event_disabled(cases[i].sql);
+                g_autofree char *disabled = program_event_with(cases[i].sql, "DISABLE");
                 g_assert_cmpstr(disabled, ==, cases[i].disabled);
+                g_autofree char *enabled = disabled ? program_event_with(disabled, "ENABLE") : NULL, *back = enabled ? program_event_with(enabled, "DISABLE") : NULL;
+                g_assert_cmpstr(back, ==, disabled);
+                if (disabled)
+                        g_assert_true(g_str_has_suffix(disabled, program_event_body(disabled)));
         }
+}
+
+static void test_event_body(void) {
+        g_assert_cmpstr(program_event_body("CREATE EVENT e ON SCHEDULE AT '2040-01-01' ON COMPLETION PRESERVE DISABLE COMMENT 'it''s DO \\' DO ' DO BEGIN DO 1; END"), ==,
+                        "BEGIN DO 1; END");
+        g_assert_null(program_event_body("CREATE EVENT e ON SCHEDULE AT '2040-01-01' ON COMPLETION PRESERVE DISABLE COMMENT 'it"));
+        g_assert_null(program_event_body("CREATE EVENT e ON SCHEDULE AT '2040-01-01' ON COMPLETION PRESERVE DISABLE SELECT"));
 }
 
 static void test_store(void) {
@@ -101,6 +112,7 @@ int main(int argc, char **argv) {
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/program/trigger-body", test_trigger_body);
         g_test_add_func("/program/event-disabled", test_event_disabled);
+        g_test_add_func("/program/event-body", test_event_body);
         g_test_add_func("/program/store", test_store);
         return g_test_run();
 }
