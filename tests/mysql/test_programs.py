@@ -63,7 +63,7 @@ def there_and_back(shop, source, destination):
                 assert last_tick(destination) > ticks, 'the event does not run on the new side'
                 assert not destination.admin('SELECT 1 FROM shop.ticks GROUP BY FLOOR(UNIX_TIMESTAMP(at)) HAVING COUNT(*) > 4')
                 # Views, routines and triggers change on the side that takes writes.
-                destination.script(['DROP PROCEDURE count_up', 'CREATE DEFINER=`keeper`@`%` PROCEDURE count_up() SELECT 7',
+                destination.script(['SET NAMES utf8mb4 COLLATE utf8mb4_general_ci', 'DROP PROCEDURE count_up', 'CREATE DEFINER=`keeper`@`%` PROCEDURE count_up() SELECT 7',
                                     'CREATE DEFINER=`keeper`@`%` VIEW new_view AS SELECT id FROM a_view',
                                     'DROP TRIGGER payments_after_delete'], db='shop')
                 shop.wait(lambda: source.admin("SHOW TABLES FROM shop LIKE 'new_view'"), 30, 'the new view on the other side')
