@@ -26,6 +26,7 @@ struct Apply {
         guint64 seq;          /* the last whole transaction that was dispatched */
         const char *file;
         guint64 offset;
+        RelayHold hold;       /* then */
         gint64 flushed_at, live_checked_at;
         bool all_live;
         MapCache maps;
@@ -77,6 +78,8 @@ Apply *apply_new(const ApplyConfig *config, GError **error) {
         apply->resume_part = g_new0(guint64, n);
         apply->part = g_new0(guint64, n);
         apply->seq = config->seq;
+        apply->file = g_string_chunk_insert_const(apply->files, config->file);
+        apply->offset = config->offset;
         map_cache_init(&apply->maps, config->tables);
         row_image_init(&apply->before, 0);
         row_image_init(&apply->after, 0);
@@ -84,10 +87,6 @@ Apply *apply_new(const ApplyConfig *config, GError **error) {
 
         for (guint32 w = 0; w < n; w++) {
                 const Checkpoint *checkpoint = &config->checkpoints[w];
-                if (checkpoint->seq == config->seq) {
-                        apply->file = g_string_chunk_insert_const(apply->files, checkpoint->file);
-                        apply->offset = checkpoint->offset;
-                }
                 apply->resume_seq[w] = apply->sent[w] = checkpoint->seq;
                 apply->resume_part[w] = checkpoint->part;
         }
@@ -145,6 +144,7 @@ static bool flush_worker(Apply *apply, guint32 w, bool persist) {
         packet->part = apply->seq < apply->resume_seq[w] ? apply->resume_part[w] : apply->part[w];
         packet->done_file = apply->file;
         packet->done_offset = apply->offset;
+        packet->hold = apply->hold;
         packet->persist = persist;
         apply->sent[w] = packet->done_seq;
         if (packet->changes->len == 0 && apply->seq <= apply->resume_seq[w]) { /* it knows more than we do */
@@ -164,8 +164,7 @@ static bool flush_all(Apply *apply) {
 }
 
 static bool add_change(Apply *apply, LinkTable *table, RowOperation operation, guint64 hash, const RowImage *image) {
-        guint32 w = (guint32) ((table->ordered ? key_hash((const char *) &table->id, sizeof table->id) : hash) %
-                               apply->config.workers);
+        guint32 w = (guint32) ((table->ordered ? table->hash : hash) % apply->config.workers);
         guint64 seq = apply->seq + 1;
         apply->part[w]++;
         if (seq <= apply->resume_seq[w] || (seq == apply->resume_seq[w] + 1 && apply->part[w] <= apply->resume_part[w]))
@@ -192,7 +191,8 @@ static bool dispatch_image(Apply *apply, LinkTable *table, RowOperation operatio
                         return false;
                 chunk_map_wait(table->chunks, 20 * USEC_PER_MSEC);
         }
-        return add_change(apply, table, operation, key_hash(apply->key->str, apply->key->len), image);
+        return add_change(apply, table, operation, key_hash_value(table->schema, apply->key->str, apply->key->len),
+                          image);
 }
 
 static bool same_key(const TableSchema *schema, const RowImage *a, const RowImage *b) {
@@ -271,7 +271,13 @@ static bool dispatch_commit(Apply *apply, const RelayRecord *record, GError **er
                 return false;
         }
         memcpy(&commit, record->data, sizeof commit);
-        g_autofree char *file = g_strndup((const char *) record->data + sizeof commit, record->size - sizeof commit);
+        if (record->size - sizeof commit != (guint64) commit.file_length + commit.hold_file_length) {
+                g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "the relay log is damaged");
+                return false;
+        }
+        const char *files = (const char *) record->data + sizeof commit;
+        g_autofree char *file = g_strndup(files, commit.file_length);
+        g_autofree char *hold_file = g_strndup(files + commit.file_length, commit.hold_file_length);
 
         bool changes = false;
         for (guint32 w = 0; w < apply->config.workers; w++) {
@@ -281,6 +287,9 @@ static bool dispatch_commit(Apply *apply, const RelayRecord *record, GError **er
         apply->seq++;
         apply->file = g_string_chunk_insert_const(apply->files, file);
         apply->offset = commit.offset;
+        apply->hold = (RelayHold){0};
+        if (commit.hold_file_length > 0)
+                apply->hold = (RelayHold){commit.hold_seq, commit.hold_offset, g_string_chunk_insert_const(apply->files, hold_file)};
         if (changes) {
                 pthread_mutex_lock(&apply->lock);
                 apply->transactions++;

@@ -27,7 +27,8 @@ typedef struct ApplyConfig {
         guint64 epoch;
         const Checkpoint *checkpoints; /* one per worker, by number */
         guint32 workers;
-        guint64 seq; /* the oldest checkpoint's: the relay begins behind it */
+        const char *file; /* where the relay begins: … */
+        guint64 offset, seq; /* … behind this transaction, at the oldest checkpoint, or before it */
         /* Called on a worker's or the dispatcher's thread. */
         void (*on_progress)(gpointer userdata); /* the low-water mark may have risen */
         void (*on_failure)(gpointer userdata, const GError *error);

@@ -63,6 +63,12 @@ bool copy_load(const Ledger *ledger, Conn *downstream, LinkTables *tables, guint
                                     "and start again", ledger->chunk);
                         return false;
                 }
+                if ((lo.data || hi.data) && table->schema->key_order != KEY_ORDER_AGENT) {
+                        g_set_error(error, PS_ERROR, PS_ERROR_STALE_STATE,
+                                    "`%s`.`%s` was copied in pieces, but its rows cannot be ordered here any more; Cancel and start again",
+                                    row[0], row[1]);
+                        return false;
+                }
                 chunk_map_load(table->chunks, &lo, &hi, g_ascii_strtoull(row[4], NULL, 10));
                 *ret_rows += g_ascii_strtoull(row[5], NULL, 10);
                 *ret_bytes += g_ascii_strtoull(row[6], NULL, 10);

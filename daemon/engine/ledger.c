@@ -49,7 +49,9 @@ bool ledger_create(const Ledger *ledger, Conn *conn, GError **error) {
                conn_execf(conn, error,
                           "CREATE TABLE IF NOT EXISTS %s (leg INT UNSIGNED NOT NULL, w INT UNSIGNED NOT NULL, "
                           "seq BIGINT UNSIGNED NOT NULL, part BIGINT UNSIGNED NOT NULL, epoch BIGINT UNSIGNED NOT NULL, "
-                          "file VARBINARY(255) NOT NULL, pos BIGINT UNSIGNED NOT NULL, PRIMARY KEY (leg, w)) ENGINE=InnoDB",
+                          "file VARBINARY(255) NOT NULL, pos BIGINT UNSIGNED NOT NULL, "
+                          "hold_seq BIGINT UNSIGNED NOT NULL DEFAULT 0, hold_file VARBINARY(255) NOT NULL DEFAULT '', "
+                          "hold_pos BIGINT UNSIGNED NOT NULL DEFAULT 0, PRIMARY KEY (leg, w)) ENGINE=InnoDB",
                           ledger->checkpoint) &&
                conn_execf(conn, error,
                           "CREATE TABLE IF NOT EXISTS %s (id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, "
@@ -154,10 +156,11 @@ bool ledger_set_leg_start(const Ledger *ledger, Conn *conn, guint32 leg, const B
 
 void checkpoint_clear(Checkpoint *checkpoint) {
         g_clear_pointer(&checkpoint->file, g_free);
+        g_clear_pointer(&checkpoint->hold_file, g_free);
 }
 
 GArray *ledger_load_checkpoints(const Ledger *ledger, Conn *conn, guint32 leg, GError **error) {
-        g_autoptr(ConnRows) rows = conn_queryf(conn, error, "SELECT w, seq, part, file, pos FROM %s WHERE leg=%u ORDER BY w",
+        g_autoptr(ConnRows) rows = conn_queryf(conn, error, "SELECT w, seq, part, file, pos, hold_seq, hold_file, hold_pos FROM %s WHERE leg=%u ORDER BY w",
                                                ledger->checkpoint, leg);
         if (!rows)
                 return NULL;
@@ -175,10 +178,42 @@ GArray *ledger_load_checkpoints(const Ledger *ledger, Conn *conn, guint32 leg, G
                         .part = g_ascii_strtoull(row[2], NULL, 10),
                         .file = g_strdup(row[3]),
                         .offset = g_ascii_strtoull(row[4], NULL, 10),
+                        .hold_seq = g_ascii_strtoull(row[5], NULL, 10),
+                        .hold_file = g_strdup(row[6]),
+                        .hold_offset = g_ascii_strtoull(row[7], NULL, 10),
                 };
                 g_array_append_val(list, checkpoint);
         }
         return g_steal_pointer(&list);
+}
+
+bool ledger_keep_collation(const Ledger *ledger, Conn *conn, guint32 leg, guint64 epoch, GArray *checkpoints, const char *collation,
+                           guint64 digest, bool changeable, GError **error) {
+        guint32 number = LEDGER_COLLATION_BASE;
+        for (guint i = 0; i < checkpoints->len; i++) {
+                const Checkpoint *row = &g_array_index(checkpoints, Checkpoint, i);
+                if (row->worker < LEDGER_COLLATION_BASE)
+                        continue;
+                number = MAX(number, row->worker + 1);
+                if (!g_str_equal(row->file, collation))
+                        continue;
+                if (row->seq == digest)
+                        return true;
+                if (!changeable) {
+                        g_set_error(error, PS_ERROR, PS_ERROR_STALE_STATE,
+                                    "the collation %s orders characters otherwise than when this direction was begun (was a server "
+                                    "upgraded?), and changes are on their way that rest on it: bring the server back to the version that "
+                                    "it had, or Cancel and start again", collation);
+                        return false;
+                }
+                return conn_execf(conn, error, "UPDATE %s SET seq=%" G_GUINT64_FORMAT " WHERE leg=%u AND w=%u", ledger->checkpoint,
+                                  digest, leg, row->worker);
+        }
+        Checkpoint added = {.worker = number, .seq = digest, .file = g_strdup(collation)};
+        g_array_append_val(checkpoints, added);
+        return conn_execf(conn, error,
+                          "INSERT INTO %s (leg, w, seq, part, epoch, file, pos) VALUES (%u,%u,%" G_GUINT64_FORMAT
+                          ",0,%" G_GUINT64_FORMAT ",'%s',0)", ledger->checkpoint, leg, number, digest, epoch, collation);
 }
 
 bool ledger_raise_epoch(const Ledger *ledger, Conn *conn, guint64 epoch, GError **error) {

@@ -12,9 +12,9 @@
 
 typedef struct LinkTable {
         TableSchema *schema;
-        guint id;         /* position in the set */
-        bool ordered;     /* rows can collide on other keys than their own, or equal keys have several spellings: one worker,
-                           * in the order of the log */
+        guint64 hash;     /* of its name: chooses the worker of an ordered table, the same one after every restart */
+        bool ordered;     /* rows can collide on other keys than their own, or only the server knows which keys are equal: one
+                           * worker, in the order of the log */
         ChunkMap *chunks; /* NULL: nothing is being copied, every event is applied */
         gint live;        /* atomic: all is copied and the dispatcher is behind the last h_seq */
         gint64 retry_at;  /* monotonic: the copier lets the table rest until then (guarded by the copy) */

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "engine/apply.h"
 #include "engine/copy.h"
+#include "engine/link-keys.h"
 #include "engine/relay.h"
 #include "engine/stream.h"
 #include "mysql/schema.h"
@@ -174,6 +175,7 @@ static GPtrArray *load_schemas(Link *link, Conn *up, Conn *down, GError **error)
                         continue;
                 const TableSchema *sizes = upstream ? find_schema(upstream, schema) : NULL;
                 if (sizes) {
+                        link_keys_take_collations(schema, sizes);
                         schema->avg_row_bytes = sizes->avg_row_bytes;
                         link->rows_total += sizes->rows_estimate;
                         link->bytes_total += sizes->data_bytes;
@@ -194,12 +196,6 @@ static bool load(Link *link, GError **error) {
         g_autoptr(GPtrArray) schemas = load_schemas(link, up, down, error);
         if (!schemas)
                 return false;
-        link->tables = link_tables_new(g_steal_pointer(&schemas), config->copying);
-
-        if (config->copying &&
-            !copy_load(config->ledger, down, link->tables, &link->rows_before, &link->bytes_before, error))
-                return false;
-
         link->checkpoints = ledger_load_checkpoints(config->ledger, down, config->leg, error);
         if (!link->checkpoints)
                 return false;
@@ -215,22 +211,30 @@ static bool load(Link *link, GError **error) {
                 return false;
         }
         link->copiers = MIN(link->copiers, config->copiers);
-        return true;
+
+        if (!link_keys_order(config, link->checkpoints, link->workers, schemas, up, down, error))
+                return false;
+        link->tables = link_tables_new(g_steal_pointer(&schemas), config->copying);
+        return !config->copying ||
+               copy_load(config->ledger, down, link->tables, &link->rows_before, &link->bytes_before, error);
 }
 
-static const Checkpoint *oldest_checkpoint(const Link *link) {
-        const Checkpoint *oldest = &g_array_index(link->checkpoints, Checkpoint, 0);
-        for (guint32 w = 1; w < link->workers; w++) {
+/* Where reading begins: at the oldest checkpoint, or before it, where an XA transaction was prepared that is still open then. */
+static RelayHold beginning(const Link *link) {
+        RelayHold begin = {.seq = G_MAXUINT64};
+        for (guint32 w = 0; w < link->workers; w++) {
                 const Checkpoint *checkpoint = &g_array_index(link->checkpoints, Checkpoint, w);
-                if (checkpoint->seq < oldest->seq)
-                        oldest = checkpoint;
+                if (checkpoint->seq < begin.seq)
+                        begin = (RelayHold){checkpoint->seq, checkpoint->offset, checkpoint->file};
+                if (*checkpoint->hold_file && checkpoint->hold_seq < begin.seq)
+                        begin = (RelayHold){checkpoint->hold_seq, checkpoint->hold_offset, checkpoint->hold_file};
         }
-        return oldest;
+        return begin;
 }
 
 static bool connect_parts(Link *link, GError **error) {
         const LinkConfig *config = &link->config;
-        const Checkpoint *oldest = oldest_checkpoint(link);
+        RelayHold begin = beginning(link);
 
         link->relay = relay_new(config->directory, error);
         if (!link->relay)
@@ -242,10 +246,11 @@ static bool connect_parts(Link *link, GError **error) {
                 .tables = link->tables,
                 .left_out = config->left_out,
                 .relay = link->relay,
+                .directory = config->directory,
                 .server_id = config->server_id,
-                .file = oldest->file,
-                .offset = oldest->offset,
-                .seq = oldest->seq,
+                .file = begin.file,
+                .offset = begin.offset,
+                .seq = begin.seq,
                 .skip_ddl_seq = config->skip_ddl_seq,
                 .on_heartbeat = on_heartbeat,
                 .on_canary = on_canary,
@@ -263,7 +268,9 @@ static bool connect_parts(Link *link, GError **error) {
                 .epoch = config->epoch,
                 .checkpoints = (const Checkpoint *) link->checkpoints->data,
                 .workers = link->workers,
-                .seq = oldest->seq,
+                .file = begin.file,
+                .offset = begin.offset,
+                .seq = begin.seq,
                 .on_progress = on_progress,
                 .on_failure = on_failure,
                 .userdata = link,

@@ -23,6 +23,7 @@ typedef struct StreamConfig {
         const LinkTables *tables;
         const GPtrArray *left_out; /* of char *: lines "table `db`.`t`: why" of tables that are not carried although SPEC selects them */
         Relay *relay;
+        const char *directory;   /* the relay's: what is prepared is kept in it, too */
         guint32 server_id;       /* for the dump */
         const char *file;        /* where transaction SEQ ends */
         guint64 offset, seq;

@@ -138,8 +138,12 @@ static void read_event(const guint8 *data, gsize size, BinlogTableMap **map) {
                 for (unsigned n = 0; more && n < 1000 && binlog_payload_next(payload, &event, &more, NULL); n++)
                         ;
         } else if (event.type == BINLOG_EVENT_XA_PREPARE) {
-                bool one_phase;
-                (void) !binlog_xa_prepare_parse(&event, &one_phase, NULL);
+                BinlogXaPrepare prepare;
+                char again[BINLOG_XID_TEXT];
+                if (binlog_xa_prepare_parse(&event, &prepare, NULL)) {
+                        g_assert_true(binlog_xid_from_text(prepare.xid, strlen(prepare.xid), again));
+                        g_assert_cmpstr(prepare.xid, ==, again);
+                }
         } else
                 (void) !binlog_gtid_parse(&event, &gtid, NULL);
 }
