@@ -6,6 +6,8 @@ row by row, so that a trigger that fires twice, or on the wrong side, is seen in
 
 import hashlib
 
+import pymysql
+
 KEEPER_PRIVILEGES = ['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'EXECUTE', 'TRIGGER', 'EVENT', 'SHOW VIEW']
 
 TABLES = [
@@ -119,8 +121,11 @@ def read(server, flavors, db='shop'):
                 for name, definer, security, check, client, collation in rows(
                                 'SELECT TABLE_NAME, DEFINER, SECURITY_TYPE, CHECK_OPTION, CHARACTER_SET_CLIENT, COLLATION_CONNECTION '
                                 'FROM information_schema.VIEWS WHERE TABLE_SCHEMA = %s'):
-                        cursor.execute(f'SELECT * FROM `{db}`.`{name}`')
-                        rows_of_it = hashlib.sha256(repr(sorted(cursor.fetchall())).encode()).hexdigest()
+                        try:
+                                cursor.execute(f'SELECT * FROM `{db}`.`{name}`')
+                                rows_of_it = hashlib.sha256(repr(sorted(cursor.fetchall())).encode()).hexdigest()
+                        except pymysql.err.MySQLError as e:
+                                rows_of_it = e.args[0]
                         found['view', name] = (definer, security, check, _charset(client), _charset(collation), rows_of_it)
                 for name, table, timing, action, definer, mode, client, collation, database, body in rows(
                                 'SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE, ACTION_TIMING, EVENT_MANIPULATION, DEFINER, SQL_MODE, CHARACTER_SET_CLIENT, '
