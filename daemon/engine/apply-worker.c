@@ -67,13 +67,12 @@ void apply_worker_free(ApplyWorker *worker) {
 }
 
 static void append_checkpoint(const ApplyWorker *worker, GString *sql, const Packet *last) {
-        g_string_append_printf(sql,
-                               "UPDATE %s SET seq=%" G_GUINT64_FORMAT ", part=%" G_GUINT64_FORMAT
-                               ", file='%s', pos=%" G_GUINT64_FORMAT ", hold_seq=%" G_GUINT64_FORMAT
-                               ", hold_file='%s', hold_pos=%" G_GUINT64_FORMAT " WHERE leg=%u AND w=%u AND seq=%" G_GUINT64_FORMAT
-                               " AND part=%" G_GUINT64_FORMAT " AND epoch=%" G_GUINT64_FORMAT ";",
-                               worker->config.ledger->checkpoint, last->done_seq, last->part, last->done_file,
-                               last->done_offset, last->hold.seq, last->hold.file ? last->hold.file : "", last->hold.offset, worker->config.leg, worker->config.number, worker->seq, worker->part,
+        g_string_append_printf(sql, "UPDATE %s SET seq=%" G_GUINT64_FORMAT ", part=%" G_GUINT64_FORMAT, worker->config.ledger->checkpoint,
+                               last->done_seq, last->part);
+        place_append_columns(last->place, sql);
+        g_string_append_printf(sql, ", hold_seq=%" G_GUINT64_FORMAT ", hold_file='%s', hold_pos=%" G_GUINT64_FORMAT " WHERE leg=%u AND w=%u AND seq=%"
+                               G_GUINT64_FORMAT " AND part=%" G_GUINT64_FORMAT " AND epoch=%" G_GUINT64_FORMAT ";", last->hold.seq,
+                               last->hold.file ? last->hold.file : "", last->hold.offset, worker->config.leg, worker->config.number, worker->seq, worker->part,
                                worker->config.epoch);
 }
 
@@ -112,8 +111,12 @@ static bool run(ApplyWorker *worker, const GString *sql, guint leading, guint fi
         gsize done = 0;
         g_array_set_size(worker->results, leading + count);
         ConnResult *results = (ConnResult *) worker->results->data;
-        if (!conn_exec_multi(worker->conn, sql->str, (gssize) sql->len, results, leading + count, &done, error))
+        if (!conn_exec_multi(worker->conn, sql->str, (gssize) sql->len, results, leading + count, &done, error)) {
+                if (done >= leading && done < leading + count)
+                        link_table_name_error(g_array_index(worker->batch.statements, BatchStatement, first + done - leading).table,
+                                              conn_label(worker->conn), error);
                 return false;
+        }
         if (leading > 0 && !check_claim(worker, &results[leading - 1], error))
                 return false;
         for (guint i = 0; i < count; i++)

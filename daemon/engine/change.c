@@ -24,6 +24,7 @@ void packet_free(Packet *packet) {
                 return;
         g_array_unref(packet->changes);
         g_string_free(packet->arena, TRUE);
+        place_unref(packet->place);
         g_free(packet);
 }
 
@@ -232,7 +233,8 @@ static void append_key_condition(GString *sql, const LinkTable *table, const Fol
 /* Whether the literal of the only key column is equal to its value in an IN list too; the others need sql_append_key_equal(). */
 static bool key_fits_list(const TableSchema *schema) {
         const Column *column = g_ptr_array_index(schema->columns, g_array_index(schema->key, unsigned, 0));
-        return schema->key->len == 1 && column->kind != COLUMN_KIND_FLOAT && column->kind != COLUMN_KIND_BIT;
+        bool signed_set = column->kind == COLUMN_KIND_SET && column->length >= 64; /* see append_comparison() of sql.c */
+        return schema->key->len == 1 && column->kind != COLUMN_KIND_FLOAT && column->kind != COLUMN_KIND_BIT && !signed_set;
 }
 
 static void write_deletes(Batch *batch, const LinkTable *table, const Fold *folds, guint n, gsize max_statement) {

@@ -31,6 +31,8 @@ typedef struct LinkTables {
 /* Takes the schemas over (list of TableSchema). COPYING: every table gets a chunk map. */
 LinkTables *link_tables_new(GPtrArray *schemas, bool copying);
 void link_tables_free(LinkTables *tables);
+/* A server refused a value of TABLE: makes PS_ERROR_DATA_MISMATCH of its answer, which would show the value. Other errors stay. */
+void link_table_name_error(const LinkTable *table, const char *label, GError **error);
 LinkTable *link_tables_find(const LinkTables *tables, const char *database, const char *name);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(LinkTables, link_tables_free)
 

@@ -103,6 +103,10 @@ Column *column_from_row(char **row) {
         case COLUMN_KIND_FLOAT:
         case COLUMN_KIND_DOUBLE:
                 column->is_unsigned = strstr(type, "unsigned") != NULL;
+                if (column->kind != COLUMN_KIND_INTEGER && row[5]) {
+                        column->precision = MIN(small_number(row[4]), 255);
+                        column->scale = MIN(small_number(row[5]), 30);
+                }
                 break;
         case COLUMN_KIND_DECIMAL:
                 column->is_unsigned = strstr(type, "unsigned") != NULL;
