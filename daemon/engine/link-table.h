@@ -19,6 +19,7 @@ typedef struct LinkTable {
         gint live;        /* atomic: all is copied and the dispatcher is behind the last h_seq */
         gint64 retry_at;  /* monotonic: the copier lets the table rest until then (guarded by the copy) */
         guint retries;
+        gint lock_next;   /* atomic: the next chunk is to be read under locks: something happened to this one that cannot be laid over it */
         gint reported;    /* atomic: TABLE_COPIED was told */
         guint64 chunk_rows; /* what the next chunk should hold; guarded by the chunk map's claim */
 } LinkTable;
@@ -40,6 +41,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(LinkTables, link_tables_free)
 typedef struct MapEntry {
         BinlogTableMap *map;
         LinkTable *table; /* NULL: not carried */
+        bool past;
         GBytes *body;
 } MapEntry;
 
@@ -50,7 +52,8 @@ typedef struct MapCache {
 
 void map_cache_init(MapCache *cache, const LinkTables *tables);
 void map_cache_clear(MapCache *cache);
-/* Takes a TABLE_MAP event in; *ret is valid until the next call. A carried table whose columns changed: PS_ERROR_DATA_MISMATCH. */
-bool map_cache_add(MapCache *cache, const BinlogEvent *event, const MapEntry **ret, GError **error);
+/* Takes a TABLE_MAP event in; *ret is valid until the next call. A carried table whose columns changed: PS_ERROR_DATA_MISMATCH. PAST: of a
+ * transaction that is applied, before a statement that may have changed the table: not to be read, as if it were not carried. */
+bool map_cache_add(MapCache *cache, const BinlogEvent *event, bool past, const MapEntry **ret, GError **error);
 /* The table of a row event; PS_ERROR_DATA_MISMATCH when no TABLE_MAP was seen for it. */
 bool map_cache_find(MapCache *cache, const BinlogEvent *event, const MapEntry **ret, GError **error);

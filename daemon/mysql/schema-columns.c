@@ -96,6 +96,7 @@ Column *column_from_row(char **row) {
                         column->int_bytes = types[i].int_bytes;
                 }
         column->nullable = row[1] && g_ascii_strcasecmp(row[1], "YES") == 0;
+        column->has_default = row[11] && *row[11] == '1';
         column->auto_increment = strstr(extra, "auto_increment") != NULL;
         column->generated = is_generated(extra);
         switch (column->kind) {

@@ -41,6 +41,7 @@ typedef struct Column {
         ColumnKind kind;
         bool is_unsigned;
         bool nullable;
+        bool has_default;   /* beside NULL */
         bool generated;     /* never written */
         bool auto_increment;
         guint32 length;     /* octets of BINARY; bits of BIT; members of ENUM/SET */
