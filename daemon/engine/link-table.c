@@ -4,6 +4,7 @@
 #include "engine/link-table.h"
 
 #include "base/error.h"
+#include "engine/cascade.h"
 
 #define MAP_CACHE_MAX 8192
 
@@ -21,6 +22,7 @@ static bool key_has_spellings(const TableSchema *schema) {
 static void link_table_free(gpointer data) {
         LinkTable *table = data;
         chunk_map_free(table->chunks);
+        g_clear_pointer(&table->update_cascades, g_array_unref);
         table_schema_free(table->schema);
         g_free(table);
 }
@@ -40,11 +42,12 @@ LinkTables *link_tables_new(GPtrArray *schemas, bool copying) {
                 table->id = i;
                 table->ordered = table->schema->n_unique_secondary > 0 ||
                                  table->schema->key_order != KEY_ORDER_AGENT || key_has_spellings(table->schema);
-                table->chunks = copying ? chunk_map_new(table->schema) : NULL;
+                table->chunks = copying ? chunk_map_new(table->schema, table->schema->has_cascade) : NULL;
                 table->live = !copying;
                 g_ptr_array_add(tables->list, table);
                 g_hash_table_insert(tables->by_name, full_name(table->schema->database, table->schema->name), table);
         }
+        tables->families = families_make(tables);
         g_ptr_array_set_free_func(schemas, NULL);
         g_ptr_array_unref(schemas);
         return tables;
@@ -54,6 +57,7 @@ void link_tables_free(LinkTables *tables) {
         if (!tables)
                 return;
         g_hash_table_unref(tables->by_name);
+        g_ptr_array_unref(tables->families);
         g_ptr_array_unref(tables->list);
         g_free(tables);
 }

@@ -122,6 +122,44 @@ static void on_copy_done(gpointer userdata) {
 
 /* --- start --- */
 
+static int compare_texts(const void *a, const void *b) {
+        return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+/* The keys that cascade between carried tables, as sorted text. */
+static GPtrArray *describe_cascades(const LinkTables *tables, const GPtrArray *keys) {
+        GPtrArray *texts = g_ptr_array_new_with_free_func(g_free);
+        for (guint i = 0; i < keys->len; i++) {
+                const ForeignKey *key = keys->pdata[i];
+                if (foreign_key_cascades(key) && link_tables_find(tables, key->database, key->table))
+                        g_ptr_array_add(texts, foreign_key_describe(key));
+        }
+        qsort(texts->pdata, texts->len, sizeof(void *), compare_texts);
+        return texts;
+}
+
+/* The downstream has to cascade as the upstream does: with another set of keys rows would differ in silence. */
+static bool same_cascades(const LinkTables *tables, Conn *up, Conn *down, GError **error) {
+        if (tables->families->len == 0)
+                return true;
+        g_autoptr(GPtrArray) keys_up = foreign_keys_load(up, NULL, NULL, error);
+        g_autoptr(GPtrArray) keys_down = keys_up ? foreign_keys_load(down, NULL, NULL, error) : NULL;
+        if (!keys_down)
+                return false;
+        g_autoptr(GPtrArray) a = describe_cascades(tables, keys_up), b = describe_cascades(tables, keys_down);
+        for (guint i = 0; i < MAX(a->len, b->len); i++) {
+                const char *x = i < a->len ? a->pdata[i] : NULL, *y = i < b->len ? b->pdata[i] : NULL;
+                if (g_strcmp0(x, y) == 0)
+                        continue;
+                bool only_up = !y || (x && strcmp(x, y) < 0);
+                g_set_error(error, PS_ERROR, PS_ERROR_DATA_MISMATCH,
+                            "the foreign key %s is only on %s: what it cascades would differ; make the keys alike, then Resume",
+                            only_up ? x : y, conn_label(only_up ? up : down));
+                return false;
+        }
+        return true;
+}
+
 static bool load(Link *link, GError **error) {
         const LinkConfig *config = &link->config;
         g_autoptr(Conn) up = conn_open(config->upstream, 0, error);
@@ -140,6 +178,8 @@ static bool load(Link *link, GError **error) {
         link->tables = link_tables_new(g_steal_pointer(&objects->tables), config->copying);
         objects->tables = g_ptr_array_new();
 
+        if (!same_cascades(link->tables, up, down, error))
+                return false;
         if (config->copying &&
             !copy_load(config->ledger, down, link->tables, &link->rows_before, &link->bytes_before, error))
                 return false;

@@ -112,11 +112,32 @@ bool precheck_accounts(Precheck *check, GError **error) {
         return true;
 }
 
+/* See cascade.h. */
+static void note_cascades(Precheck *check) {
+        const Flavor *flavor = conn_flavor(check->input->servers[SIDE_DESTINATION]);
+        guint n = 0;
+        for (guint i = 0; i < check->objects->tables->len; i++)
+                n += ((const TableSchema *) check->objects->tables->pdata[i])->has_cascade;
+        if (n == 0)
+                return;
+        precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED, NULL,
+                     "%u tables have foreign keys that cascade, which the binary log does not show: those that belong together are copied "
+                     "under one brief lock that waits for their writers, and are applied in order by one worker", n);
+        if (!flavor->mariadb && flavor->version >= 90600 &&
+            !precheck_variable_on(check, SIDE_DESTINATION, "innodb_native_foreign_keys"))
+                precheck_add(check, CHECK_WARNING, PS_ERROR_UNSUPPORTED_OBJECT,
+                             "start the destination with innodb_native_foreign_keys=ON",
+                             "the destination carries out cascades above InnoDB, and refuses some that MySQL 5.6 allows: several levels of "
+                             "ON UPDATE CASCADE over keys of several columns, or more than 30 tables and levels; replication would "
+                             "stop at such a statement");
+}
+
 /* Foreign keys are made as they are; one that points to a table that stays behind would refuse every row
  * after the switch. */
 bool precheck_foreign_keys(Precheck *check, GError **error) {
         if (!check->objects)
                 return true;
+        note_cascades(check);
         g_autoptr(ConnRows) rows = conn_query(
                         check->input->servers[SIDE_SOURCE],
                         "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, UNIQUE_CONSTRAINT_SCHEMA, "

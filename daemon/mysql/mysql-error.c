@@ -49,6 +49,14 @@ bool mysql_error_is_duplicate(const GError *error) {
         return HAS_CODE(error, 1022, 1062, 1586);
 }
 
+bool mysql_error_is_foreign_key(const GError *error) {
+        return HAS_CODE(error, 1216, 1217, 1451, 1452, 1761, 1762);
+}
+
+bool mysql_error_is_cascade_limit(const GError *error) {
+        return HAS_CODE(error, 3008, 6575);
+}
+
 bool mysql_error_is_read_only(const GError *error) {
         return HAS_CODE(error, 1290, 1792, 1836);
 }

@@ -56,7 +56,7 @@ static void add(Bench *bench, RowOperation operation, const char *id, const char
         if (bench->packets->len == 0)
                 g_ptr_array_add(bench->packets, packet_new());
         packet_add(g_ptr_array_index(bench->packets, bench->packets->len - 1), &bench->table, operation, key->str, key->len,
-                   key_hash(key->str, key->len), &image);
+                   key_hash(key->str, key->len), &image, false, false);
         row_image_clear(&image);
 }
 
@@ -330,7 +330,7 @@ static void test_delete_keys(void) {
                 key_append_from_image(key, link.schema, &image);
                 Packet *packet = packet_new();
                 g_ptr_array_add(packets, packet);
-                packet_add(packet, &link, ROW_OPERATION_DELETE, key->str, key->len, 1, &image);
+                packet_add(packet, &link, ROW_OPERATION_DELETE, key->str, key->len, 1, &image, false, false);
                 g_assert_true(batch_build(&batch, packets, &mysql56, 1000, NULL));
                 g_assert_cmpstr(batch.text->str, ==, table[i].sql);
                 row_image_clear(&image);
@@ -359,7 +359,7 @@ static void test_generated(void) {
         batch_init(&batch);
         g_ptr_array_add(packets, packet);
         link.ordered = true;
-        packet_add(packet, &link, ROW_OPERATION_UPDATE, "5", 2, 1, &image);
+        packet_add(packet, &link, ROW_OPERATION_UPDATE, "5", 2, 1, &image, false, false);
         g_assert_true(batch_build(&batch, packets, &mysql56, 1000, NULL));
         g_assert_cmpstr(batch.text->str, ==, "UPDATE `db`.`t` SET `id`=5,`e`=0 WHERE `id`=5;");
         g_assert_cmpuint(g_array_index(batch.statements, BatchStatement, 0).warnings, ==, 1);
