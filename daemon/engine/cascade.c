@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "base/error.h"
+
 /* Beyond that a doubled deletion is not recognised, and stops the link as any row that is not there does. */
 #define MAX_KEY_BYTES (32u * 1024 * 1024)
 
@@ -113,6 +115,23 @@ GPtrArray *families_make(const LinkTables *tables) {
                         g_ptr_array_add(table->family->cascaded, table);
         }
         return families;
+}
+
+bool families_complete(const LinkTables *tables, GError **error) {
+        for (guint i = 0; i < tables->list->len; i++) {
+                const TableSchema *schema = ((const LinkTable *) tables->list->pdata[i])->schema;
+                for (guint k = 0; schema->foreign_keys && k < schema->foreign_keys->len; k++) {
+                        const ForeignKey *key = schema->foreign_keys->pdata[k];
+                        if (!foreign_key_cascades(key) || link_tables_find(tables, key->parent_database, key->parent))
+                                continue;
+                        g_set_error(error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT,
+                                    "the foreign key `%s` of `%s`.`%s` cascades changes of `%s`.`%s`, which is not carried, and the binary log "
+                                    "does not show what a cascade changes: drop the key on both sides, then Resume",
+                                    key->name, schema->database, schema->name, key->parent_database, key->parent);
+                        return false;
+                }
+        }
+        return true;
 }
 
 /* ---- questions */

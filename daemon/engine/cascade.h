@@ -28,6 +28,9 @@ typedef struct Family {
 /* Sets family, lane, delete_cascades and update_cascades of each table. → GPtrArray of Family. */
 GPtrArray *families_make(const LinkTables *tables);
 
+/* PS_ERROR_UNSUPPORTED_OBJECT when a foreign key cascades changes of a table that is not carried: nothing would tell of them. */
+bool families_complete(const LinkTables *tables, GError **error);
+
 /* Whether the row change, which the upstream ran under EVENT_FLAGS, changed other rows that are not in the log. Pure. */
 bool cascade_is_silent(const LinkTable *table, RowOperation operation, guint16 event_flags, const RowImage *before, const RowImage *after);
 /* What holds for the cascaded tables of FAMILY at transaction SEQ: APPLY: the downstream has to cascade; DROP: what came of it is in the copy,

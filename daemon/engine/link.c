@@ -8,10 +8,12 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "engine/apply.h"
+#include "engine/cascade.h"
 #include "engine/copy.h"
-#include "engine/objects.h"
 #include "engine/relay.h"
 #include "engine/stream.h"
+#include "mysql/schema.h"
+#include "mysql/sql.h"
 
 #define HEARTBEAT_LOST (5 * USEC_PER_SEC)
 #define MAX_HEARTBEATS 100000
@@ -35,6 +37,7 @@ struct Link {
         pthread_mutex_t lock;
         pthread_cond_t changed;
         GError *error;
+        LinkHalt *halt;
         bool all_copied;     /* by the copiers */
         bool copied;         /* and overtaken by the appliers */
         GQueue heartbeats;   /* of Heartbeat, read and not yet applied */
@@ -57,6 +60,15 @@ static void on_failure(gpointer userdata, const GError *error) {
 }
 
 /* --- what the stream sees --- */
+
+static void on_halt(gpointer userdata, const LinkHalt *halt) {
+        Link *link = userdata;
+        pthread_mutex_lock(&link->lock);
+        link->halt = link_halt_copy(halt);
+        pthread_cond_broadcast(&link->changed);
+        pthread_mutex_unlock(&link->lock);
+        link->config.on_change(link->config.userdata);
+}
 
 static void on_heartbeat(gpointer userdata, guint64 seq, guint64 value) {
         Link *link = userdata;
@@ -122,42 +134,55 @@ static void on_copy_done(gpointer userdata) {
 
 /* --- start --- */
 
-static int compare_texts(const void *a, const void *b) {
-        return strcmp(*(char *const *) a, *(char *const *) b);
-}
-
-/* The keys that cascade between carried tables, as sorted text. */
-static GPtrArray *describe_cascades(const LinkTables *tables, const GPtrArray *keys) {
-        GPtrArray *texts = g_ptr_array_new_with_free_func(g_free);
-        for (guint i = 0; i < keys->len; i++) {
-                const ForeignKey *key = keys->pdata[i];
-                if (foreign_key_cascades(key) && link_tables_find(tables, key->database, key->table))
-                        g_ptr_array_add(texts, foreign_key_describe(key));
+static TableSchema *find_schema(const GPtrArray *schemas, const TableSchema *like) {
+        guint low = 0, high = schemas->len;
+        while (low < high) { /* ordered by database and name */
+                guint mid = low + (high - low) / 2;
+                TableSchema *schema = g_ptr_array_index(schemas, mid);
+                int order = strcmp(schema->database, like->database);
+                if (order == 0)
+                        order = strcmp(schema->name, like->name);
+                if (order == 0)
+                        return schema;
+                if (order < 0)
+                        low = mid + 1;
+                else
+                        high = mid;
         }
-        qsort(texts->pdata, texts->len, sizeof(void *), compare_texts);
-        return texts;
+        return NULL;
 }
 
-/* The downstream has to cascade as the upstream does: with another set of keys rows would differ in silence. */
-static bool same_cascades(const LinkTables *tables, Conn *up, Conn *down, GError **error) {
-        if (tables->families->len == 0)
-                return true;
-        g_autoptr(GPtrArray) keys_up = foreign_keys_load(up, NULL, NULL, error);
-        g_autoptr(GPtrArray) keys_down = keys_up ? foreign_keys_load(down, NULL, NULL, error) : NULL;
-        if (!keys_down)
-                return false;
-        g_autoptr(GPtrArray) a = describe_cascades(tables, keys_up), b = describe_cascades(tables, keys_down);
-        for (guint i = 0; i < MAX(a->len, b->len); i++) {
-                const char *x = i < a->len ? a->pdata[i] : NULL, *y = i < b->len ? b->pdata[i] : NULL;
-                if (g_strcmp0(x, y) == 0)
+static bool is_left_out(const LinkConfig *config, const TableSchema *schema) {
+        g_autofree char *name = sql_table(schema->database, schema->name), *line = g_strdup_printf("table %s: ", name);
+        for (guint i = 0; config->left_out && i < config->left_out->len; i++)
+                if (g_str_has_prefix(g_ptr_array_index(config->left_out, i), line))
+                        return true;
+        return false;
+}
+
+/* The downstream is the schema history: no statement that changes a table lies between its checkpoints, so what it has is what held at the
+ * position where reading begins, however far the upstream has gone on since. Only sizes are asked of the upstream. */
+static GPtrArray *load_schemas(Link *link, Conn *up, Conn *down, GError **error) {
+        const LinkConfig *config = &link->config;
+        g_autoptr(GPtrArray) all = schema_load(down, /* database= */ NULL, error);
+        g_autoptr(GPtrArray) upstream = all && config->copying ? schema_load(up, /* database= */ NULL, error) : NULL;
+        if (!all || (config->copying && !upstream))
+                return NULL;
+        GPtrArray *schemas = g_ptr_array_new_with_free_func((GDestroyNotify) table_schema_free);
+        for (guint i = 0; i < all->len; i++) {
+                TableSchema *schema = g_ptr_array_index(all, i);
+                if (!spec_selects(config->spec, schema->database, schema->name) || is_left_out(config, schema))
                         continue;
-                bool only_up = !y || (x && strcmp(x, y) < 0);
-                g_set_error(error, PS_ERROR, PS_ERROR_DATA_MISMATCH,
-                            "the foreign key %s is only on %s: what it cascades would differ; make the keys alike, then Resume",
-                            only_up ? x : y, conn_label(only_up ? up : down));
-                return false;
+                const TableSchema *sizes = upstream ? find_schema(upstream, schema) : NULL;
+                if (sizes) {
+                        schema->avg_row_bytes = sizes->avg_row_bytes;
+                        link->rows_total += sizes->rows_estimate;
+                        link->bytes_total += sizes->data_bytes;
+                }
+                g_ptr_array_add(schemas, schema);
+                all->pdata[i] = NULL; /* handed over; table_schema_free() takes NULL */
         }
-        return true;
+        return schemas;
 }
 
 static bool load(Link *link, GError **error) {
@@ -167,18 +192,12 @@ static bool load(Link *link, GError **error) {
         if (!down)
                 return false;
 
-        g_autoptr(ObjectList) objects = objects_list(up, config->spec, error);
-        if (!objects)
+        g_autoptr(GPtrArray) schemas = load_schemas(link, up, down, error);
+        if (!schemas)
                 return false;
-        for (guint i = 0; i < objects->tables->len; i++) {
-                const TableSchema *schema = g_ptr_array_index(objects->tables, i);
-                link->rows_total += schema->rows_estimate;
-                link->bytes_total += schema->data_bytes;
-        }
-        link->tables = link_tables_new(g_steal_pointer(&objects->tables), config->copying);
-        objects->tables = g_ptr_array_new();
+        link->tables = link_tables_new(g_steal_pointer(&schemas), config->copying);
 
-        if (!same_cascades(link->tables, up, down, error))
+        if (!families_complete(link->tables, error))
                 return false;
         if (config->copying &&
             !copy_load(config->ledger, down, link->tables, &link->rows_before, &link->bytes_before, error))
@@ -202,19 +221,22 @@ static bool load(Link *link, GError **error) {
         return true;
 }
 
-static const Checkpoint *oldest_checkpoint(const Link *link) {
-        const Checkpoint *oldest = &g_array_index(link->checkpoints, Checkpoint, 0);
-        for (guint32 w = 1; w < link->workers; w++) {
+/* Where reading begins: at the oldest checkpoint, or before it, where an XA transaction was prepared that is still open then. */
+static RelayHold beginning(const Link *link) {
+        RelayHold begin = {.seq = G_MAXUINT64};
+        for (guint32 w = 0; w < link->workers; w++) {
                 const Checkpoint *checkpoint = &g_array_index(link->checkpoints, Checkpoint, w);
-                if (checkpoint->seq < oldest->seq)
-                        oldest = checkpoint;
+                if (checkpoint->seq < begin.seq)
+                        begin = (RelayHold){checkpoint->seq, checkpoint->offset, checkpoint->file};
+                if (*checkpoint->hold_file && checkpoint->hold_seq < begin.seq)
+                        begin = (RelayHold){checkpoint->hold_seq, checkpoint->hold_offset, checkpoint->hold_file};
         }
-        return oldest;
+        return begin;
 }
 
 static bool connect_parts(Link *link, GError **error) {
         const LinkConfig *config = &link->config;
-        const Checkpoint *oldest = oldest_checkpoint(link);
+        RelayHold begin = beginning(link);
 
         link->relay = relay_new(config->directory, error);
         if (!link->relay)
@@ -224,15 +246,18 @@ static bool connect_parts(Link *link, GError **error) {
                 .spec = config->spec,
                 .ledger = config->ledger,
                 .tables = link->tables,
+                .left_out = config->left_out,
                 .relay = link->relay,
+                .directory = config->directory,
                 .server_id = config->server_id,
-                .file = oldest->file,
-                .offset = oldest->offset,
-                .seq = oldest->seq,
+                .file = begin.file,
+                .offset = begin.offset,
+                .seq = begin.seq,
                 .skip_ddl_seq = config->skip_ddl_seq,
                 .on_heartbeat = on_heartbeat,
                 .on_canary = on_canary,
                 .on_failure = on_failure,
+                .on_halt = on_halt,
                 .on_note = on_stream_note,
                 .userdata = link,
         };
@@ -245,7 +270,9 @@ static bool connect_parts(Link *link, GError **error) {
                 .epoch = config->epoch,
                 .checkpoints = (const Checkpoint *) link->checkpoints->data,
                 .workers = link->workers,
-                .seq = oldest->seq,
+                .file = begin.file,
+                .offset = begin.offset,
+                .seq = begin.seq,
                 .on_progress = on_progress,
                 .on_failure = on_failure,
                 .userdata = link,
@@ -322,6 +349,7 @@ void link_free(Link *link) {
         g_clear_pointer(&link->checkpoints, g_array_unref);
         g_queue_clear_full(&link->heartbeats, g_free);
         g_clear_error(&link->error);
+        link_halt_free(link->halt);
         pthread_cond_destroy(&link->changed);
         pthread_mutex_destroy(&link->lock);
         g_free(link);
@@ -329,15 +357,33 @@ void link_free(Link *link) {
 
 /* --- questions --- */
 
+/* Under the lock. That other parts then stop is the echo of the reader's end; what fails beside is dealt with first. */
+static bool halted(const Link *link) {
+        return link->halt && (!link->error || g_error_matches(link->error, PS_ERROR, PS_ERROR_STOPPED));
+}
+
 GError *link_error(Link *link) {
         pthread_mutex_lock(&link->lock);
-        GError *error = link->error ? g_error_copy(link->error) : NULL;
+        GError *error = NULL;
+        if (halted(link))
+                g_set_error(&error, PS_ERROR, PS_ERROR_STOPPED, "%s is to be carried to the other side first", link->halt->what);
+        else if (link->error)
+                error = g_error_copy(link->error);
         pthread_mutex_unlock(&link->lock);
         return error;
 }
 
-bool link_settled(Link *link) {
-        return apply_settle(link->apply, stream_completed(link->stream));
+LinkHalt *link_get_halt(Link *link) {
+        pthread_mutex_lock(&link->lock);
+        LinkHalt *halt = halted(link) ? link_halt_copy(link->halt) : NULL;
+        pthread_mutex_unlock(&link->lock);
+        return halt;
+}
+
+bool link_drained(Link *link, guint64 *ret_low_water) {
+        guint64 read = stream_completed(link->stream);
+        *ret_low_water = apply_low_water(link->apply);
+        return apply_settle(link->apply, read) && apply_persisted(link->apply) >= read;
 }
 
 bool link_copied(Link *link) {
