@@ -173,9 +173,7 @@ static bool add_change(Apply *apply, LinkTable *table, RowOperation operation, g
         /* MySQL 9.7 with innodb_native_foreign_keys logs DELETE parent, child … in this way: the child's row although it went with the parent. */
         bool maybe_gone = apply->silent_deletion && apply->silent_deletion != table && operation == ROW_OPERATION_DELETE &&
                           table->schema->has_cascade;
-        bool in_order = table->ordered || table->family;
-        guint32 w = (guint32) ((in_order ? key_hash((const char *) &table->lane, sizeof table->lane) : hash) %
-                               apply->config.workers);
+        guint32 w = (guint32) ((table->ordered || table->family ? table->hash : hash) % apply->config.workers);
         guint64 seq = apply->seq + 1;
         apply->part[w]++;
         if (seq <= apply->resume_seq[w] || (seq == apply->resume_seq[w] + 1 && apply->part[w] <= apply->resume_part[w]))
@@ -212,7 +210,7 @@ static bool dispatch_image(Apply *apply, LinkTable *table, RowOperation operatio
                 if (!wait_for_chunk(apply, table->chunks))
                         return false;
         }
-        return add_change(apply, table, operation, key_hash(apply->key->str, apply->key->len), image, /* cascades= */ false);
+        return add_change(apply, table, operation, key_hash_value(table->schema, apply->key->str, apply->key->len), image, /* cascades= */ false);
 }
 
 /* A change that the upstream cascaded silently. *ret_done: it is on its way, to be cascaded downstream as well; else it is a change like any
@@ -229,7 +227,7 @@ static bool dispatch_cascading(Apply *apply, LinkTable *table, RowOperation oper
         if (!*ret_done)
                 return true;
         take_key(apply, table, before);
-        return add_change(apply, table, operation, key_hash(apply->key->str, apply->key->len),
+        return add_change(apply, table, operation, key_hash_value(table->schema, apply->key->str, apply->key->len),
                           operation == ROW_OPERATION_DELETE ? before : after, /* cascades= */ true);
 }
 

@@ -100,7 +100,6 @@ GPtrArray *families_make(const LinkTables *tables) {
         for (guint i = 0; i < n; i++) {
                 LinkTable *table = tables->list->pdata[i];
                 guint r = root(group, i);
-                table->lane = r;
                 if (!has_family[r])
                         continue;
                 if (!by_root[r]) {
@@ -110,6 +109,7 @@ GPtrArray *families_make(const LinkTables *tables) {
                         g_ptr_array_add(families, by_root[r]);
                 }
                 table->family = by_root[r];
+                table->hash = ((const LinkTable *) tables->list->pdata[r])->hash; /* R is the smallest number of the family */
                 g_ptr_array_add(table->family->tables, table);
                 if (table->schema->has_cascade)
                         g_ptr_array_add(table->family->cascaded, table);

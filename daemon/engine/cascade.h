@@ -25,7 +25,7 @@ typedef struct Family {
         GPtrArray *cascaded; /* the ones among them whose rows change without an event */
 } Family;
 
-/* Sets family, lane, delete_cascades and update_cascades of each table. → GPtrArray of Family. */
+/* Sets family, hash, delete_cascades and update_cascades of each table. → GPtrArray of Family. */
 GPtrArray *families_make(const LinkTables *tables);
 
 /* PS_ERROR_UNSUPPORTED_OBJECT when a foreign key cascades changes of a table that is not carried: nothing would tell of them. */

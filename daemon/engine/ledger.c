@@ -187,6 +187,35 @@ GArray *ledger_load_checkpoints(const Ledger *ledger, Conn *conn, guint32 leg, G
         return g_steal_pointer(&list);
 }
 
+bool ledger_keep_collation(const Ledger *ledger, Conn *conn, guint32 leg, guint64 epoch, GArray *checkpoints, const char *collation,
+                           guint64 digest, bool changeable, GError **error) {
+        guint32 number = LEDGER_COLLATION_BASE;
+        for (guint i = 0; i < checkpoints->len; i++) {
+                const Checkpoint *row = &g_array_index(checkpoints, Checkpoint, i);
+                if (row->worker < LEDGER_COLLATION_BASE)
+                        continue;
+                number = MAX(number, row->worker + 1);
+                if (!g_str_equal(row->file, collation))
+                        continue;
+                if (row->seq == digest)
+                        return true;
+                if (!changeable) {
+                        g_set_error(error, PS_ERROR, PS_ERROR_STALE_STATE,
+                                    "the collation %s orders characters otherwise than when this direction was begun (was a server "
+                                    "upgraded?), and changes are on their way that rest on it: bring the server back to the version that "
+                                    "it had, or Cancel and start again", collation);
+                        return false;
+                }
+                return conn_execf(conn, error, "UPDATE %s SET seq=%" G_GUINT64_FORMAT " WHERE leg=%u AND w=%u", ledger->checkpoint,
+                                  digest, leg, row->worker);
+        }
+        Checkpoint added = {.worker = number, .seq = digest, .file = g_strdup(collation)};
+        g_array_append_val(checkpoints, added);
+        return conn_execf(conn, error,
+                          "INSERT INTO %s (leg, w, seq, part, epoch, file, pos) VALUES (%u,%u,%" G_GUINT64_FORMAT
+                          ",0,%" G_GUINT64_FORMAT ",'%s',0)", ledger->checkpoint, leg, number, digest, epoch, collation);
+}
+
 bool ledger_raise_epoch(const Ledger *ledger, Conn *conn, guint64 epoch, GError **error) {
         /* An UPDATE under READ COMMITTED looks past the locks on rows that it would not change: only this waits for orphans when the epoch
          * stays as it is. */

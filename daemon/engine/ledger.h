@@ -17,6 +17,8 @@
 /* Rows of ckpt with a number from here on belong to copiers and to repair, not to apply workers. */
 #define LEDGER_COPIER_BASE 1000
 #define LEDGER_REPAIR_SLOT 2000
+/* From here on they are no checkpoints: FILE names a collation, SEQ is its digest (ledger_keep_collation()). */
+#define LEDGER_COLLATION_BASE 100000
 
 typedef struct Ledger {
         char *uuid;
@@ -70,5 +72,10 @@ bool ledger_forget_leg(const Ledger *ledger, Conn *conn, guint32 leg, GError **e
 bool ledger_set_leg_start(const Ledger *ledger, Conn *conn, guint32 leg, const BinlogPosition *start, GError **error);
 /* Of the workers and the copiers of a leg, by number; → GArray of Checkpoint (with clear function). */
 GArray *ledger_load_checkpoints(const Ledger *ledger, Conn *conn, guint32 leg, GError **error);
+/* Which keys are equal, and so which worker a change belongs to, rests on the weights of collations: the same ones for as long as workers
+ * are not all at the same transaction. Remembers the digest of COLLATION for a leg whose rows are CHECKPOINTS (which it adds to); another one
+ * than before is PS_ERROR_STALE_STATE unless CHANGEABLE. */
+bool ledger_keep_collation(const Ledger *ledger, Conn *conn, guint32 leg, guint64 epoch, GArray *checkpoints, const char *collation,
+                           guint64 digest, bool changeable, GError **error);
 /* Waits for transactions of orphaned sessions, and makes a stale agent's next commit fail. */
 bool ledger_raise_epoch(const Ledger *ledger, Conn *conn, guint64 epoch, GError **error);

@@ -15,12 +15,13 @@ typedef struct Family Family; /* cascade.h */
 typedef struct LinkTable {
         TableSchema *schema;
         guint id;         /* position in the set */
-        guint lane;       /* tables of one lane are applied by one worker when they have to be applied in order */
+        guint64 hash;     /* of its name, or of its family's first one: chooses the worker of an ordered table, the same one after every
+                           * restart */
         Family *family;   /* cascading foreign keys tie it to others, in the order of the log across all of them; NULL: none does */
         bool delete_cascades;    /* a DELETE here changes rows of carried tables without a row event */
         GArray *update_cascades; /* of int: so does an UPDATE of one of these columns (−1: any); NULL: none */
-        bool ordered;     /* rows can collide on other keys than their own, or equal keys have several spellings: one worker,
-                           * in the order of the log */
+        bool ordered;     /* rows can collide on other keys than their own, or only the server knows which keys are equal: one
+                           * worker, in the order of the log */
         ChunkMap *chunks; /* NULL: nothing is being copied, every event is applied */
         gint live;        /* atomic: all is copied and the dispatcher is behind the last h_seq */
         gint64 retry_at;  /* monotonic: the copier lets the table rest until then (guarded by the copy) */

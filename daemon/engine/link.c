@@ -10,6 +10,7 @@
 #include "engine/apply.h"
 #include "engine/cascade.h"
 #include "engine/copy.h"
+#include "engine/link-keys.h"
 #include "engine/relay.h"
 #include "engine/stream.h"
 #include "mysql/schema.h"
@@ -175,6 +176,7 @@ static GPtrArray *load_schemas(Link *link, Conn *up, Conn *down, GError **error)
                         continue;
                 const TableSchema *sizes = upstream ? find_schema(upstream, schema) : NULL;
                 if (sizes) {
+                        link_keys_take_collations(schema, sizes);
                         schema->avg_row_bytes = sizes->avg_row_bytes;
                         link->rows_total += sizes->rows_estimate;
                         link->bytes_total += sizes->data_bytes;
@@ -195,14 +197,6 @@ static bool load(Link *link, GError **error) {
         g_autoptr(GPtrArray) schemas = load_schemas(link, up, down, error);
         if (!schemas)
                 return false;
-        link->tables = link_tables_new(g_steal_pointer(&schemas), config->copying);
-
-        if (!families_complete(link->tables, error))
-                return false;
-        if (config->copying &&
-            !copy_load(config->ledger, down, link->tables, &link->rows_before, &link->bytes_before, error))
-                return false;
-
         link->checkpoints = ledger_load_checkpoints(config->ledger, down, config->leg, error);
         if (!link->checkpoints)
                 return false;
@@ -218,7 +212,13 @@ static bool load(Link *link, GError **error) {
                 return false;
         }
         link->copiers = MIN(link->copiers, config->copiers);
-        return true;
+
+        if (!link_keys_order(config, link->checkpoints, link->workers, schemas, up, down, error))
+                return false;
+        link->tables = link_tables_new(g_steal_pointer(&schemas), config->copying);
+        return families_complete(link->tables, error) &&
+               (!config->copying ||
+                copy_load(config->ledger, down, link->tables, &link->rows_before, &link->bytes_before, error));
 }
 
 /* Where reading begins: at the oldest checkpoint, or before it, where an XA transaction was prepared that is still open then. */
