@@ -43,6 +43,18 @@ struct Copy {
         guint64 rows, bytes;
 };
 
+/* The newest transaction that a chunk holds. The copier's checkpoint row says where it is, so that it can be proven later that the upstream
+ * still has it. */
+typedef struct Horizon {
+        guint64 seq;
+        Place *place;
+} Horizon;
+
+static void horizon_clear(Horizon *h) {
+        g_clear_pointer(&h->place, place_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Horizon, horizon_clear)
+
 typedef enum ChunkOutcome { OUTCOME_DONE, OUTCOME_LATER, OUTCOME_FAILED } ChunkOutcome;
 
 bool copy_load(const Ledger *ledger, Conn *downstream, LinkTables *tables, guint64 *ret_rows, guint64 *ret_bytes, GError **error) {
@@ -144,13 +156,15 @@ static bool read_range(Copier *copier, const LinkTable *table, Chunk *chunk, GEr
 
 /* --- writing --- */
 
-static void append_marker(Copier *copier) {
+static void append_marker(Copier *copier, const Horizon *h) {
         const CopyConfig *config = &copier->copy->config;
-        g_string_append_printf(copier->sql,
-                               "BEGIN;UPDATE %s SET part=%" G_GUINT64_FORMAT " WHERE leg=%u AND w=%u AND part=%" G_GUINT64_FORMAT
-                               " AND epoch=%" G_GUINT64_FORMAT ";",
-                               config->ledger->checkpoint, copier->part + 1, config->leg, LEDGER_COPIER_BASE + copier->number,
-                               copier->part, config->epoch);
+        g_string_append_printf(copier->sql, "BEGIN;UPDATE %s SET part=%" G_GUINT64_FORMAT, config->ledger->checkpoint, copier->part + 1);
+        if (h) {
+                g_string_append_printf(copier->sql, ", seq=%" G_GUINT64_FORMAT, h->seq);
+                place_append_columns(h->place, copier->sql);
+        }
+        g_string_append_printf(copier->sql, " WHERE leg=%u AND w=%u AND part=%" G_GUINT64_FORMAT " AND epoch=%" G_GUINT64_FORMAT ";",
+                               config->leg, LEDGER_COPIER_BASE + copier->number, copier->part, config->epoch);
 }
 
 static void add_chunk_row(Copier *copier, const LinkTable *table, const Key *lo, const Key *hi, guint64 h_seq) {
@@ -202,12 +216,12 @@ static bool insert_rows(Copier *copier, const LinkTable *table, GError **error) 
         return true;
 }
 
-/* One transaction downstream. FINISH: with what add_chunk_row() gathered, which is then empty again. */
-static bool write_transaction(Copier *copier, const LinkTable *table, bool finish, GError **error) {
+/* One transaction downstream. FINISH: with what add_chunk_row() gathered up to there, which is then empty again. */
+static bool write_transaction(Copier *copier, const LinkTable *table, const Horizon *finish, GError **error) {
         ConnResult results[3];
         gsize done;
         g_string_truncate(copier->sql, 0);
-        append_marker(copier);
+        append_marker(copier, finish);
         if (finish)
                 g_string_append_printf(copier->sql, "INSERT INTO %s (db,tbl,lo,hi,h_seq,n_rows,n_bytes) VALUES %s;",
                                        copier->copy->config.ledger->chunk, copier->finished->str);
@@ -225,12 +239,12 @@ static bool write_transaction(Copier *copier, const LinkTable *table, bool finis
 
 /* Until the reader has passed FILE/OFFSET, however far behind it is, as long as it gets on: after a long pause, or over a slow network, it
  * may need more than any fixed time. */
-static bool wait_for_reader(Copier *copier, const char *file, guint64 offset, guint64 *ret_seq, GError **error) {
+static bool wait_for_reader(Copier *copier, const char *file, guint64 offset, Horizon *ret, GError **error) {
         Stream *stream = copier->copy->config.stream;
         for (;;) {
                 guint64 before = stream_completed(stream);
                 g_autoptr(GError) local = NULL;
-                if (stream_wait(stream, file, offset, READER_TIMEOUT, ret_seq, &local))
+                if (stream_wait(stream, file, offset, READER_TIMEOUT, &ret->seq, &ret->place, &local))
                         return true;
                 if (!g_error_matches(local, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED) || stream_completed(stream) == before) {
                         g_propagate_error(error, g_steal_pointer(&local));
@@ -295,32 +309,33 @@ static bool wait_for_live_rows(Copier *copier, const LinkTable *table, guint64 h
 static ChunkOutcome copy_interval(Copier *copier, LinkTable *table, Chunk *chunk, GError **error) {
         ChunkMap *map = table->chunks;
         g_autofree char *file = NULL;
-        guint64 offset, h_seq;
+        g_auto(Horizon) h = {0};
+        guint64 offset;
 
         row_buffer_reset(&copier->rows);
         if (!commit_watermark(copier, error) || !read_range(copier, table, chunk, error) ||
             !conn_binlog_position(copier->up, &file, &offset, error) ||
-            !wait_for_reader(copier, file, offset, &h_seq, error)) {
+            !wait_for_reader(copier, file, offset, &h, error)) {
                 chunk_map_cancel(map, chunk);
                 return OUTCOME_FAILED;
         }
-        g_autoptr(GPtrArray) side = chunk_map_close_side(map, chunk, h_seq);
+        g_autoptr(GPtrArray) side = chunk_map_close_side(map, chunk, h.seq);
         if (!side) { /* more was written to it than it holds */
                 table->chunk_rows = MAX(table->chunk_rows / 4, CHUNK_ROWS_MIN);
                 chunk_map_cancel(map, chunk);
                 return OUTCOME_LATER;
         }
         row_buffer_overlay(&copier->rows, table->schema, &chunk->hi, side);
-        if (!wait_for_live_rows(copier, table, h_seq, error)) {
+        if (!wait_for_live_rows(copier, table, h.seq, error)) {
                 chunk_map_cancel(map, chunk);
                 return OUTCOME_FAILED;
         }
-        add_chunk_row(copier, table, &chunk->lo, &chunk->hi, h_seq);
-        if (!write_transaction(copier, table, /* finish= */ true, error)) {
+        add_chunk_row(copier, table, &chunk->lo, &chunk->hi, h.seq);
+        if (!write_transaction(copier, table, &h, error)) {
                 cancel_unless_unknown(copier, table, chunk);
                 return give_up(copier, table, error);
         }
-        chunk_map_finish(map, chunk, h_seq);
+        chunk_map_finish(map, chunk, h.seq);
         return OUTCOME_DONE;
 }
 
@@ -368,14 +383,14 @@ static bool lock_tables(Conn *locker, const GPtrArray *tables, GError **error) {
                conn_exec(locker, sql->str, (gssize) sql->len, NULL, error);
 }
 
-static bool snapshot(Copier *copier, const GPtrArray *tables, Conn *locker, guint64 *ret_h, GError **error) {
+static bool snapshot(Copier *copier, const GPtrArray *tables, Conn *locker, Horizon *ret_h, GError **error) {
         g_autofree char *file = NULL;
         guint64 offset;
         bool good = lock_tables(locker, tables, error) &&
                     conn_exec(copier->up, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", -1, NULL, error) &&
                     conn_exec(copier->up, "START TRANSACTION WITH CONSISTENT SNAPSHOT", -1, NULL, error) &&
                     conn_binlog_position(locker, &file, &offset, error) &&
-                    stream_wait(copier->copy->config.stream, file, offset, LOCK_READER_TIMEOUT, ret_h, error);
+                    stream_wait(copier->copy->config.stream, file, offset, LOCK_READER_TIMEOUT, &ret_h->seq, &ret_h->place, error);
         if (!conn_is_dead(locker)) {
                 g_autoptr(GError) ignored = NULL;
                 (void) conn_exec(locker, "COMMIT", -1, NULL, &ignored);
@@ -385,7 +400,7 @@ static bool snapshot(Copier *copier, const GPtrArray *tables, Conn *locker, guin
 }
 
 /* The rows of one table of the snapshot; of the LAST one the final transaction finishes all chunks. */
-static bool copy_rows_of(Copier *copier, LinkTable *table, const Chunk *chunk, guint64 h_seq, bool last, GError **error) {
+static bool copy_rows_of(Copier *copier, LinkTable *table, const Chunk *chunk, const Horizon *h, bool last, GError **error) {
         Copy *copy = copier->copy;
         g_string_assign(copier->sql, "SELECT ");
         sql_append_select_list(copier->sql, table->schema);
@@ -406,8 +421,8 @@ static bool copy_rows_of(Copier *copier, LinkTable *table, const Chunk *chunk, g
                 if (!row_buffer_read(&copier->rows, table->schema, rows, CHUNK_BYTES, &more, error))
                         return false;
                 if (!more)
-                        add_chunk_row(copier, table, &chunk->lo, &chunk->hi, h_seq);
-                if (!write_transaction(copier, table, /* finish= */ last && !more, error))
+                        add_chunk_row(copier, table, &chunk->lo, &chunk->hi, h->seq);
+                if (!write_transaction(copier, table, last && !more ? h : NULL, error))
                         return false;
                 pthread_mutex_lock(&copy->lock);
                 copy->rows += copier->rows.rows->len;
@@ -419,12 +434,12 @@ static bool copy_rows_of(Copier *copier, LinkTable *table, const Chunk *chunk, g
 
 static bool copy_snapshot(Copier *copier, const LockedCopy *locked, GError **error) {
         Copy *copy = copier->copy;
-        guint64 h_seq;
+        g_auto(Horizon) h = {0};
         g_autoptr(Conn) locker = conn_open(copy->config.upstream, 0, error);
-        if (!locker || !snapshot(copier, locked->tables, locker, &h_seq, error))
+        if (!locker || !snapshot(copier, locked->tables, locker, &h, error))
                 return false;
         for (guint i = 0; i < locked->tables->len; i++)
-                chunk_map_know_h(((LinkTable *) locked->tables->pdata[i])->chunks, locked->chunks->pdata[i], h_seq);
+                chunk_map_know_h(((LinkTable *) locked->tables->pdata[i])->chunks, locked->chunks->pdata[i], h.seq);
         conn_free(g_steal_pointer(&locker));
 
         /* What an interrupted copy left behind. */
@@ -436,12 +451,12 @@ static bool copy_snapshot(Copier *copier, const LockedCopy *locked, GError **err
         }
         g_string_truncate(copier->finished, 0);
         for (guint i = 0; i < locked->tables->len; i++)
-                if (!copy_rows_of(copier, locked->tables->pdata[i], locked->chunks->pdata[i], h_seq, i + 1 == locked->tables->len, error))
+                if (!copy_rows_of(copier, locked->tables->pdata[i], locked->chunks->pdata[i], &h, i + 1 == locked->tables->len, error))
                         return false;
         if (!conn_exec(copier->up, "COMMIT", -1, NULL, error))
                 return false;
         for (guint i = 0; i < locked->tables->len; i++)
-                chunk_map_finish(((LinkTable *) locked->tables->pdata[i])->chunks, locked->chunks->pdata[i], h_seq);
+                chunk_map_finish(((LinkTable *) locked->tables->pdata[i])->chunks, locked->chunks->pdata[i], h.seq);
         return true;
 }
 
