@@ -186,6 +186,27 @@ bool family_may_copy(const LinkTable *table) {
         return true;
 }
 
+bool family_copy_holds(const Family *family, guint64 done_seq) {
+        guint64 first_h = 0, others_h = 0;
+        bool begun = false, complete = true, together = true, behind = true;
+        for (guint i = 0; i < family->cascaded->len; i++)
+                begun |= !chunk_map_is_empty(((const LinkTable *) family->cascaded->pdata[i])->chunks);
+        if (!begun)
+                return true;
+        (void) chunk_map_complete(((const LinkTable *) family->cascaded->pdata[0])->chunks, &first_h);
+        for (guint i = 0; i < family->tables->len; i++) {
+                const LinkTable *table = family->tables->pdata[i];
+                guint64 h;
+                complete &= chunk_map_complete(table->chunks, &h);
+                if (table->schema->has_cascade)
+                        together &= h == first_h;
+                else
+                        others_h = MAX(others_h, h);
+                behind &= h <= done_seq;
+        }
+        return complete && (behind || (together && others_h <= first_h));
+}
+
 /* ---- doubled deletions */
 
 struct CascadedKeys {

@@ -36,6 +36,9 @@ bool cascade_is_silent(const LinkTable *table, RowOperation operation, guint16 e
 /* What holds for the cascaded tables of FAMILY at transaction SEQ: APPLY: the downstream has to cascade; DROP: what came of it is in the copy,
  * or will be; WAIT: the copy is not there yet, and does not hold it. */
 ChunkVerdict family_judge(const Family *family, guint64 seq, ChunkMap **ret_waits_for);
+/* Whether what is copied of FAMILY is as above, or makes no difference because all of it is behind transaction DONE_SEQ; false: the cascaded
+ * tables have to be copied again. */
+bool family_copy_holds(const Family *family, guint64 done_seq);
 /* Whether a copier may begin with TABLE: a cascaded table waits for the others of its family, and is done together with its cascaded ones. */
 bool family_may_copy(const LinkTable *table);
 

@@ -234,6 +234,21 @@ void chunk_map_cancel(ChunkMap *map, Chunk *chunk) {
         pthread_mutex_unlock(&map->lock);
 }
 
+bool chunk_map_is_empty(ChunkMap *map) {
+        pthread_mutex_lock(&map->lock);
+        bool empty = map->chunks->len == 0;
+        pthread_mutex_unlock(&map->lock);
+        return empty;
+}
+
+void chunk_map_forget(ChunkMap *map) {
+        pthread_mutex_lock(&map->lock);
+        g_ptr_array_set_size(map->chunks, 0);
+        map->contiguous = 0;
+        map->max_h = 0;
+        pthread_mutex_unlock(&map->lock);
+}
+
 bool chunk_map_collecting(ChunkMap *map) {
         return g_atomic_int_get(&map->collecting) > 0;
 }

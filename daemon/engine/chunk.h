@@ -72,6 +72,8 @@ void chunk_map_know_h(ChunkMap *map, Chunk *chunk, guint64 h_seq);
 /* Shortens an in-flight chunk to (lo, HI]. */
 void chunk_map_shrink(ChunkMap *map, Chunk *chunk, const Key *hi);
 void chunk_map_finish(ChunkMap *map, Chunk *chunk, guint64 h_seq);
+bool chunk_map_is_empty(ChunkMap *map);
+void chunk_map_forget(ChunkMap *map); /* all chunks; none may be in flight */
 void chunk_map_cancel(ChunkMap *map, Chunk *chunk); /* frees CHUNK */
 
 /* The reader: whether any chunk collects (cheap, without the lock), and one row image for the chunk that its key is in. */

@@ -58,7 +58,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Horizon, horizon_clear)
 
 typedef enum ChunkOutcome { OUTCOME_DONE, OUTCOME_LATER, OUTCOME_FAILED } ChunkOutcome;
 
-bool copy_load(const Ledger *ledger, Conn *downstream, LinkTables *tables, guint64 *ret_rows, guint64 *ret_bytes, GError **error) {
+static bool load_chunks(const Ledger *ledger, Conn *downstream, LinkTables *tables, guint64 *ret_rows, guint64 *ret_bytes, GError **error) {
         g_autofree char *sql = g_strdup_printf("SELECT db, tbl, lo, hi, h_seq, n_rows, n_bytes FROM %s", ledger->chunk);
         g_autoptr(ConnRows) rows = conn_stream(downstream, sql, -1, error);
         if (!rows)
@@ -82,16 +82,41 @@ bool copy_load(const Ledger *ledger, Conn *downstream, LinkTables *tables, guint
                                     row[0], row[1]);
                         return false;
                 }
-                if (chunk_map_is_whole(table->chunks) && (lo.data || hi.data)) {
+                /* A piece of a table that cascades change now: forget_families() sees to it. */
+                if (chunk_map_is_whole(table->chunks) && (lo.data || hi.data) && !table->schema->has_cascade) {
                         g_set_error(error, PS_ERROR, PS_ERROR_STALE_STATE,
-                                    "`%s`.`%s` was being copied piece by piece when it got a foreign key that cascades or another kind of key, "
-                                    "with which it has to be copied as a whole; Cancel and start again", row[0], row[1]);
+                                    "`%s`.`%s` was copied in pieces, but its rows cannot be ordered here any more; Cancel and start again",
+                                    row[0], row[1]);
                         return false;
                 }
                 chunk_map_load(table->chunks, &lo, &hi, g_ascii_strtoull(row[4], NULL, 10));
                 *ret_rows += g_ascii_strtoull(row[5], NULL, 10);
                 *ret_bytes += g_ascii_strtoull(row[6], NULL, 10);
         }
+}
+
+/* A statement that made or changed tables may have brought a family together whose tables are not copied as cascade.h needs it. Then those that
+ * cascades change are copied again, after the others. */
+static bool forget_families(const Ledger *ledger, Conn *downstream, const LinkTables *tables, guint64 done_seq, GError **error) {
+        for (guint f = 0; f < tables->families->len; f++) {
+                const Family *family = tables->families->pdata[f];
+                if (family_copy_holds(family, done_seq))
+                        continue;
+                for (guint i = 0; i < family->cascaded->len; i++) {
+                        LinkTable *table = family->cascaded->pdata[i];
+                        g_autofree char *database = sql_string(table->schema->database), *name = sql_string(table->schema->name);
+                        if (!conn_execf(downstream, error, "DELETE FROM %s WHERE db=%s AND tbl=%s", ledger->chunk, database, name))
+                                return false;
+                        chunk_map_forget(table->chunks);
+                }
+        }
+        return true;
+}
+
+bool copy_load(const Ledger *ledger, Conn *downstream, LinkTables *tables, guint64 done_seq, guint64 *ret_rows, guint64 *ret_bytes,
+               GError **error) {
+        return load_chunks(ledger, downstream, tables, ret_rows, ret_bytes, error) &&
+               forget_families(ledger, downstream, tables, done_seq, error);
 }
 
 /* --- reading --- */

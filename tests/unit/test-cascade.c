@@ -142,6 +142,37 @@ static void test_copy(void) {
         g_assert_cmpint(family_judge(b->family, 10, &waits), ==, CHUNK_VERDICT_APPLY);
 }
 
+/* After a statement brought tables together: when what is copied may stay. */
+static void test_copy_holds(void) {
+        static const Key infinite = {NULL, 0};
+        static const struct {
+                guint64 a, b, c, d, done; /* h_seq; 0: not copied */
+                bool holds;
+        } table[] = {
+                {0, 0, 0, 0, 9, true},  {5, 0, 5, 5, 9, true},  {5, 7, 5, 5, 3, true},  {7, 7, 7, 7, 3, true},
+                {8, 7, 5, 5, 7, false}, {8, 7, 5, 5, 8, true},  {0, 7, 5, 5, 9, false}, {5, 7, 5, 0, 9, false},
+        };
+        for (gsize i = 0; i < G_N_ELEMENTS(table); i++) {
+                g_autoptr(LinkTables) tables = tables_make(/* copying= */ true);
+                const guint64 h[] = {table[i].a, table[i].b, table[i].c, table[i].d};
+                for (guint k = 0; k < G_N_ELEMENTS(h); k++) {
+                        const char one[] = {(char) ('a' + k), '\0'};
+                        if (h[k] > 0)
+                                chunk_map_load(find(tables, one)->chunks, &infinite, &infinite, h[k]);
+                }
+                g_test_message("case %zu", i);
+                g_assert_true(family_copy_holds(find(tables, "a")->family, table[i].done) == table[i].holds);
+        }
+        g_autoptr(LinkTables) tables = tables_make(/* copying= */ true);
+        ChunkMap *chunks = find(tables, "b")->chunks;
+        Key lo = {0}, hi = {0};
+        bool complete;
+        chunk_map_load(chunks, &infinite, &infinite, 4);
+        g_assert_false(chunk_map_claim_hole(chunks, &lo, &hi, &complete));
+        chunk_map_forget(chunks);
+        g_assert_true(chunk_map_is_empty(chunks) && chunk_map_claim_hole(chunks, &lo, &hi, &complete) && !complete);
+}
+
 static void test_doubled(void) {
         static const guint16 direct = ROWS_CASCADES_LOGGED, cascaded = ROWS_CASCADES_LOGGED | ROWS_NO_FOREIGN_KEY_CHECKS;
         g_autoptr(LinkTables) tables = tables_make(/* copying= */ false);
@@ -165,6 +196,7 @@ int main(int argc, char **argv) {
         g_test_add_func("/cascade/incomplete", test_incomplete);
         g_test_add_func("/cascade/silent", test_silent);
         g_test_add_func("/cascade/copy", test_copy);
+        g_test_add_func("/cascade/copy-holds", test_copy_holds);
         g_test_add_func("/cascade/doubled", test_doubled);
         return g_test_run();
 }
