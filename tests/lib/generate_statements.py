@@ -43,7 +43,7 @@ class Script:
 
         def header(self):
                 rng = self.rng
-                yield 'SET NAMES utf8mb4'
+                yield 'SET NAMES utf8mb4 COLLATE utf8mb4_general_ci'
                 yield f'USE {quote_name(self.schema.db)}'
                 yield 'SET SESSION innodb_lock_wait_timeout=1, lock_wait_timeout=20'
                 mode, zone = (rng.choice(MODES), rng.choice(ZONES)) if 'settings' in self.features else ('ALLOW_INVALID_DATES', '+00:00')
@@ -258,7 +258,7 @@ class Script:
                 setting = rng.choice(settings)
                 yield f'SET SESSION {setting}'
                 if setting.startswith('character_set_client'):
-                        yield 'SET NAMES utf8mb4'
+                        yield 'SET NAMES utf8mb4 COLLATE utf8mb4_general_ci'
 
         def _xa(self):
                 self.made += 1
