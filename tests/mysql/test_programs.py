@@ -57,7 +57,9 @@ def there_and_back(shop, source, destination):
                                'DROP TRIGGER orders_after_update', "ALTER DEFINER=`keeper`@`%` EVENT tick COMMENT 'changed'",
                                'ALTER DEFINER=`keeper`@`%` VIEW latin_view AS SELECT 2 AS id', 'INSERT INTO fresh (id) VALUES (4)'], db='shop')
                 before = programs.triggers(source)
+                load.pause()
                 shop.wait(lambda: not programs.compare(source, destination), 30, 'what was changed on the other side')
+                load.go_on()
                 time.sleep(0.5)
                 quiet(load, source, destination, 'synchronizing')
                 assert programs.triggers(destination) == {}
