@@ -130,16 +130,16 @@ def test_cancel_and_many_triggers(link, programs_pair):
         assert len(before) >= MANY
         shop = link(source, destination)
         steps.start(shop)
-        for method in ('Switch', 'Rollback'):
-                print(f'{method} with {len(before)} triggers: writes interrupted for {steps.change_side(shop, method):.3f} s')
-                writer, reader = (destination, source) if method == 'Switch' else (source, destination)
-                assert programs.triggers(writer) == before and programs.triggers(reader) == {}
-                assert writer.variable('sync_binlog') == 1
         # A scheduler that is off where events are to run stops a switch.
         destination.admin('SET GLOBAL event_scheduler=OFF')
         steps.make_ready(shop)
         fails_to(shop, 'Switch', 'event scheduler', name='CheckFailed')
         destination.admin('SET GLOBAL event_scheduler=ON')
+        for method in ('Switch', 'Rollback'):
+                print(f'{method} with {len(before)} triggers: writes interrupted for {steps.change_side(shop, method):.3f} s')
+                writer, reader = (destination, source) if method == 'Switch' else (source, destination)
+                assert programs.triggers(writer) == before and programs.triggers(reader) == {}
+                assert writer.variable('sync_binlog') == 1
         source.script(['DROP TRIGGER many_0_INSERT', 'CREATE DEFINER=`keeper`@`%` FUNCTION late() RETURNS INT DETERMINISTIC RETURN 3'], db='shop')
         shop.operate('Cancel')
         del before['trigger', 'many_0_INSERT']
