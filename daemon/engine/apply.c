@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "engine/apply-worker.h"
+#include "mysql/executed.h"
 
 #define FLUSH_WEIGHT (128u * 1024)
 #define FLUSH_USEC (5 * USEC_PER_MSEC)
@@ -15,7 +16,6 @@ struct Apply {
         ApplyConfig config;
         Thread *dispatcher;
         gint stop;
-        GStringChunk *files; /* interned names, the dispatcher's */
         ApplyWorker **workers;
 
         /* The dispatcher's. */
@@ -24,8 +24,12 @@ struct Apply {
         guint64 *resume_seq, *resume_part; /* per worker: what it had when we began */
         guint64 *part;        /* per worker: changes of the transaction being read */
         guint64 seq;          /* the last whole transaction that was dispatched */
-        const char *file;
-        guint64 offset;
+        GStringChunk *files;  /* interned names */
+        char *server;
+        Place *place;         /* where it ended; NULL: not made yet of the two members below */
+        char *file;
+        RelayCommit commit;
+        Executed *executed;   /* everything up to it */
         RelayHold hold;       /* then */
         gint64 flushed_at, live_checked_at;
         bool all_live;
@@ -71,6 +75,7 @@ Apply *apply_new(const ApplyConfig *config, GError **error) {
         pthread_mutex_init(&apply->lock, /* attr= */ NULL);
         clock_cond_init(&apply->progress);
         apply->files = g_string_chunk_new(1024);
+        apply->server = g_strdup(config->server);
         apply->workers = g_new0(ApplyWorker *, n);
         apply->pending = g_new0(Packet *, n);
         apply->sent = g_new0(guint64, n);
@@ -78,8 +83,7 @@ Apply *apply_new(const ApplyConfig *config, GError **error) {
         apply->resume_part = g_new0(guint64, n);
         apply->part = g_new0(guint64, n);
         apply->seq = config->seq;
-        apply->file = g_string_chunk_insert_const(apply->files, config->file);
-        apply->offset = config->offset;
+        apply->place = place_ref(config->place);
         map_cache_init(&apply->maps, config->tables);
         row_image_init(&apply->before, 0);
         row_image_init(&apply->after, 0);
@@ -90,6 +94,7 @@ Apply *apply_new(const ApplyConfig *config, GError **error) {
                 apply->resume_seq[w] = apply->sent[w] = checkpoint->seq;
                 apply->resume_part[w] = checkpoint->part;
         }
+        apply->executed = executed_new(apply->place->gtids, config->mariadb);
         for (guint32 w = 0; w < n; w++) {
                 ApplyWorkerConfig worker = {
                         .number = w,
@@ -122,6 +127,10 @@ void apply_free(Apply *apply) {
         row_image_clear(&apply->after);
         g_string_free(apply->key, TRUE);
         g_string_chunk_free(apply->files);
+        place_unref(apply->place);
+        executed_free(apply->executed);
+        g_free(apply->server);
+        g_free(apply->file);
         g_free(apply->workers);
         g_free(apply->pending);
         g_free(apply->sent);
@@ -135,6 +144,15 @@ void apply_free(Apply *apply) {
 
 /* --- the dispatcher --- */
 
+/* Made when it is asked for, since a set of GTIDs may be long. */
+static Place *current_place(Apply *apply) {
+        if (!apply->place) {
+                g_autofree char *gtid = executed_gtid_to_string(&apply->commit.gtid), *gtids = executed_to_string(apply->executed);
+                apply->place = place_new(apply->server, apply->file, apply->commit.start, apply->commit.offset, apply->commit.crc, gtid, gtids);
+        }
+        return place_ref(apply->place);
+}
+
 /* Hands a worker what was gathered for it; with nothing gathered, the news that it has everything up to here. */
 static bool flush_worker(Apply *apply, guint32 w, bool persist) {
         if (!apply->pending[w] && !persist && apply->sent[w] >= apply->seq)
@@ -142,8 +160,7 @@ static bool flush_worker(Apply *apply, guint32 w, bool persist) {
         Packet *packet = apply->pending[w] ? g_steal_pointer(&apply->pending[w]) : packet_new();
         packet->done_seq = MAX(apply->seq, apply->resume_seq[w]);
         packet->part = apply->seq < apply->resume_seq[w] ? apply->resume_part[w] : apply->part[w];
-        packet->done_file = apply->file;
-        packet->done_offset = apply->offset;
+        packet->place = current_place(apply);
         packet->hold = apply->hold;
         packet->persist = persist;
         apply->sent[w] = packet->done_seq;
@@ -264,6 +281,15 @@ static void check_live(Apply *apply, gint64 now) {
         g_atomic_int_set(&apply->persist, 1);
 }
 
+/* Begun before the oldest checkpoint, for the sake of an XA transaction: a row knows what was executed up to it. */
+static void learn_executed(Apply *apply) {
+        for (guint32 w = 0; w < apply->config.workers && !executed_known(apply->executed); w++)
+                if (apply->resume_seq[w] == apply->seq) {
+                        executed_free(apply->executed);
+                        apply->executed = executed_new(apply->config.checkpoints[w].place->gtids, apply->config.mariadb);
+                }
+}
+
 static bool dispatch_commit(Apply *apply, const RelayRecord *record, GError **error) {
         RelayCommit commit;
         if (record->size < sizeof commit) {
@@ -276,7 +302,6 @@ static bool dispatch_commit(Apply *apply, const RelayRecord *record, GError **er
                 return false;
         }
         const char *files = (const char *) record->data + sizeof commit;
-        g_autofree char *file = g_strndup(files, commit.file_length);
         g_autofree char *hold_file = g_strndup(files + commit.file_length, commit.hold_file_length);
 
         bool changes = false;
@@ -285,8 +310,12 @@ static bool dispatch_commit(Apply *apply, const RelayRecord *record, GError **er
                 apply->part[w] = 0;
         }
         apply->seq++;
-        apply->file = g_string_chunk_insert_const(apply->files, file);
-        apply->offset = commit.offset;
+        g_clear_pointer(&apply->place, place_unref);
+        g_free(apply->file);
+        apply->file = g_strndup(files, commit.file_length);
+        apply->commit = commit;
+        executed_add(apply->executed, &commit.gtid);
+        learn_executed(apply);
         apply->hold = (RelayHold){0};
         if (commit.hold_file_length > 0)
                 apply->hold = (RelayHold){commit.hold_seq, commit.hold_offset, g_string_chunk_insert_const(apply->files, hold_file)};

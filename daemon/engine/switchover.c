@@ -213,12 +213,14 @@ static bool do_flip(Switchover *s, GError **error) {
 }
 
 static bool do_reverse_start(Switchover *s, GError **error) {
-        g_autofree char *file = NULL;
+        BinlogPosition *start = &s->engine->state->reverse_start;
+        g_autofree char *file = NULL, *gtids = NULL;
         guint64 offset;
         Conn *b = conn_of(s, s->to, error);
-        if (!b || !named(s, s->to, conn_binlog_position(b, &file, &offset, error), error))
+        if (!b || !named(s, s->to, conn_binlog_gtid_position(b, &file, &offset, &gtids, error), error))
                 return false;
-        binlog_position_set(&s->engine->state->reverse_start, file, offset);
+        binlog_position_set(start, file, offset);
+        binlog_position_set_gtids(start, gtids);
         return true;
 }
 
@@ -256,6 +258,7 @@ static void take_over(const Switchover *s) {
         state->leg++;
         state->copied = true;
         binlog_position_set(&state->leg_start, state->reverse_start.file, state->reverse_start.offset);
+        binlog_position_set_gtids(&state->leg_start, state->reverse_start.gtids);
         binlog_position_clear(&state->watched);
         state->foreign_writes = state->foreign_writes_acknowledged = 0;
         state->reverse_proven = false;
@@ -448,7 +451,7 @@ static bool release(Switchover *s, GError **error) {
                           conn_exec(a, "SET GLOBAL read_only=1", -1, NULL, error) &&
                                   ledger_begin_leg(engine->ledger, a, state->leg, state->workers, 0, state->epoch, error) &&
                                   ledger_raise_epoch(engine->ledger, a, state->epoch, error) &&
-                                  ledger_set_leg_start(engine->ledger, a, state->leg, &state->leg_start, error),
+                                  ledger_set_leg_start(engine->ledger, a, state->leg, state->identity[s->to], &state->leg_start, error),
                           error) &&
                control_own(engine, s->from, s->to, state->epoch, "released", error);
 }
