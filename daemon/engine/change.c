@@ -70,14 +70,14 @@ static void append_assignments(GString *out, const TableSchema *schema, const Ro
         bool first = true;
         for (guint i = 0; i < schema->columns->len; i++) {
                 const Column *column = g_ptr_array_index(schema->columns, i);
-                if (column->generated)
+                gsize length = image->offsets[i + 1] - image->offsets[i] - 1;
+                if (column->generated || length == 0) /* not in a partial image */
                         continue;
                 if (!first)
                         g_string_append_c(out, ',');
                 first = false;
                 sql_append_identifier(out, column->name);
                 g_string_append_c(out, '=');
-                gsize length = image->offsets[i + 1] - image->offsets[i] - 1;
                 g_string_append_len(out, row_image_literal(image, i), (gssize) length);
         }
 }
@@ -92,30 +92,21 @@ guint change_enum_zeros(const TableSchema *schema, const RowImage *image) {
         return zeros;
 }
 
-bool change_images_complete(const BinlogRows *rows, const RowImage *before, const RowImage *after, const TableSchema *schema,
-                            GError **error) {
-        bool complete = (rows->operation == ROW_OPERATION_INSERT || before->complete) &&
-                        (rows->operation == ROW_OPERATION_DELETE || after->complete);
-        if (!complete)
-                g_set_error(error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT,
-                            "a session wrote to `%s`.`%s` with a binlog_row_image that is not FULL; this version needs full "
-                            "row images: set binlog_row_image=FULL for every session, and start a new migration",
-                            schema->database, schema->name);
-        return complete;
-}
-
 void packet_add(Packet *packet, LinkTable *table, RowOperation operation, const char *key, gsize key_size, guint64 hash,
-                const RowImage *image) {
+                const RowImage *image, bool cascades, bool maybe_gone) {
         Change change = {
                 .table = table,
                 .operation = operation,
                 .hash = hash,
                 .key = packet->arena->len,
                 .key_size = (guint32) key_size,
+                .cascades = cascades,
+                .maybe_gone = maybe_gone,
         };
         g_string_append_len(packet->arena, key, (gssize) key_size);
         change.text = packet->arena->len;
-        if (operation == ROW_OPERATION_UPDATE && table->ordered)
+        change.assigns = operation == ROW_OPERATION_UPDATE && (table->ordered || cascades || !image->complete);
+        if (change.assigns)
                 append_assignments(packet->arena, table->schema, image);
         else if (operation != ROW_OPERATION_DELETE)
                 change_append_tuple(packet->arena, table->schema, image);
@@ -134,6 +125,7 @@ typedef struct Fold {
         const char *text;
         gsize text_size;
         guint enum_zeros;
+        bool assigns; /* the text is for an UPDATE of its own */
 } Fold;
 
 static bool fold_same_key(const Fold *a, const Fold *b) {
@@ -143,6 +135,7 @@ static bool fold_same_key(const Fold *a, const Fold *b) {
 typedef struct TableFolds {
         LinkTable *table;
         GArray *folds; /* of Fold, in order of first appearance; for ordered tables: every change */
+        bool partial;  /* some change is an UPDATE of a part of the columns: what it comes to depends on the row */
 } TableFolds;
 
 static bool impossible(const LinkTable *table, RowOperation first, RowOperation second, GError **error) {
@@ -233,7 +226,8 @@ static void append_key_condition(GString *sql, const LinkTable *table, const Fol
 /* Whether the literal of the only key column is equal to its value in an IN list too; the others need sql_append_key_equal(). */
 static bool key_fits_list(const TableSchema *schema) {
         const Column *column = g_ptr_array_index(schema->columns, g_array_index(schema->key, unsigned, 0));
-        return schema->key->len == 1 && column->kind != COLUMN_KIND_FLOAT && column->kind != COLUMN_KIND_BIT;
+        bool signed_set = column->kind == COLUMN_KIND_SET && column->length >= 64; /* see append_comparison() of sql.c */
+        return schema->key->len == 1 && column->kind != COLUMN_KIND_FLOAT && column->kind != COLUMN_KIND_BIT && !signed_set;
 }
 
 static void write_deletes(Batch *batch, const LinkTable *table, const Fold *folds, guint n, gsize max_statement) {
@@ -317,17 +311,18 @@ static void write_update(Batch *batch, const LinkTable *table, const Fold *fold)
         end_statement(batch, 1, fold->enum_zeros);
 }
 
-/* Tables on which rows can collide: the order of the log, neighbours of a kind in one statement. */
+/* Tables on which rows can collide, or with changes that cannot be folded: the order of the log, neighbours of a kind in one statement. */
 static void write_in_order(Batch *batch, const LinkTable *table, const GArray *folds, const Flavor *flavor, gsize max_statement) {
         for (guint i = 0; i < folds->len;) {
                 const Fold *first = &g_array_index(folds, Fold, i);
                 guint n = 1;
-                while (i + n < folds->len && g_array_index(folds, Fold, i + n).operation == first->operation)
+                while (i + n < folds->len && g_array_index(folds, Fold, i + n).operation == first->operation &&
+                       g_array_index(folds, Fold, i + n).assigns == first->assigns)
                         n++;
-                if (first->operation == ROW_OPERATION_INSERT)
-                        write_rows(batch, table, first, n, /* upsert= */ false, flavor, max_statement);
-                else if (first->operation == ROW_OPERATION_DELETE)
+                if (first->operation == ROW_OPERATION_DELETE)
                         write_deletes(batch, table, first, n, max_statement);
+                else if (!first->assigns)
+                        write_rows(batch, table, first, n, /* upsert= */ first->operation == ROW_OPERATION_UPDATE, flavor, max_statement);
                 else
                         for (guint k = 0; k < n; k++)
                                 write_update(batch, table, first + k);
@@ -360,42 +355,24 @@ static void table_folds_free(gpointer data) {
         g_free(folds);
 }
 
-bool batch_build(Batch *batch, GPtrArray *packets, const Flavor *flavor, gsize max_statement, GError **error) {
-        g_autoptr(GPtrArray) tables = g_ptr_array_new_with_free_func(table_folds_free); /* in order of appearance */
-        TableFolds *last = NULL;
+static Fold fold_of(const Packet *packet, const Change *change) {
+        return (Fold){
+                .key = packet->arena->str + change->key,
+                .key_size = change->key_size,
+                .hash = change->hash,
+                .operation = change->operation,
+                .text = packet->arena->str + change->text,
+                .text_size = change->text_size,
+                .enum_zeros = change->enum_zeros,
+                .assigns = change->assigns,
+        };
+}
 
-        g_string_truncate(batch->text, 0);
-        g_array_set_size(batch->statements, 0);
-        batch->changes = 0;
-        for (guint p = 0; p < packets->len; p++) {
-                const Packet *packet = g_ptr_array_index(packets, p);
-                batch->changes += packet->changes->len;
-                for (guint i = 0; i < packet->changes->len; i++) {
-                        const Change *change = &g_array_index(packet->changes, Change, i);
-                        for (guint t = 0; t < tables->len && (!last || last->table != change->table); t++)
-                                last = g_ptr_array_index(tables, t);
-                        if (!last || last->table != change->table) {
-                                last = g_new0(TableFolds, 1);
-                                last->table = change->table;
-                                last->folds = g_array_new(FALSE, FALSE, sizeof(Fold));
-                                g_ptr_array_add(tables, last);
-                        }
-                        Fold fold = {
-                                .key = packet->arena->str + change->key,
-                                .key_size = change->key_size,
-                                .hash = change->hash,
-                                .operation = change->operation,
-                                .text = packet->arena->str + change->text,
-                                .text_size = change->text_size,
-                                .enum_zeros = change->enum_zeros,
-                        };
-                        g_array_append_val(last->folds, fold);
-                }
-        }
-
+/* Changes without any that cascades, table by table. */
+static bool write_plain(Batch *batch, GPtrArray *tables, const Flavor *flavor, gsize max_statement, GError **error) {
         for (guint t = 0; t < tables->len; t++) {
                 TableFolds *folds = g_ptr_array_index(tables, t);
-                if (folds->table->ordered) {
+                if (folds->table->ordered || folds->partial) {
                         write_in_order(batch, folds->table, folds->folds, flavor, max_statement);
                         continue;
                 }
@@ -405,5 +382,66 @@ bool batch_build(Batch *batch, GPtrArray *packets, const Flavor *flavor, gsize m
                         return false;
                 write_folded(batch, folds->table, folds->folds, flavor, max_statement);
         }
+        g_ptr_array_set_size(tables, 0);
         return true;
+}
+
+static void write_checks(Batch *batch, bool on) {
+        begin_statement(batch, /* table= */ NULL, COUNT_NOTHING);
+        g_string_append_printf(batch->text, "SET foreign_key_checks=%d", on);
+        end_statement(batch, /* expected= */ 0, /* warnings= */ 0);
+}
+
+/* Alone, since the next row may be one that this one takes along. */
+static void write_alone(Batch *batch, const Change *change, const Fold *fold, gsize max_statement) {
+        if (fold->operation == ROW_OPERATION_UPDATE)
+                write_update(batch, change->table, fold);
+        else
+                write_deletes(batch, change->table, fold, 1, max_statement);
+        if (change->maybe_gone)
+                g_array_index(batch->statements, BatchStatement, batch->statements->len - 1).rule = COUNT_AT_MOST;
+}
+
+bool batch_build(Batch *batch, GPtrArray *packets, const Flavor *flavor, gsize max_statement, GError **error) {
+        g_autoptr(GPtrArray) tables = g_ptr_array_new_with_free_func(table_folds_free); /* in order of appearance */
+        TableFolds *last = NULL;
+        bool checks = false;
+
+        g_string_truncate(batch->text, 0);
+        g_array_set_size(batch->statements, 0);
+        batch->changes = 0;
+        for (guint p = 0; p < packets->len; p++) {
+                const Packet *packet = g_ptr_array_index(packets, p);
+                batch->changes += packet->changes->len;
+                for (guint i = 0; i < packet->changes->len; i++) {
+                        const Change *change = &g_array_index(packet->changes, Change, i);
+                        Fold fold = fold_of(packet, change);
+                        bool alone = change->cascades || change->maybe_gone;
+                        if (alone) {
+                                last = NULL;
+                                if (!write_plain(batch, tables, flavor, max_statement, error))
+                                        return false;
+                        }
+                        if (checks != change->cascades)
+                                write_checks(batch, change->cascades);
+                        checks = change->cascades;
+                        if (alone) {
+                                write_alone(batch, change, &fold, max_statement);
+                                continue;
+                        }
+                        for (guint t = 0; t < tables->len && (!last || last->table != change->table); t++)
+                                last = g_ptr_array_index(tables, t);
+                        if (!last || last->table != change->table) {
+                                last = g_new0(TableFolds, 1);
+                                last->table = change->table;
+                                last->folds = g_array_new(FALSE, FALSE, sizeof(Fold));
+                                g_ptr_array_add(tables, last);
+                        }
+                        last->partial |= change->assigns && !change->table->ordered;
+                        g_array_append_val(last->folds, fold);
+                }
+        }
+        if (checks)
+                write_checks(batch, /* on= */ false);
+        return write_plain(batch, tables, flavor, max_statement, error);
 }

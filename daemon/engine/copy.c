@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The copiers; see copy.h, and chunk.h for why a chunk is exact. Tables whose keys only the server can order are read under a brief table
- * lock instead (engine.md §1): LOCK TABLES with autocommit=0 waits for every writer, a second session takes its snapshot, and the
- * lock is held until the reader has read up to there, which is what makes the table's h_seq exact. */
+/* The copiers; see copy.h, and chunk.h for why a chunk is exact. Tables whose keys only the server can order, and those that change without
+ * row events (cascade.h), are read under a brief table lock instead (engine.md §1): LOCK TABLES with autocommit=0 waits for every
+ * writer, cascades included, a second session takes its snapshot, and the lock is held until the reader has read up to there, which
+ * is what makes the h_seq exact. The cascaded tables of a family are one such copy: one lock, one snapshot, one h_seq, and their chunk
+ * rows are committed together, so that a copy that was interrupted begins again with all of them. */
 
 #include "engine/copy.h"
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/thread.h"
+#include "engine/cascade.h"
 #include "engine/copy-rows.h"
 #include "mysql/sql.h"
 
@@ -19,6 +22,7 @@
 #define LOCK_READER_TIMEOUT (3 * USEC_PER_SEC)
 #define MAX_TABLE_RETRIES 60
 #define WATERMARK_BASE 100
+#define ER_TABLE_DEF_CHANGED 1412
 
 typedef struct Copier {
         Copy *copy;
@@ -28,6 +32,7 @@ typedef struct Copier {
         Conn *up, *down;
         RowBuffer rows;
         GString *sql;
+        GString *finished; /* the rows of the chunks that the next transaction finishes: "(…),(…)" */
 } Copier;
 
 struct Copy {
@@ -53,7 +58,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Horizon, horizon_clear)
 
 typedef enum ChunkOutcome { OUTCOME_DONE, OUTCOME_LATER, OUTCOME_FAILED } ChunkOutcome;
 
-bool copy_load(const Ledger *ledger, Conn *downstream, LinkTables *tables, guint64 *ret_rows, guint64 *ret_bytes, GError **error) {
+static bool load_chunks(const Ledger *ledger, Conn *downstream, LinkTables *tables, guint64 *ret_rows, guint64 *ret_bytes, GError **error) {
         g_autofree char *sql = g_strdup_printf("SELECT db, tbl, lo, hi, h_seq, n_rows, n_bytes FROM %s", ledger->chunk);
         g_autoptr(ConnRows) rows = conn_stream(downstream, sql, -1, error);
         if (!rows)
@@ -68,14 +73,17 @@ bool copy_load(const Ledger *ledger, Conn *downstream, LinkTables *tables, guint
                         return true;
                 LinkTable *table = link_tables_find(tables, row[0], row[1]);
                 Key lo = {.data = row[2], .size = lengths[2]}, hi = {.data = row[3], .size = lengths[3]};
-                if (!table || !table->chunks || (lo.data && !key_valid(table->schema, lo.data, lo.size)) ||
+                if (!table) /* not carried any more: what is known of it is of no use */
+                        continue;
+                if (!table->chunks || (lo.data && !key_valid(table->schema, lo.data, lo.size)) ||
                     (hi.data && !key_valid(table->schema, hi.data, hi.size))) {
                         g_set_error(error, PS_ERROR, PS_ERROR_STALE_STATE,
-                                    "%s holds a chunk of a table that is not carried any more, or whose key changed; Cancel "
-                                    "and start again", ledger->chunk);
+                                    "%s holds a chunk of `%s`.`%s`, whose key changed; Cancel and start again", ledger->chunk,
+                                    row[0], row[1]);
                         return false;
                 }
-                if ((lo.data || hi.data) && table->schema->key_order != KEY_ORDER_AGENT) {
+                /* A piece of a table that cascades change now: forget_families() sees to it. */
+                if (chunk_map_is_whole(table->chunks) && (lo.data || hi.data) && !table->schema->has_cascade) {
                         g_set_error(error, PS_ERROR, PS_ERROR_STALE_STATE,
                                     "`%s`.`%s` was copied in pieces, but its rows cannot be ordered here any more; Cancel and start again",
                                     row[0], row[1]);
@@ -85,6 +93,30 @@ bool copy_load(const Ledger *ledger, Conn *downstream, LinkTables *tables, guint
                 *ret_rows += g_ascii_strtoull(row[5], NULL, 10);
                 *ret_bytes += g_ascii_strtoull(row[6], NULL, 10);
         }
+}
+
+/* A statement that made or changed tables may have brought a family together whose tables are not copied as cascade.h needs it. Then those that
+ * cascades change are copied again, after the others. */
+static bool forget_families(const Ledger *ledger, Conn *downstream, const LinkTables *tables, guint64 done_seq, GError **error) {
+        for (guint f = 0; f < tables->families->len; f++) {
+                const Family *family = tables->families->pdata[f];
+                if (family_copy_holds(family, done_seq))
+                        continue;
+                for (guint i = 0; i < family->cascaded->len; i++) {
+                        LinkTable *table = family->cascaded->pdata[i];
+                        g_autofree char *database = sql_string(table->schema->database), *name = sql_string(table->schema->name);
+                        if (!conn_execf(downstream, error, "DELETE FROM %s WHERE db=%s AND tbl=%s", ledger->chunk, database, name))
+                                return false;
+                        chunk_map_forget(table->chunks);
+                }
+        }
+        return true;
+}
+
+bool copy_load(const Ledger *ledger, Conn *downstream, LinkTables *tables, guint64 done_seq, guint64 *ret_rows, guint64 *ret_bytes,
+               GError **error) {
+        return load_chunks(ledger, downstream, tables, ret_rows, ret_bytes, error) &&
+               forget_families(ledger, downstream, tables, done_seq, error);
 }
 
 /* --- reading --- */
@@ -116,7 +148,7 @@ static bool commit_watermark(Copier *copier, GError **error) {
 }
 
 /* The rows of CHUNK. Rows much larger than the estimate end it early: it is shortened to what was read. */
-static bool read_range(Copier *copier, const LinkTable *table, Chunk *chunk, GError **error) {
+static bool read_range(Copier *copier, const LinkTable *table, Chunk *chunk, bool locked, GError **error) {
         GString *sql = copier->sql;
         bool more = false;
         g_string_assign(sql, "SELECT ");
@@ -124,6 +156,8 @@ static bool read_range(Copier *copier, const LinkTable *table, Chunk *chunk, GEr
         copy_append_range(sql, table->schema, &chunk->lo, &chunk->hi);
         g_string_append(sql, " ORDER BY ");
         sql_append_key_list(sql, table->schema);
+        if (locked)
+                g_string_append(sql, " LOCK IN SHARE MODE");
         ConnRows *rows = conn_stream(copier->up, sql->str, (gssize) sql->len, error);
         if (!rows)
                 return false;
@@ -163,11 +197,9 @@ static void append_marker(Copier *copier, const Horizon *h) {
                                config->leg, LEDGER_COPIER_BASE + copier->number, copier->part, config->epoch);
 }
 
-static void append_chunk_row(Copier *copier, const LinkTable *table, const Key *lo, const Key *hi, guint64 h_seq, guint64 n_rows,
-                             guint64 n_bytes) {
-        GString *sql = copier->sql;
-        g_string_append_printf(sql, "INSERT INTO %s (db,tbl,lo,hi,h_seq,n_rows,n_bytes) VALUES (",
-                               copier->copy->config.ledger->chunk);
+static void add_chunk_row(Copier *copier, const LinkTable *table, const Key *lo, const Key *hi, guint64 h_seq) {
+        GString *sql = copier->finished;
+        g_string_append(sql, sql->len > 0 ? ",(" : "(");
         sql_append_string(sql, table->schema->database, strlen(table->schema->database));
         g_string_append_c(sql, ',');
         sql_append_string(sql, table->schema->name, strlen(table->schema->name));
@@ -179,7 +211,8 @@ static void append_chunk_row(Copier *copier, const LinkTable *table, const Key *
                 else
                         g_string_append(sql, "NULL");
         }
-        g_string_append_printf(sql, ",%" G_GUINT64_FORMAT ",%" G_GUINT64_FORMAT ",%" G_GUINT64_FORMAT ");", h_seq, n_rows, n_bytes);
+        g_string_append_printf(sql, ",%" G_GUINT64_FORMAT ",%" G_GUINT64_FORMAT ",%" G_GUINT64_FORMAT ")", h_seq,
+                               copier->rows.total_rows, copier->rows.total_bytes);
 }
 
 static bool stale(Copier *copier, GError **error) {
@@ -198,8 +231,10 @@ static bool insert_rows(Copier *copier, const LinkTable *table, GError **error) 
                 guint warnings;
                 g_string_truncate(copier->sql, 0);
                 guint count = row_buffer_append_insert(&copier->rows, table->schema, next, limit, copier->sql, &warnings);
-                if (!conn_exec(copier->down, copier->sql->str, (gssize) copier->sql->len, &result, error))
+                if (!conn_exec(copier->down, copier->sql->str, (gssize) copier->sql->len, &result, error)) {
+                        link_table_name_error(table, conn_label(copier->down), error);
                         return false;
+                }
                 if (result.affected != count || result.warnings != warnings) {
                         g_autofree char *codes = conn_warning_codes(copier->down);
                         g_set_error(error, PS_ERROR, PS_ERROR_DATA_MISMATCH,
@@ -213,22 +248,24 @@ static bool insert_rows(Copier *copier, const LinkTable *table, GError **error) 
         return true;
 }
 
-/* One transaction downstream; with CHUNK_ROW the copier's SQL has the chunk's row already. */
-static bool write_transaction(Copier *copier, const LinkTable *table, const Key *lo, const Key *hi, const Horizon *h,
-                              GError **error) {
+/* One transaction downstream. FINISH: with what add_chunk_row() gathered up to there, which is then empty again. */
+static bool write_transaction(Copier *copier, const LinkTable *table, const Horizon *finish, GError **error) {
         ConnResult results[3];
         gsize done;
         g_string_truncate(copier->sql, 0);
-        append_marker(copier, h);
-        if (h)
-                append_chunk_row(copier, table, lo, hi, h->seq, copier->rows.total_rows, copier->rows.total_bytes);
-        bool good = conn_exec_multi(copier->down, copier->sql->str, (gssize) copier->sql->len, results, h ? 3 : 2, &done, error) &&
+        append_marker(copier, finish);
+        if (finish)
+                g_string_append_printf(copier->sql, "INSERT INTO %s (db,tbl,lo,hi,h_seq,n_rows,n_bytes) VALUES %s;",
+                                       copier->copy->config.ledger->chunk, copier->finished->str);
+        bool good = conn_exec_multi(copier->down, copier->sql->str, (gssize) copier->sql->len, results, finish ? 3 : 2, &done, error) &&
                     (results[1].affected == 1 || stale(copier, error)) && insert_rows(copier, table, error) &&
                     conn_exec(copier->down, "COMMIT", -1, NULL, error);
         if (good)
                 copier->part++;
         else if (!conn_is_dead(copier->down))
                 (void) conn_exec(copier->down, "ROLLBACK", -1, NULL, NULL);
+        if (finish)
+                g_string_truncate(copier->finished, 0);
         return good;
 }
 
@@ -301,31 +338,85 @@ static bool wait_for_live_rows(Copier *copier, const LinkTable *table, guint64 h
         return true;
 }
 
-static ChunkOutcome copy_interval(Copier *copier, LinkTable *table, Chunk *chunk, GError **error) {
-        ChunkMap *map = table->chunks;
-        g_autofree char *file = NULL;
-        g_auto(Horizon) h = {0};
-        guint64 offset;
+/* Too much was written to it, or something that cannot be laid over it: a smaller one next, under locks if that is what helps. */
+static ChunkOutcome give_up_chunk(LinkTable *table, Chunk *chunk) {
+        table->chunk_rows = MAX(table->chunk_rows / 4, CHUNK_ROWS_MIN);
+        if (chunk->spoiled)
+                g_atomic_int_set(&table->lock_next, 1);
+        chunk_map_cancel(table->chunks, chunk);
+        return OUTCOME_LATER;
+}
 
-        row_buffer_reset(&copier->rows);
-        if (!commit_watermark(copier, error) || !read_range(copier, table, chunk, error) ||
-            !conn_binlog_position(copier->up, &file, &offset, error) ||
-            !wait_for_reader(copier, file, offset, &h, error)) {
-                chunk_map_cancel(map, chunk);
+/* The rows at ret_h->seq without the help of the side queue: nobody can change them between their SELECT, which waits for every writer, and the
+ * reader's arrival at the position after it. */
+static bool read_locked(Copier *copier, const LinkTable *table, Chunk *chunk, Horizon *ret_h, GError **error) {
+        g_autofree char *file = NULL;
+        guint64 offset, session = conn_id(copier->up);
+        if (!conn_exec(copier->up, "SET SESSION innodb_lock_wait_timeout=2", -1, NULL, error) ||
+            !conn_exec(copier->up, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", -1, NULL, error) ||
+            !conn_exec(copier->up, "START TRANSACTION", -1, NULL, error) || !read_range(copier, table, chunk, /* locked= */ true, error) ||
+            !conn_binlog_position(copier->up, &file, &offset, error))
+                return false;
+        if (conn_id(copier->up) != session) { /* cut short, and the locks went with the session */
+                g_set_error(error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED, "a chunk was too large to be read under locks");
+                return false;
+        }
+        return stream_wait(copier->copy->config.stream, file, offset, LOCK_READER_TIMEOUT, &ret_h->seq, &ret_h->place, error);
+}
+
+static ChunkOutcome read_and_close_locked(Copier *copier, LinkTable *table, Chunk *chunk, Horizon *ret_h, GError **error) {
+        g_autoptr(GError) local = NULL;
+        bool good = read_locked(copier, table, chunk, ret_h, &local);
+        if (good)
+                g_ptr_array_unref(chunk_map_close_side(table->chunks, chunk, ret_h->seq, /* locked= */ true));
+        if (!conn_is_dead(copier->up))
+                (void) conn_exec(copier->up, "ROLLBACK", -1, NULL, NULL);
+        if (good)
+                return OUTCOME_DONE;
+        if (conn_is_dead(copier->up) || !(mysql_error_is_retryable(local) || g_error_matches(local, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED))) {
+                chunk_map_cancel(table->chunks, chunk);
+                g_propagate_error(error, g_steal_pointer(&local));
                 return OUTCOME_FAILED;
         }
-        g_autoptr(GPtrArray) side = chunk_map_close_side(map, chunk, h.seq);
-        if (!side) { /* more was written to it than it holds */
-                table->chunk_rows = MAX(table->chunk_rows / 4, CHUNK_ROWS_MIN);
-                chunk_map_cancel(map, chunk);
-                return OUTCOME_LATER;
+        chunk->spoiled = true; /* under locks again */
+        pthread_mutex_lock(&copier->copy->lock);
+        table->retry_at = clock_monotonic() + USEC_PER_SEC;
+        pthread_mutex_unlock(&copier->copy->lock);
+        return give_up_chunk(table, chunk);
+}
+
+/* Into the buffer what the interval's rows are at ret_h->seq. */
+static ChunkOutcome read_and_close(Copier *copier, LinkTable *table, Chunk *chunk, Horizon *ret_h, GError **error) {
+        g_autofree char *file = NULL;
+        guint64 offset;
+        if (g_atomic_int_compare_and_exchange(&table->lock_next, 1, 0))
+                return read_and_close_locked(copier, table, chunk, ret_h, error);
+        if (!commit_watermark(copier, error) || !read_range(copier, table, chunk, /* locked= */ false, error) ||
+            !conn_binlog_position(copier->up, &file, &offset, error) || !wait_for_reader(copier, file, offset, ret_h, error)) {
+                chunk_map_cancel(table->chunks, chunk);
+                return OUTCOME_FAILED;
         }
+        g_autoptr(GPtrArray) side = chunk_map_close_side(table->chunks, chunk, ret_h->seq, /* locked= */ false);
+        if (!side)
+                return give_up_chunk(table, chunk);
         row_buffer_overlay(&copier->rows, table->schema, &chunk->hi, side);
+        return OUTCOME_DONE;
+}
+
+static ChunkOutcome copy_interval(Copier *copier, LinkTable *table, Chunk *chunk, GError **error) {
+        ChunkMap *map = table->chunks;
+        g_auto(Horizon) h = {0};
+
+        row_buffer_reset(&copier->rows);
+        ChunkOutcome outcome = read_and_close(copier, table, chunk, &h, error);
+        if (outcome != OUTCOME_DONE)
+                return outcome;
         if (!wait_for_live_rows(copier, table, h.seq, error)) {
                 chunk_map_cancel(map, chunk);
                 return OUTCOME_FAILED;
         }
-        if (!write_transaction(copier, table, &chunk->lo, &chunk->hi, &h, error)) {
+        add_chunk_row(copier, table, &chunk->lo, &chunk->hi, h.seq);
+        if (!write_transaction(copier, table, &h, error)) {
                 cancel_unless_unknown(copier, table, chunk);
                 return give_up(copier, table, error);
         }
@@ -349,13 +440,38 @@ static ChunkOutcome copy_chunk(Copier *copier, LinkTable *table, Key *lo, Key *l
         return outcome;
 }
 
-/* --- a table under a brief lock --- */
+/* --- tables under a brief lock --- */
 
-static bool snapshot(Copier *copier, const LinkTable *table, Conn *locker, Horizon *ret_h, GError **error) {
-        g_autofree char *name = sql_table(table->schema->database, table->schema->name), *file = NULL;
+static void report_table(Copy *copy, LinkTable *table) {
+        guint64 max_h;
+        if (chunk_map_complete(table->chunks, &max_h) && g_atomic_int_compare_and_exchange(&table->reported, 0, 1))
+                copy->config.on_table(copy->config.userdata, table);
+}
+
+/* What is copied together: TABLES at one h_seq. */
+typedef struct LockedCopy {
+        GPtrArray *tables; /* of LinkTable */
+        GPtrArray *chunks; /* of Chunk, one each */
+} LockedCopy;
+
+static bool lock_tables(Conn *locker, const GPtrArray *tables, GError **error) {
+        g_autoptr(GString) sql = g_string_new("LOCK TABLES ");
+        for (guint i = 0; i < tables->len; i++) {
+                const TableSchema *schema = ((const LinkTable *) tables->pdata[i])->schema;
+                if (i > 0)
+                        g_string_append_c(sql, ',');
+                sql_append_table(sql, schema->database, schema->name);
+                g_string_append(sql, " READ");
+        }
+        return conn_exec(locker, "SET SESSION lock_wait_timeout=5, innodb_lock_wait_timeout=5, innodb_table_locks=1, autocommit=0", -1, NULL,
+                         error) &&
+               conn_exec(locker, sql->str, (gssize) sql->len, NULL, error);
+}
+
+static bool snapshot(Copier *copier, const GPtrArray *tables, Conn *locker, Horizon *ret_h, GError **error) {
+        g_autofree char *file = NULL;
         guint64 offset;
-        bool good = conn_exec(locker, "SET SESSION lock_wait_timeout=5, innodb_lock_wait_timeout=5, innodb_table_locks=1, autocommit=0", -1, NULL, error) &&
-                    conn_execf(locker, error, "LOCK TABLES %s READ", name) &&
+        bool good = lock_tables(locker, tables, error) &&
                     conn_exec(copier->up, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", -1, NULL, error) &&
                     conn_exec(copier->up, "START TRANSACTION WITH CONSISTENT SNAPSHOT", -1, NULL, error) &&
                     conn_binlog_position(locker, &file, &offset, error) &&
@@ -368,20 +484,9 @@ static bool snapshot(Copier *copier, const LinkTable *table, Conn *locker, Horiz
         return good;
 }
 
-static bool copy_snapshot(Copier *copier, LinkTable *table, Chunk *chunk, GError **error) {
+/* The rows of one table of the snapshot; of the LAST one the final transaction finishes all chunks. */
+static bool copy_rows_of(Copier *copier, LinkTable *table, const Chunk *chunk, const Horizon *h, bool last, GError **error) {
         Copy *copy = copier->copy;
-        g_autofree char *name = sql_table(table->schema->database, table->schema->name);
-        g_auto(Horizon) h = {0};
-        g_autoptr(Conn) locker = conn_open(copy->config.upstream, 0, error);
-        if (!locker || !snapshot(copier, table, locker, &h, error))
-                return false;
-        chunk_map_know_h(table->chunks, chunk, h.seq);
-        conn_free(g_steal_pointer(&locker));
-
-        /* What an interrupted copy left behind. */
-        if (!conn_execf(copier->down, error, "TRUNCATE TABLE %s", name))
-                return false;
-
         g_string_assign(copier->sql, "SELECT ");
         sql_append_select_list(copier->sql, table->schema);
         g_string_append(copier->sql, " FROM ");
@@ -389,6 +494,7 @@ static bool copy_snapshot(Copier *copier, LinkTable *table, Chunk *chunk, GError
         g_autoptr(ConnRows) rows = conn_stream(copier->up, copier->sql->str, (gssize) copier->sql->len, error);
         if (!rows)
                 return false;
+        row_buffer_reset(&copier->rows);
         bool more = true;
         while (more) {
                 if (g_atomic_int_get(&copy->stop)) {
@@ -397,30 +503,69 @@ static bool copy_snapshot(Copier *copier, LinkTable *table, Chunk *chunk, GError
                         return false;
                 }
                 row_buffer_next(&copier->rows);
-                if (!row_buffer_read(&copier->rows, table->schema, rows, CHUNK_BYTES, &more, error) ||
-                    !write_transaction(copier, table, &chunk->lo, &chunk->hi, more ? NULL : &h, error))
+                if (!row_buffer_read(&copier->rows, table->schema, rows, CHUNK_BYTES, &more, error))
+                        return false;
+                if (!more)
+                        add_chunk_row(copier, table, &chunk->lo, &chunk->hi, h->seq);
+                if (!write_transaction(copier, table, last && !more ? h : NULL, error))
                         return false;
                 pthread_mutex_lock(&copy->lock);
                 copy->rows += copier->rows.rows->len;
                 copy->bytes += copier->rows.text->len;
                 pthread_mutex_unlock(&copy->lock);
         }
-        g_clear_pointer(&rows, conn_rows_free);
-        if (!conn_exec(copier->up, "COMMIT", -1, NULL, error))
-                return false;
-        chunk_map_finish(table->chunks, chunk, h.seq);
         return true;
 }
 
-static ChunkOutcome copy_table(Copier *copier, LinkTable *table, GError **error) {
-        static const Key infinite = {NULL, 0};
-        Chunk *chunk = chunk_map_register(table->chunks, &infinite, &infinite, stream_started(copier->copy->config.stream));
-        row_buffer_reset(&copier->rows);
-        if (copy_snapshot(copier, table, chunk, error)) {
-                row_buffer_reset(&copier->rows); /* counted already */
-                return OUTCOME_DONE;
+static bool copy_snapshot(Copier *copier, const LockedCopy *locked, GError **error) {
+        Copy *copy = copier->copy;
+        g_auto(Horizon) h = {0};
+        g_autoptr(Conn) locker = conn_open(copy->config.upstream, 0, error);
+        if (!locker || !snapshot(copier, locked->tables, locker, &h, error))
+                return false;
+        for (guint i = 0; i < locked->tables->len; i++)
+                chunk_map_know_h(((LinkTable *) locked->tables->pdata[i])->chunks, locked->chunks->pdata[i], h.seq);
+        conn_free(g_steal_pointer(&locker));
+
+        /* What an interrupted copy left behind. */
+        for (guint i = 0; i < locked->tables->len; i++) {
+                const TableSchema *schema = ((const LinkTable *) locked->tables->pdata[i])->schema;
+                g_autofree char *name = sql_table(schema->database, schema->name);
+                if (!conn_execf(copier->down, error, "TRUNCATE TABLE %s", name))
+                        return false;
         }
-        cancel_unless_unknown(copier, table, chunk);
+        g_string_truncate(copier->finished, 0);
+        for (guint i = 0; i < locked->tables->len; i++)
+                if (!copy_rows_of(copier, locked->tables->pdata[i], locked->chunks->pdata[i], &h, i + 1 == locked->tables->len, error))
+                        return false;
+        if (!conn_exec(copier->up, "COMMIT", -1, NULL, error))
+                return false;
+        for (guint i = 0; i < locked->tables->len; i++)
+                chunk_map_finish(((LinkTable *) locked->tables->pdata[i])->chunks, locked->chunks->pdata[i], h.seq);
+        return true;
+}
+
+/* TABLE, whose hole the caller has claimed, and with it all that has to be copied at the same point of the log. */
+static ChunkOutcome copy_locked(Copier *copier, LinkTable *table, GError **error) {
+        static const Key infinite = {NULL, 0};
+        g_autoptr(GPtrArray) tables = g_ptr_array_new(), chunks = g_ptr_array_new();
+        LockedCopy locked = {tables, chunks};
+        const GPtrArray *family = table->family && table->schema->has_cascade ? table->family->cascaded : NULL;
+        for (guint i = 0; i < (family ? family->len : 1); i++)
+                g_ptr_array_add(tables, family ? family->pdata[i] : table);
+        for (guint i = 0; i < tables->len; i++)
+                g_ptr_array_add(chunks, chunk_map_register(((LinkTable *) tables->pdata[i])->chunks, &infinite, &infinite,
+                                                           stream_started(copier->copy->config.stream)));
+
+        bool done = copy_snapshot(copier, &locked, error);
+        row_buffer_reset(&copier->rows); /* counted already */
+        for (guint i = 0; i < tables->len; i++)
+                if (done)
+                        report_table(copier->copy, tables->pdata[i]);
+                else
+                        cancel_unless_unknown(copier, tables->pdata[i], chunks->pdata[i]);
+        if (done)
+                return OUTCOME_DONE;
         bool later = g_error_matches(*error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED) || mysql_error_is_retryable(*error);
         if (!later || conn_is_dead(copier->up))
                 return OUTCOME_FAILED;
@@ -437,12 +582,6 @@ static ChunkOutcome copy_table(Copier *copier, LinkTable *table, GError **error)
 
 /* --- the copiers --- */
 
-static void report_table(Copy *copy, LinkTable *table) {
-        guint64 max_h;
-        if (chunk_map_complete(table->chunks, &max_h) && g_atomic_int_compare_and_exchange(&table->reported, 0, 1))
-                copy->config.on_table(copy->config.userdata, table);
-}
-
 /* A hole to copy, if any; *ret_complete: there is nothing left in any table. */
 static LinkTable *take_work(Copy *copy, Key *ret_lo, Key *ret_hi, bool *ret_complete) {
         gint64 now = clock_monotonic();
@@ -455,6 +594,11 @@ static LinkTable *take_work(Copy *copy, Key *ret_lo, Key *ret_hi, bool *ret_comp
                 pthread_mutex_unlock(&copy->lock);
                 if (resting) {
                         *ret_complete = false;
+                        continue;
+                }
+                if (!family_may_copy(table)) {
+                        guint64 max_h;
+                        *ret_complete &= chunk_map_complete(table->chunks, &max_h);
                         continue;
                 }
                 if (chunk_map_claim_hole(table->chunks, ret_lo, ret_hi, &complete)) {
@@ -486,6 +630,30 @@ static void account(Copier *copier, LinkTable *table, ChunkOutcome outcome) {
         pthread_mutex_unlock(&copy->lock);
 }
 
+/* The upstream may have gone on to a definition of the table that holds only behind where the reader is: columns are missing, or hold what
+ * they should not. The statement lies between here and there, then, and the reader will halt at it, which is no failure of the copy. An
+ * error that is still one when the reader has come to where the upstream is now, is. */
+static ChunkOutcome judge_failure(Copier *copier, LinkTable *table, GError **error) {
+        g_autofree char *file = NULL;
+        guint64 offset;
+        g_auto(Horizon) horizon = {0};
+        if (g_error_matches(*error, PS_ERROR, PS_ERROR_STOPPED) || mysql_error_is_connection(*error) || conn_is_dead(copier->up) ||
+            conn_is_dead(copier->down))
+                return OUTCOME_FAILED;
+        g_autoptr(GError) first = g_steal_pointer(error);
+        (void) conn_exec(copier->up, "ROLLBACK", -1, NULL, NULL);
+        if (!conn_binlog_position(copier->up, &file, &offset, error) || !wait_for_reader(copier, file, offset, &horizon, error))
+                return OUTCOME_FAILED;
+        if (!g_error_matches(first, MYSQL_ERROR, ER_TABLE_DEF_CHANGED)) {
+                g_propagate_error(error, g_steal_pointer(&first));
+                return OUTCOME_FAILED;
+        }
+        pthread_mutex_lock(&copier->copy->lock);
+        table->retry_at = clock_monotonic() + USEC_PER_SEC;
+        pthread_mutex_unlock(&copier->copy->lock);
+        return OUTCOME_LATER;
+}
+
 static void copier_run(gpointer data) {
         Copier *copier = data;
         Copy *copy = copier->copy;
@@ -501,10 +669,12 @@ static void copier_run(gpointer data) {
                         wait_for_work(copy);
                         continue;
                 }
-                ChunkOutcome outcome = table->schema->key_order == KEY_ORDER_AGENT ? copy_chunk(copier, table, &lo, &hi, &error)
-                                                                                   : copy_table(copier, table, &error);
+                ChunkOutcome outcome = chunk_map_is_whole(table->chunks) ? copy_locked(copier, table, &error)
+                                                                         : copy_chunk(copier, table, &lo, &hi, &error);
                 key_clear(&lo);
                 key_clear(&hi);
+                if (outcome == OUTCOME_FAILED && !g_atomic_int_get(&copy->stop))
+                        outcome = judge_failure(copier, table, &error);
                 account(copier, table, outcome);
                 if (outcome == OUTCOME_DONE)
                         report_table(copy, table);
@@ -528,6 +698,7 @@ static bool prepare(Copy *copy, GError **error) {
                 copier->number = i;
                 copier->part = copy->config.checkpoints[i].part;
                 copier->sql = g_string_new(NULL);
+                copier->finished = g_string_new(NULL);
                 row_buffer_init(&copier->rows);
         }
         for (guint32 i = 0; i < copy->config.copiers; i++) {
@@ -588,6 +759,7 @@ void copy_free(Copy *copy) {
                 conn_free(copy->copiers[i].down);
                 row_buffer_clear(&copy->copiers[i].rows);
                 g_string_free(copy->copiers[i].sql, TRUE);
+                g_string_free(copy->copiers[i].finished, TRUE);
         }
         g_free(copy->copiers);
         pthread_cond_destroy(&copy->changed);

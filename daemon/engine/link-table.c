@@ -4,12 +4,14 @@
 #include "engine/link-table.h"
 
 #include "base/error.h"
+#include "engine/cascade.h"
 
 #define MAP_CACHE_MAX 8192
 
 static void link_table_free(gpointer data) {
         LinkTable *table = data;
         chunk_map_free(table->chunks);
+        g_clear_pointer(&table->update_cascades, g_array_unref);
         table_schema_free(table->schema);
         g_free(table);
 }
@@ -26,15 +28,17 @@ LinkTables *link_tables_new(GPtrArray *schemas, bool copying) {
         for (guint i = 0; i < schemas->len; i++) {
                 LinkTable *table = g_new0(LinkTable, 1);
                 table->schema = g_ptr_array_index(schemas, i);
+                table->id = i;
                 /* Where the agent can order keys it knows all spellings of one (key_hash_value()). */
                 table->ordered = table->schema->n_unique_secondary > 0 || table->schema->key_order != KEY_ORDER_AGENT;
-                table->chunks = copying ? chunk_map_new(table->schema) : NULL;
+                table->chunks = copying ? chunk_map_new(table->schema, table->schema->has_cascade) : NULL;
                 table->live = !copying;
                 g_ptr_array_add(tables->list, table);
                 char *name = full_name(table->schema->database, table->schema->name);
                 table->hash = key_hash(name, strlen(name));
                 g_hash_table_insert(tables->by_name, name, table);
         }
+        tables->families = families_make(tables);
         g_ptr_array_set_free_func(schemas, NULL);
         g_ptr_array_unref(schemas);
         return tables;
@@ -44,6 +48,7 @@ void link_tables_free(LinkTables *tables) {
         if (!tables)
                 return;
         g_hash_table_unref(tables->by_name);
+        g_ptr_array_unref(tables->families);
         g_ptr_array_unref(tables->list);
         g_free(tables);
 }
@@ -69,12 +74,12 @@ void map_cache_clear(MapCache *cache) {
         g_clear_pointer(&cache->by_id, g_hash_table_unref);
 }
 
-bool map_cache_add(MapCache *cache, const BinlogEvent *event, const MapEntry **ret, GError **error) {
+bool map_cache_add(MapCache *cache, const BinlogEvent *event, bool past, const MapEntry **ret, GError **error) {
         guint64 id;
         if (!binlog_rows_table_id(event, &id, error))
                 return false;
         MapEntry *known = g_hash_table_lookup(cache->by_id, &id);
-        if (known) {
+        if (known && known->past == past) {
                 gsize size;
                 const void *body = g_bytes_get_data(known->body, &size);
                 if (size == event->body_size && memcmp(body, event->body, size) == 0) {
@@ -86,7 +91,7 @@ bool map_cache_add(MapCache *cache, const BinlogEvent *event, const MapEntry **r
         g_autoptr(BinlogTableMap) map = NULL;
         if (!binlog_table_map_parse(event, &map, error))
                 return false;
-        LinkTable *table = link_tables_find(cache->tables, map->database, map->table);
+        LinkTable *table = past ? NULL : link_tables_find(cache->tables, map->database, map->table);
         if (table && !binlog_table_map_matches(map, table->schema, error))
                 return false;
 
@@ -95,10 +100,21 @@ bool map_cache_add(MapCache *cache, const BinlogEvent *event, const MapEntry **r
         MapEntry *entry = g_new0(MapEntry, 1);
         entry->map = g_steal_pointer(&map);
         entry->table = table;
+        entry->past = past;
         entry->body = g_bytes_new(event->body, event->body_size);
         g_hash_table_replace(cache->by_id, &entry->map->table_id, entry);
         *ret = entry;
         return true;
+}
+
+void link_table_name_error(const LinkTable *table, const char *label, GError **error) {
+        if (!error || !mysql_error_is_value(*error))
+                return;
+        int code = (*error)->code;
+        g_clear_error(error);
+        g_set_error(error, PS_ERROR, PS_ERROR_DATA_MISMATCH,
+                    "%s cannot hold a value of `%s`.`%s` (its error %d): change the value where it comes from, or the column", label,
+                    table->schema->database, table->schema->name, code);
 }
 
 bool map_cache_find(MapCache *cache, const BinlogEvent *event, const MapEntry **ret, GError **error) {

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "engine/apply.h"
+#include "engine/cascade.h"
 #include "engine/copy.h"
 #include "engine/link-keys.h"
 #include "engine/relay.h"
@@ -26,6 +27,7 @@ struct Link {
         LinkConfig config;
         LinkTables *tables;
         GArray *checkpoints;
+        guint64 skip_seq, halt_seq; /* see StreamConfig */
         guint32 workers, copiers;
         bool from_mariadb;
         char *server; /* the upstream's conn_host_uuid() */
@@ -195,6 +197,13 @@ static GPtrArray *load_schemas(Link *link, Conn *up, Conn *down, GError **error)
         return schemas;
 }
 
+static guint64 oldest_checkpoint(const Link *link) {
+        guint64 seq = G_MAXUINT64;
+        for (guint32 w = 0; w < link->workers; w++)
+                seq = MIN(seq, g_array_index(link->checkpoints, Checkpoint, w).seq);
+        return seq;
+}
+
 static bool load(Link *link, GError **error) {
         const LinkConfig *config = &link->config;
         g_autoptr(Conn) up = conn_open(config->upstream, 0, error);
@@ -205,6 +214,12 @@ static bool load(Link *link, GError **error) {
         g_autoptr(GPtrArray) schemas = load_schemas(link, up, down, error);
         if (!schemas)
                 return false;
+        /* A statement that was interrupted: what it did to the tables is not known yet, and nothing lies between here and it. */
+        guint64 open;
+        if (!ledger_read_intents(config->ledger, down, config->leg, &link->skip_seq, &open, error))
+                return false;
+        link->halt_seq = open > link->skip_seq ? open : 0;
+        bool copying = config->copying && link->halt_seq == 0;
         link->checkpoints = ledger_load_checkpoints(config->ledger, down, config->leg, error);
         if (!link->checkpoints)
                 return false;
@@ -225,9 +240,10 @@ static bool load(Link *link, GError **error) {
 
         if (!link_keys_order(config, link->checkpoints, link->workers, schemas, up, down, error))
                 return false;
-        link->tables = link_tables_new(g_steal_pointer(&schemas), config->copying);
-        return !config->copying ||
-               copy_load(config->ledger, down, link->tables, &link->rows_before, &link->bytes_before, error);
+        link->tables = link_tables_new(g_steal_pointer(&schemas), copying);
+        return families_complete(link->tables, error) &&
+               (!copying || copy_load(config->ledger, down, link->tables, oldest_checkpoint(link), &link->rows_before,
+                                      &link->bytes_before, error));
 }
 
 static void begin_at(Link *link, guint64 seq, Place *place /* consumed */) {
@@ -270,7 +286,8 @@ static bool connect_parts(Link *link, GError **error) {
                 .n_rows = link->checkpoints->len,
                 .begin = link->begin,
                 .seq = link->begin_seq,
-                .skip_ddl_seq = config->skip_ddl_seq,
+                .skip_ddl_seq = link->skip_seq,
+                .halt_seq = link->halt_seq,
                 .on_heartbeat = on_heartbeat,
                 .on_canary = on_canary,
                 .on_failure = on_failure,
@@ -279,6 +296,9 @@ static bool connect_parts(Link *link, GError **error) {
                 .on_crash = on_crash,
                 .userdata = link,
         };
+        link->stream = stream_new(&stream, error);
+        if (!link->stream)
+                return false;
         ApplyConfig apply = {
                 .downstream = config->downstream,
                 .ledger = config->ledger,
@@ -296,11 +316,10 @@ static bool connect_parts(Link *link, GError **error) {
                 .on_failure = on_failure,
                 .userdata = link,
         };
-        link->stream = stream_new(&stream, error);
-        link->apply = link->stream ? apply_new(&apply, error) : NULL;
+        link->apply = apply_new(&apply, error);
         if (!link->apply)
                 return false;
-        if (!config->copying)
+        if (!config->copying || link->halt_seq > 0)
                 return true;
 
         CopyConfig copy = {
@@ -401,10 +420,10 @@ LinkHalt *link_get_halt(Link *link) {
         return halt;
 }
 
-bool link_drained(Link *link, guint64 *ret_low_water) {
+bool link_drained(Link *link, gint64 timeout_usec, guint64 *ret_low_water) {
         guint64 read = stream_completed(link->stream);
         *ret_low_water = apply_low_water(link->apply);
-        return apply_settle(link->apply, read) && apply_persisted(link->apply) >= read;
+        return apply_settle(link->apply, read, timeout_usec);
 }
 
 bool link_copied(Link *link) {

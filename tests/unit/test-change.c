@@ -17,6 +17,8 @@ typedef struct Bench {
         LinkTable table;
         GPtrArray *packets;
         Batch batch;
+        guint partial; /* every so many UPDATEs is one of a part of the columns; 0: none */
+        guint updates;
 } Bench;
 
 static void bench_init(Bench *bench, bool ordered) {
@@ -51,12 +53,14 @@ static void add(Bench *bench, RowOperation operation, const char *id, const char
         row_image_init(&image, 2);
         const char *literals[] = {id, value};
         set_image(&image, 2, literals);
+        if (operation == ROW_OPERATION_UPDATE && bench->partial > 0)
+                image.complete = ++bench->updates % bench->partial != 0;
         g_autoptr(GString) key = g_string_new(NULL);
         key_append_from_image(key, bench->table.schema, &image);
         if (bench->packets->len == 0)
                 g_ptr_array_add(bench->packets, packet_new());
         packet_add(g_ptr_array_index(bench->packets, bench->packets->len - 1), &bench->table, operation, key->str, key->len,
-                   key_hash(key->str, key->len), &image);
+                   key_hash(key->str, key->len), &image, false, false);
         row_image_clear(&image);
 }
 
@@ -222,9 +226,10 @@ static void test_series(gconstpointer data) {
         }
 }
 
-static void random_batch(bool ordered, GRand *rand) {
+static void random_batch(bool ordered, guint partial, GRand *rand) {
         Bench bench;
         bench_init(&bench, ordered);
+        bench.partial = partial;
         g_autoptr(GHashTable) rows = rows_new(), expected = rows_new();
         guint keys = (guint) g_rand_int_range(rand, 1, 40);
         for (guint k = 0; k < keys; k += 2) {
@@ -258,7 +263,13 @@ static void random_batch(bool ordered, GRand *rand) {
 static void test_random(gconstpointer data) {
         g_autoptr(GRand) rand = g_rand_new_with_seed(5);
         for (int i = 0; i < 1000; i++)
-                random_batch(GPOINTER_TO_INT(data), rand);
+                random_batch(GPOINTER_TO_INT(data), /* partial= */ 0, rand);
+}
+
+static void test_random_partial(gconstpointer data) {
+        g_autoptr(GRand) rand = g_rand_new_with_seed(6);
+        for (guint i = 0; i < 1000; i++)
+                random_batch(GPOINTER_TO_INT(data), 1 + i % 5, rand);
 }
 
 static void test_bounds(void) {
@@ -330,7 +341,7 @@ static void test_delete_keys(void) {
                 key_append_from_image(key, link.schema, &image);
                 Packet *packet = packet_new();
                 g_ptr_array_add(packets, packet);
-                packet_add(packet, &link, ROW_OPERATION_DELETE, key->str, key->len, 1, &image);
+                packet_add(packet, &link, ROW_OPERATION_DELETE, key->str, key->len, 1, &image, false, false);
                 g_assert_true(batch_build(&batch, packets, &mysql56, 1000, NULL));
                 g_assert_cmpstr(batch.text->str, ==, table[i].sql);
                 row_image_clear(&image);
@@ -366,7 +377,7 @@ static void test_spellings(void) {
                         set_image(&image, 1, literals);
                         packet_add(packet, &link,
                                    **change == 'I' ? ROW_OPERATION_INSERT : **change == 'U' ? ROW_OPERATION_UPDATE : ROW_OPERATION_DELETE,
-                                   literal, sizeof literal, /* hash= */ 7, &image);
+                                   literal, sizeof literal, /* hash= */ 7, &image, false, false);
                 }
                 Batch batch;
                 batch_init(&batch);
@@ -400,7 +411,7 @@ static void test_generated(void) {
         batch_init(&batch);
         g_ptr_array_add(packets, packet);
         link.ordered = true;
-        packet_add(packet, &link, ROW_OPERATION_UPDATE, "5", 2, 1, &image);
+        packet_add(packet, &link, ROW_OPERATION_UPDATE, "5", 2, 1, &image, false, false);
         g_assert_true(batch_build(&batch, packets, &mysql56, 1000, NULL));
         g_assert_cmpstr(batch.text->str, ==, "UPDATE `db`.`t` SET `id`=5,`e`=0 WHERE `id`=5;");
         g_assert_cmpuint(g_array_index(batch.statements, BatchStatement, 0).warnings, ==, 1);
@@ -409,27 +420,37 @@ static void test_generated(void) {
         fixture_table_free(link.schema);
 }
 
-static void test_images_complete(void) {
-        TableSchema *schema = change_pair_schema();
-        RowImage whole = {.complete = true}, partial = {.complete = false};
-        static const struct {
-                RowOperation operation;
-                bool before, after, good;
-        } table[] = {
-                { ROW_OPERATION_INSERT, false, true, true },  { ROW_OPERATION_INSERT, true, false, false },
-                { ROW_OPERATION_DELETE, true, false, true },  { ROW_OPERATION_DELETE, false, true, false },
-                { ROW_OPERATION_UPDATE, true, true, true },   { ROW_OPERATION_UPDATE, true, false, false },
-                { ROW_OPERATION_UPDATE, false, true, false },
-        };
-        for (gsize i = 0; i < G_N_ELEMENTS(table); i++) {
-                g_autoptr(GError) error = NULL;
-                BinlogRows rows = {.operation = table[i].operation};
-                g_assert_cmpint(change_images_complete(&rows, table[i].before ? &whole : &partial,
-                                                       table[i].after ? &whole : &partial, schema, &error), ==, table[i].good);
-                if (!table[i].good)
-                        g_assert_error(error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT);
-        }
-        table_schema_free(schema);
+/* What cascades stands alone, with foreign_key_checks=1, and nothing is folded across it. */
+static void test_cascades(void) {
+        Bench bench;
+        bench_init(&bench, /* ordered= */ false);
+        RowImage image;
+        row_image_init(&image, 2);
+        const char *literals[] = {"9", "'z'"};
+        set_image(&image, 2, literals);
+        add(&bench, ROW_OPERATION_INSERT, "1", "'a'");
+        add(&bench, ROW_OPERATION_INSERT, "2", "'b'");
+        Packet *packet = g_ptr_array_index(bench.packets, 0);
+        packet_add(packet, &bench.table, ROW_OPERATION_DELETE, "1", 2, 1, &image, /* cascades= */ true, false);
+        packet_add(packet, &bench.table, ROW_OPERATION_UPDATE, "2", 2, 2, &image, /* cascades= */ true, false);
+        packet_add(packet, &bench.table, ROW_OPERATION_DELETE, "3", 2, 3, &image, false, /* maybe_gone= */ true);
+        add(&bench, ROW_OPERATION_INSERT, "1", "'c'");
+        packet_add(packet, &bench.table, ROW_OPERATION_DELETE, "4", 2, 4, &image, /* cascades= */ true, /* maybe_gone= */ true);
+        g_assert_true(batch_build(&bench.batch, bench.packets, &mysql56, 1000, NULL));
+        g_assert_cmpstr(bench.batch.text->str, ==,
+                        "INSERT INTO `db`.`t` (`id`,`v`) VALUES (1,'a'),(2,'b');"
+                        "SET foreign_key_checks=1;DELETE FROM `db`.`t` WHERE `id` IN (1);"
+                        "UPDATE `db`.`t` SET `id`=9,`v`='z' WHERE `id`=2;"
+                        "SET foreign_key_checks=0;DELETE FROM `db`.`t` WHERE `id` IN (3);"
+                        "INSERT INTO `db`.`t` (`id`,`v`) VALUES (1,'c');"
+                        "SET foreign_key_checks=1;DELETE FROM `db`.`t` WHERE `id` IN (4);SET foreign_key_checks=0;");
+        static const CountRule rules[] = {COUNT_AFFECTED, COUNT_NOTHING, COUNT_AFFECTED, COUNT_AFFECTED, COUNT_NOTHING,
+                                          COUNT_AT_MOST,  COUNT_AFFECTED, COUNT_NOTHING, COUNT_AT_MOST,  COUNT_NOTHING};
+        g_assert_cmpuint(bench.batch.statements->len, ==, G_N_ELEMENTS(rules));
+        for (gsize i = 0; i < G_N_ELEMENTS(rules); i++)
+                g_assert_cmpint(g_array_index(bench.batch.statements, BatchStatement, i).rule, ==, rules[i]);
+        row_image_clear(&image);
+        bench_clear(&bench);
 }
 
 int main(int argc, char **argv) {
@@ -438,11 +459,13 @@ int main(int argc, char **argv) {
         g_test_add_data_func("/change/series/ordered", GINT_TO_POINTER(true), test_series);
         g_test_add_data_func("/change/random/folded", GINT_TO_POINTER(false), test_random);
         g_test_add_data_func("/change/random/ordered", GINT_TO_POINTER(true), test_random);
+        g_test_add_data_func("/change/random-partial/folded", GINT_TO_POINTER(false), test_random_partial);
+        g_test_add_data_func("/change/random-partial/ordered", GINT_TO_POINTER(true), test_random_partial);
         g_test_add_func("/change/bounds", test_bounds);
         g_test_add_func("/change/large-row", test_large_row);
         g_test_add_func("/change/delete-keys", test_delete_keys);
         g_test_add_func("/change/spellings", test_spellings);
         g_test_add_func("/change/generated", test_generated);
-        g_test_add_func("/change/images-complete", test_images_complete);
+        g_test_add_func("/change/cascades", test_cascades);
         return g_test_run();
 }

@@ -157,7 +157,7 @@ static Chunk *enter(ChunkMap *map, const char *lo, const char *hi, guint64 seq) 
 
 static void test_holes(void) {
         TableSchema *schema = make_table(INTEGER, "a");
-        ChunkMap *map = chunk_map_new(schema);
+        ChunkMap *map = chunk_map_new(schema, false);
         Key none = {0}, got_lo, got_hi;
         bool complete;
         guint64 max_h;
@@ -208,7 +208,7 @@ static void test_holes(void) {
         chunk_map_free(map);
 
         /* Loaded in any order. */
-        map = chunk_map_new(schema);
+        map = chunk_map_new(schema, false);
         Key ten = make_key("10"), twenty = make_key("20");
         chunk_map_load(map, &twenty, &none, 3);
         chunk_map_load(map, &none, &ten, 9);
@@ -225,7 +225,7 @@ static void test_holes(void) {
 /* The last row read is the chunk's bound in another spelling: nothing is left between the two. */
 static void test_shrink_spelling(void) {
         TableSchema *schema = make_table(TEXT, "b");
-        ChunkMap *map = chunk_map_new(schema);
+        ChunkMap *map = chunk_map_new(schema, false);
         guint64 max_h;
         Chunk *second = enter(map, "'a'", NULL, 1), *first = enter(map, NULL, "'a'", 1);
         Key hi = make_key("'a '");
@@ -245,7 +245,7 @@ static void put(ChunkMap *map, guint64 seq, const char *key, const char *tuple) 
 
 static void test_side(void) {
         TableSchema *schema = make_table(INTEGER, "a");
-        ChunkMap *map = chunk_map_new(schema);
+        ChunkMap *map = chunk_map_new(schema, false);
         put(map, 1, "5", "(5)"); /* into no chunk */
         g_assert_false(chunk_map_collecting(map));
         Chunk *chunk = enter(map, NULL, "10", 1);
@@ -254,7 +254,7 @@ static void test_side(void) {
         put(map, 2, "11", "(11)");
         put(map, 3, "6", NULL);
         put(map, 4, "7", "(7)");
-        g_autoptr(GPtrArray) side = chunk_map_close_side(map, chunk, 3);
+        g_autoptr(GPtrArray) side = chunk_map_close_side(map, chunk, 3, /* locked= */ false);
         g_assert_cmpuint(side->len, ==, 2);
         g_assert_cmpuint(((SideRow *) side->pdata[1])->seq, ==, 3);
         g_assert_true(((SideRow *) side->pdata[1])->deleted);
@@ -265,7 +265,25 @@ static void test_side(void) {
         chunk = enter(map, "10", NULL, 5);
         for (int i = 0; i < 100; i++)
                 put(map, 6, "12", "(12)");
-        g_assert_null(chunk_map_close_side(map, chunk, 6)); /* overflown */
+        g_assert_null(chunk_map_close_side(map, chunk, 6, /* locked= */ false)); /* overflown */
+        chunk_map_cancel(map, chunk);
+
+        /* What cannot be laid over a row: the chunk is given up, unless its rows were read under locks. */
+        chunk = enter(map, "10", NULL, 6);
+        put(map, 7, "12", "(12)");
+        chunk_map_spoil(map, "9");
+        g_assert_false(chunk->spoiled);
+        chunk_map_spoil(map, "13");
+        put(map, 8, "12", "(13)");
+        g_assert_true(chunk->spoiled);
+        g_assert_null(chunk_map_close_side(map, chunk, 8, /* locked= */ false));
+        g_assert_false(chunk->h_known);
+        chunk_map_cancel(map, chunk);
+        chunk = enter(map, "10", NULL, 8);
+        chunk_map_spoil(map, "13");
+        g_autoptr(GPtrArray) none = chunk_map_close_side(map, chunk, 9, /* locked= */ true);
+        g_assert_cmpuint(none->len, ==, 0);
+        g_assert_true(chunk->h_known);
         chunk_map_cancel(map, chunk);
         g_assert_false(chunk_map_collecting(map));
         chunk_map_free(map);
@@ -279,7 +297,7 @@ static void finish_later(gpointer data) {
 
 static void test_wait(void) {
         TableSchema *schema = make_table(INTEGER, "a");
-        ChunkMap *map = chunk_map_new(schema);
+        ChunkMap *map = chunk_map_new(schema, false);
         gpointer args[] = {map, enter(map, NULL, NULL, 1)};
         gint64 began = clock_monotonic();
         chunk_map_wait(map, 20 * USEC_PER_MSEC);

@@ -340,7 +340,7 @@ static void step_copier(Model *model, ModelCopier *copier) {
         case STEP_CLOSE:
                 if (!model->whole_table) {
                         guint64 until = model->mutant == MUTANT_OVERLAY_BEYOND_H ? G_MAXUINT64 : copier->h_seq;
-                        copier->side = chunk_map_close_side(model->chunks, copier->chunk, until);
+                        copier->side = chunk_map_close_side(model->chunks, copier->chunk, until, /* locked= */ false);
                         if (!copier->side) {
                                 chunk_map_cancel(model->chunks, copier->chunk);
                                 end_chunk(model, copier);
@@ -512,7 +512,7 @@ static void resume(Model *model) {
         model->seq = model->started = model->completed = low;
         model->event = model->image = model->read_event = 0;
         model->live = false;
-        model->chunks = chunk_map_new(model->schema);
+        model->chunks = chunk_map_new(model->schema, false);
         for (guint i = 0; i < model->done->len; i++)
                 max_h = MAX(max_h, g_array_index(model->done, DoneChunk, i).h_seq);
         for (guint i = 0; i < model->done->len; i++) {
