@@ -75,11 +75,13 @@ Stream *stream_new(const StreamConfig *config, GError **error) {
                 return NULL;
         bool elsewhere = proof_by_gtids(proof), again = !elsewhere && place->start > 0;
         g_autoptr(Executed) executed = executed_new(place->gtids, config->mariadb);
+        /* The plain dump takes 32 bits, and reads the file from its beginning for the sake of anything behind them. */
+        bool far = !again && place->offset > G_MAXUINT32 && executed_known(executed);
         BinlogStreamParams params = {
                 .server = config->upstream,
                 .file = elsewhere ? NULL : place->file,
                 .position = again ? place->start : place->offset,
-                .executed = elsewhere ? executed : NULL,
+                .executed = elsewhere || far ? executed : NULL,
                 .server_id = config->server_id,
         };
         g_autoptr(BinlogStream) dump = binlog_stream_open(&params, error);
@@ -447,7 +449,7 @@ static bool release_record(gpointer userdata, const RelayRecord *record, GError 
 /* What was held back is part of the transaction that is read now. */
 static bool release(Stream *stream, Held *held, GError **error) {
         g_autoptr(Held) owned = held;
-        return held_replay(held, release_record, stream, error);
+        return held_replay(owned, release_record, stream, error);
 }
 
 /* For MariaDB the format is no part of a name: one that was prepared with format 4 can be ended with format 1. */
@@ -641,10 +643,10 @@ static bool take(Stream *stream, const BinlogEvent *event, GError **error) {
         case BINLOG_EVENT_MARIADB_QUERY_COMPRESSED:
                 return take_query(stream, event, error);
         case BINLOG_EVENT_GTID:
+        case BINLOG_EVENT_GTID_TAGGED:
         case BINLOG_EVENT_MARIADB_GTID:
                 return take_gtid(stream, event, error);
-        case BINLOG_EVENT_ANONYMOUS_GTID:
-        case BINLOG_EVENT_GTID_TAGGED: /* places are kept by file and offset; the transaction begins with its QUERY */
+        case BINLOG_EVENT_ANONYMOUS_GTID: /* nothing is known by GTID from there on */
         case BINLOG_EVENT_INTVAR: /* these three stand before a statement, which is refused where it matters */
         case BINLOG_EVENT_RAND:
         case BINLOG_EVENT_USER_VAR:
