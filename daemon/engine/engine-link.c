@@ -455,6 +455,7 @@ static void caught_up(Engine *engine) {
 }
 
 static void progress(Engine *engine) {
+        engine_look_at_definitions(engine);
         if (!engine->state->copied && link_copied(engine->link))
                 copied(engine);
         if (engine->phase == MIGRATION_PHASE_COPYING && engine->state->copied && engine->status.delay >= 0 &&
