@@ -252,7 +252,7 @@ static bool prepare_servers(Engine *engine, GError **error) {
                 return false;
         if (conn_exec(down, "SET GLOBAL read_only=1", -1, NULL, error) &&
             ledger_raise_epoch(engine->ledger, down, engine->state->epoch, error))
-                return true;
+                return engine_programs_disarm(engine, reader, error); /* what is applied must not fire anything */
         engine_name_error(engine, reader, error);
         return false;
 }
@@ -286,6 +286,7 @@ static bool start_link(Engine *engine, GError **error) {
                 engine_name_link_error(engine, error);
                 return false;
         }
+        engine_programs_forget(engine);
         pthread_mutex_lock(&engine->lock);
         engine->link = link;
         engine->transactions_before = engine->state->transactions_applied;
@@ -535,7 +536,10 @@ void engine_take_crash(Engine *engine) {
         bool crashed = engine->crashed;
         engine->crashed = false;
         pthread_mutex_unlock(&engine->lock);
-        if (!crashed || engine->state->verification == VERIFICATION_NONE)
+        if (!crashed)
+                return;
+        engine_verify_void(engine);
+        if (engine->state->verification == VERIFICATION_NONE)
                 return;
         engine->state->verification = VERIFICATION_NONE;
         if (!engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, NULL))
@@ -551,6 +555,7 @@ void engine_step(Engine *engine) {
 
         engine_verify_collect(engine);
         engine_take_crash(engine);
+        engine_verify_keep(engine);
         if (engine->link)
                 look_at_link(engine);
         if (engine->carry) {
@@ -579,6 +584,8 @@ void engine_step(Engine *engine) {
         estimate(engine);
         if (engine->link)
                 progress(engine);
+        if (engine->link)
+                engine_programs_follow(engine);
 }
 
 /* The parts that use the parameters are stopped first. */

@@ -10,8 +10,9 @@
 #include "engine/ledger.h"
 #include "engine/link.h"
 #include "engine/monitor.h"
+#include "engine/program-store.h"
 #include "engine/throttle.h"
-#include "engine/verify.h"
+#include "engine/verify-point.h"
 #include "engine/watch.h"
 
 #define ENGINE_COPIERS_MAX 16
@@ -38,6 +39,7 @@ struct Engine {
         unsigned link_failures;          /* in a row: the wait before the next try grows with it */
         bool link_broken;                /* failed for good: Resume tries again */
         gint64 verify_at;                /* monotonic: when to verify by ourselves; 0: not planned */
+        gint64 verify_kept_at;           /* monotonic: when the state was told last how far it is */
         gint64 prove_at;                 /* monotonic: when to try the canary again */
         bool may_fail_over;              /* a link is about to be started: another server may take the place of the one that takes writes */
         gint64 settle_until;             /* monotonic: how long what was read before the link halted may still be applied … */
@@ -50,6 +52,12 @@ struct Engine {
         char *difference;                /* what was seen then: a difference that stays is no statement on its way */
         bool carried;                    /* the next link goes on where the last one halted: no news */
         guint64 transactions_before, rows_before; /* applied by earlier links of this process */
+        ProgramStore *programs;          /* NULL: not read yet */
+        bool programs_pending;           /* something may have changed since they were compared */
+        bool programs_failed;            /* the last comparison did, and that was said */
+        gint64 programs_at;              /* monotonic: when to try again */
+        guint64 programs_seen;           /* link_programs_changed() when they were compared */
+        BinlogPosition programs_position; /* to be applied before they are; unset: none */
         gint64 progress_since;           /* monotonic; with the progress then: for the estimate */
         double progress_first;
 
@@ -79,6 +87,9 @@ struct Engine {
         bool verify_running, verify_done;
         guint64 verify_operation;        /* 0: by ourselves */
         bool verify_repair;
+        VerifyPoint *verify_point;       /* how far it is, as it said last */
+        bool verify_point_news;          /* … since it was put into the state */
+        bool verify_point_void;          /* what was compared before has to be compared again */
         guint64 verify_foreign;          /* foreign writes when it began */
         VerifyResult verify_result;
         GError *verify_error;
@@ -142,6 +153,25 @@ void engine_verify(Engine *engine, const EngineOperation *operation);
 void engine_verify_soon(Engine *engine);
 void engine_verify_collect(Engine *engine); /* takes the verifier's result, if it is there */
 void engine_verify_cancel(Engine *engine);
+void engine_verify_recover(Engine *engine); /* one that was running when the agent ended goes on as soon as it can */
+void engine_verify_keep(Engine *engine);    /* how far it is, into the state, now and then */
+void engine_verify_void(Engine *engine);    /* it cannot go on where it was: it has to begin again */
+
+/* engine-programs.c: views, routines, triggers and events. */
+bool engine_programs_carry(Engine *engine, GError **error); /* to the side that does not take writes */
+/* Whether SIDE has all of them; unless unfit=skip. PS_ERROR_UNSUPPORTED_OBJECT. */
+bool engine_programs_complete(Engine *engine, Side side, GError **error);
+/* Both, for the guard: with all that the link has to apply first. */
+bool engine_programs_ready(Engine *engine, Side from, Side to, GError **error);
+/* Behind the end position: nothing was changed since then. */
+bool engine_programs_unchanged(const Engine *engine, GError **error);
+/* SIDE's triggers and events off, or its triggers on, or its events on. Each finds out what is left to do. */
+bool engine_programs_disarm(Engine *engine, Side side, GError **error);
+bool engine_programs_arm(Engine *engine, Side side, bool in_switch, GError **error);
+bool engine_programs_start_events(Engine *engine, Side side, GError **error);
+void engine_programs_undo(Engine *engine);   /* what Start made */
+void engine_programs_follow(Engine *engine); /* between operations, with a link */
+void engine_programs_forget(Engine *engine); /* a new link: compare anew */
 
 /* canary.c: PS_ERROR_REVERSE_NOT_PROVEN with why. */
 bool engine_prove_reverse(Engine *engine, GError **error);

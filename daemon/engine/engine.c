@@ -263,6 +263,7 @@ static EngineOperation *next_operation(Engine *engine) {
 
 static void engine_thread(gpointer data) {
         Engine *engine = data;
+        engine_verify_recover(engine);
         while (!engine_stopping(engine)) {
                 take_changes(engine);
                 g_autofree EngineOperation *operation = next_operation(engine);
@@ -412,6 +413,8 @@ void engine_free(Engine *engine) {
         g_queue_clear_full(&engine->operations, g_free);
         throttle_free(engine->throttle);
         engine_drop_params(engine);
+        g_clear_pointer(&engine->programs, program_store_free);
+        binlog_position_clear(&engine->programs_position);
         ledger_free(engine->ledger);
         spec_free(engine->spec);
         engine_state_free(engine->state);
@@ -427,6 +430,7 @@ void engine_free(Engine *engine) {
         pthread_cond_destroy(&engine->wake);
         pthread_cond_destroy(&engine->answered);
         pthread_mutex_destroy(&engine->lock);
+        verify_point_free(engine->verify_point);
         g_free(engine->directory);
         g_free(engine);
 }

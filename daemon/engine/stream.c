@@ -58,7 +58,7 @@ struct Stream {
 
         pthread_mutex_t lock;
         pthread_cond_t moved;
-        guint64 started, completed;
+        guint64 started, completed, programs_changed;
         char *file; /* how far everything was read */
         guint64 offset;
         Place *done;          /* where COMPLETED ended; NULL: not made yet of the two members below */
@@ -75,11 +75,13 @@ Stream *stream_new(const StreamConfig *config, GError **error) {
                 return NULL;
         bool elsewhere = proof_by_gtids(proof), again = !elsewhere && place->start > 0;
         g_autoptr(Executed) executed = executed_new(place->gtids, config->mariadb);
+        /* The plain dump takes 32 bits, and reads the file from its beginning for the sake of anything behind them. */
+        bool far = !again && place->offset > G_MAXUINT32 && executed_known(executed);
         BinlogStreamParams params = {
                 .server = config->upstream,
                 .file = elsewhere ? NULL : place->file,
                 .position = again ? place->start : place->offset,
-                .executed = elsewhere ? executed : NULL,
+                .executed = elsewhere || far ? executed : NULL,
                 .server_id = config->server_id,
         };
         g_autoptr(BinlogStream) dump = binlog_stream_open(&params, error);
@@ -447,7 +449,7 @@ static bool release_record(gpointer userdata, const RelayRecord *record, GError 
 /* What was held back is part of the transaction that is read now. */
 static bool release(Stream *stream, Held *held, GError **error) {
         g_autoptr(Held) owned = held;
-        return held_replay(held, release_record, stream, error);
+        return held_replay(owned, release_record, stream, error);
 }
 
 /* For MariaDB the format is no part of a name: one that was prepared with format 4 can be ended with format 1. */
@@ -499,6 +501,11 @@ static bool take_query(Stream *stream, const BinlogEvent *event, GError **error)
 
         Statement statement;
         statement_classify(query.sql, query.sql_length, query.database, stream->config.spec, &statement);
+        if (statement.kind == STATEMENT_PROGRAM || statement.kind == STATEMENT_DDL) {
+                pthread_mutex_lock(&stream->lock);
+                stream->programs_changed++;
+                pthread_mutex_unlock(&stream->lock);
+        }
         bool inside;
         switch (statement.kind) {
         case STATEMENT_BEGIN:
@@ -524,6 +531,7 @@ static bool take_query(Stream *stream, const BinlogEvent *event, GError **error)
                 return refuse(stream, event, PS_ERROR_UNSUPPORTED_OBJECT,
                               "a transaction that was rolled back after it changed a non-transactional table", error);
         case STATEMENT_IGNORED: /* alone, or inside (DROP TEMPORARY TABLE) */
+        case STATEMENT_PROGRAM: /* followed by comparing: engine-programs.c */
         case STATEMENT_NOT_CARRIED:
                 if (statement.kind == STATEMENT_NOT_CARRIED)
                         stream->config.on_note(stream->config.userdata, statement.what);
@@ -635,10 +643,10 @@ static bool take(Stream *stream, const BinlogEvent *event, GError **error) {
         case BINLOG_EVENT_MARIADB_QUERY_COMPRESSED:
                 return take_query(stream, event, error);
         case BINLOG_EVENT_GTID:
+        case BINLOG_EVENT_GTID_TAGGED:
         case BINLOG_EVENT_MARIADB_GTID:
                 return take_gtid(stream, event, error);
-        case BINLOG_EVENT_ANONYMOUS_GTID:
-        case BINLOG_EVENT_GTID_TAGGED: /* places are kept by file and offset; the transaction begins with its QUERY */
+        case BINLOG_EVENT_ANONYMOUS_GTID: /* nothing is known by GTID from there on */
         case BINLOG_EVENT_INTVAR: /* these three stand before a statement, which is refused where it matters */
         case BINLOG_EVENT_RAND:
         case BINLOG_EVENT_USER_VAR:
@@ -706,6 +714,13 @@ guint64 stream_completed(Stream *stream) {
         guint64 seq = stream->completed;
         pthread_mutex_unlock(&stream->lock);
         return seq;
+}
+
+guint64 stream_programs_changed(Stream *stream) {
+        pthread_mutex_lock(&stream->lock);
+        guint64 changed = stream->programs_changed;
+        pthread_mutex_unlock(&stream->lock);
+        return changed;
 }
 
 bool stream_wait(Stream *stream, const char *file, guint64 offset, gint64 timeout_usec, guint64 *ret_seq, Place **ret_place, GError **error) {
