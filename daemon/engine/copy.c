@@ -53,7 +53,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Horizon, horizon_clear)
 
 typedef enum ChunkOutcome { OUTCOME_DONE, OUTCOME_LATER, OUTCOME_FAILED } ChunkOutcome;
 
-bool copy_load(const Ledger *ledger, Conn *downstream, LinkTables *tables, guint64 *ret_rows, guint64 *ret_bytes, GError **error) {
+bool copy_load(const Ledger *ledger, Conn *downstream, LinkTables *tables, bool copying, guint64 *ret_rows, guint64 *ret_bytes, GError **error) {
         g_autofree char *sql = g_strdup_printf("SELECT db, tbl, lo, hi, h_seq, n_rows, n_bytes FROM %s", ledger->chunk);
         g_autoptr(ConnRows) rows = conn_stream(downstream, sql, -1, error);
         if (!rows)
@@ -67,6 +67,8 @@ bool copy_load(const Ledger *ledger, Conn *downstream, LinkTables *tables, guint
                 if (!row)
                         return true;
                 LinkTable *table = link_tables_find(tables, row[0], row[1]);
+                if (!copying && (!table || !table->chunks)) /* what was copied in the first place is of no interest any more */
+                        continue;
                 Key lo = {.data = row[2], .size = lengths[2]}, hi = {.data = row[3], .size = lengths[3]};
                 if (!table || !table->chunks || (lo.data && !key_valid(table->schema, lo.data, lo.size)) ||
                     (hi.data && !key_valid(table->schema, hi.data, hi.size))) {
@@ -436,7 +438,7 @@ static bool copy_snapshot(Copier *copier, LinkTable *table, Chunk *chunk, GError
         conn_free(g_steal_pointer(&locker));
 
         /* What an interrupted copy left behind. */
-        if (!conn_execf(copier->down, error, "TRUNCATE TABLE %s", name))
+        if (!conn_execf(copier->down, error, "TRUNCATE /* polarshift */ TABLE %s", name))
                 return false;
 
         g_string_assign(copier->sql, "SELECT ");
@@ -507,6 +509,8 @@ static LinkTable *take_work(Copy *copy, Key *ret_lo, Key *ret_hi, bool *ret_comp
         for (guint i = 0; i < copy->config.tables->list->len; i++) {
                 LinkTable *table = g_ptr_array_index(copy->config.tables->list, i);
                 bool complete;
+                if (!table->chunks) /* it is not copied again */
+                        continue;
                 pthread_mutex_lock(&copy->lock);
                 bool resting = table->retry_at > now;
                 pthread_mutex_unlock(&copy->lock);

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "engine/again.h"
 #include "engine/apply.h"
 #include "engine/copy.h"
 #include "engine/link-keys.h"
@@ -161,6 +162,11 @@ static TableSchema *find_schema(const GPtrArray *schemas, const TableSchema *lik
         return NULL;
 }
 
+/* Whether tables are copied: all of them, or some again. */
+static bool copies(const LinkConfig *config) {
+        return config->copying || config->again->len > 0;
+}
+
 static bool is_left_out(const LinkConfig *config, const TableSchema *schema) {
         g_autofree char *name = sql_table(schema->database, schema->name), *line = g_strdup_printf("table %s: ", name);
         for (guint i = 0; config->left_out && i < config->left_out->len; i++)
@@ -174,15 +180,17 @@ static bool is_left_out(const LinkConfig *config, const TableSchema *schema) {
 static GPtrArray *load_schemas(Link *link, Conn *up, Conn *down, GError **error) {
         const LinkConfig *config = &link->config;
         g_autoptr(GPtrArray) all = schema_load(down, /* database= */ NULL, error);
-        g_autoptr(GPtrArray) upstream = all && config->copying ? schema_load(up, /* database= */ NULL, error) : NULL;
-        if (!all || (config->copying && !upstream))
+        g_autoptr(GPtrArray) upstream = all && copies(config) ? schema_load(up, /* database= */ NULL, error) : NULL;
+        if (!all || (copies(config) && !upstream))
                 return NULL;
         GPtrArray *schemas = g_ptr_array_new_with_free_func((GDestroyNotify) table_schema_free);
         for (guint i = 0; i < all->len; i++) {
                 TableSchema *schema = g_ptr_array_index(all, i);
                 if (!spec_selects(config->spec, schema->database, schema->name) || is_left_out(config, schema))
                         continue;
-                const TableSchema *sizes = upstream ? find_schema(upstream, schema) : NULL;
+                g_autofree char *name = sql_table(schema->database, schema->name);
+                bool copied = !config->copying && again_seq(config->again, name) == 0;
+                const TableSchema *sizes = upstream && !copied ? find_schema(upstream, schema) : NULL;
                 if (sizes) {
                         link_keys_take_collations(schema, sizes);
                         schema->avg_row_bytes = sizes->avg_row_bytes;
@@ -225,9 +233,9 @@ static bool load(Link *link, GError **error) {
 
         if (!link_keys_order(config, link->checkpoints, link->workers, schemas, up, down, error))
                 return false;
-        link->tables = link_tables_new(g_steal_pointer(&schemas), config->copying);
-        return !config->copying ||
-               copy_load(config->ledger, down, link->tables, &link->rows_before, &link->bytes_before, error);
+        link->tables = link_tables_new(g_steal_pointer(&schemas), config->copying, config->again);
+        return !copies(config) ||
+               copy_load(config->ledger, down, link->tables, config->copying, &link->rows_before, &link->bytes_before, error);
 }
 
 static void begin_at(Link *link, guint64 seq, Place *place /* consumed */) {
@@ -302,7 +310,7 @@ static bool connect_parts(Link *link, GError **error) {
         link->apply = apply_new(&apply, error);
         if (!link->apply)
                 return false;
-        if (!config->copying)
+        if (!copies(config))
                 return true;
 
         CopyConfig copy = {
@@ -330,7 +338,7 @@ Link *link_start(const LinkConfig *config, GError **error) {
         g_autoptr(Link) link = g_new0(Link, 1);
         link->config = *config;
         link->last_delay = -1;
-        link->copied = link->all_copied = !config->copying;
+        link->copied = link->all_copied = !copies(config);
         pthread_mutex_init(&link->lock, /* attr= */ NULL);
         clock_cond_init(&link->changed);
         g_queue_init(&link->heartbeats);

@@ -28,6 +28,7 @@ typedef struct LinkConfig {
         bool copying;
         guint32 copiers;
         guint64 skip_ddl_seq;
+        const GPtrArray *again; /* tables that are copied again, see again.h; outlives the link */
         const GPtrArray *left_out; /* see StreamConfig; outlives the link */
         /* Any thread; must not call back into the link: something happened that is worth looking at. */
         void (*on_change)(gpointer userdata);

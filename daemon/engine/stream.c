@@ -343,16 +343,67 @@ static bool take_table_map(Stream *stream, const BinlogEvent *event, GError **er
         return stream->ours || !entry->table || keep(stream, event, error);
 }
 
+static bool is_left_out(const Stream *stream, const char *database, const char *table) {
+        g_autofree char *name = sql_table(database, table), *left_out = g_strdup_printf("table %s: ", name);
+        for (guint i = 0; stream->config.left_out && i < stream->config.left_out->len; i++)
+                if (g_str_has_prefix(g_ptr_array_index(stream->config.left_out, i), left_out))
+                        return true;
+        return false;
+}
+
 /* Rows of a table that the downstream does not have: not ours to carry, or something went wrong. */
 static bool may_pass_over(Stream *stream, const BinlogEvent *event, const BinlogTableMap *map, GError **error) {
         if (!spec_selects(stream->config.spec, map->database, map->table))
                 return true;
-        g_autofree char *name = sql_table(map->database, map->table), *left_out = g_strdup_printf("table %s: ", name);
-        for (guint i = 0; stream->config.left_out && i < stream->config.left_out->len; i++)
-                if (g_str_has_prefix(g_ptr_array_index(stream->config.left_out, i), left_out))
-                        return true;
+        if (is_left_out(stream, map->database, map->table))
+                return true;
+        g_autofree char *name = sql_table(map->database, map->table);
         g_autofree char *what = g_strdup_printf("rows of %s, which the other side does not have,", name);
         return refuse(stream, event, PS_ERROR_DATA_MISMATCH, what, error);
+}
+
+/* Reading ends here, because the log does not tell what the rows of a table are from here on. QUERY NULL: of ENTRY's table, by row images. */
+static bool halt_for_rows(Stream *stream, const BinlogQuery *query, const Statement *statement, const BinlogTableMap *map) {
+        LinkHalt halt = {
+                .kind = LINK_HALT_ROWS,
+                .seq = stream->started,
+                .file = (char *) binlog_stream_file(stream->dump),
+                .offset = binlog_stream_position(stream->dump),
+        };
+        if (query) {
+                g_strlcpy(halt.what, statement->what, sizeof halt.what);
+                g_strlcpy(halt.row_database, statement->database, sizeof halt.row_database);
+                g_strlcpy(halt.row_table, statement->table, sizeof halt.row_table);
+                halt.database = (char *) query->database;
+                halt.sql = g_bytes_new(query->sql, query->sql_length);
+        } else {
+                g_snprintf(halt.what, sizeof halt.what, "rows of `%.40s`.`%.40s`", map->database, map->table);
+                g_strlcpy(halt.row_database, map->database, sizeof halt.row_database);
+                g_strlcpy(halt.row_table, map->table, sizeof halt.row_table);
+        }
+        stream->config.on_halt(stream->config.userdata, &halt);
+        g_clear_pointer(&halt.sql, g_bytes_unref);
+        return false;
+}
+
+/* Whether what a row event says is enough; false without an error: it is not, and reading ends. */
+static bool look_at_images(Stream *stream, const BinlogEvent *event, const MapEntry *entry, GError **error) {
+        BinlogRows rows;
+        bool partial, more = true;
+        if (!binlog_rows_partial(event, entry->map, entry->table->schema, &partial, error))
+                return false;
+        if (!partial)
+                return true;
+        if (!binlog_rows_begin(&rows, event, entry->map, entry->table->schema, error))
+                return false;
+        bool good = true, lost = false;
+        while (good && more && !lost) {
+                good = binlog_rows_next(&rows, &stream->before, &stream->after, &more, error);
+                lost = good && more && row_make_whole(rows.operation, &stream->before, &stream->after, entry->table->schema,
+                                                      stream->config.mariadb) == ROW_LOST;
+        }
+        binlog_rows_end(&rows);
+        return good && (!lost || halt_for_rows(stream, NULL, NULL, entry->map));
 }
 
 static bool take_rows(Stream *stream, const BinlogEvent *event, GError **error) {
@@ -371,6 +422,10 @@ static bool take_rows(Stream *stream, const BinlogEvent *event, GError **error) 
         if (!entry->table)
                 return may_pass_over(stream, event, entry->map, error);
         stream->carried = true;
+        if (!stream->held && stream->started <= entry->table->again_seq)
+                return true; /* read when it is copied again */
+        if (!stream->held && !look_at_images(stream, event, entry, error))
+                return false;
         if (!stream->held && entry->table->chunks && chunk_map_collecting(entry->table->chunks) && !feed_chunks(stream, event, entry, error))
                 return false;
         return keep(stream, event, error);
@@ -484,6 +539,20 @@ static bool take_xa_end(Stream *stream, const BinlogEvent *event, const BinlogQu
 
 /* --- statements --- */
 
+/* A statement that changed rows which are not in the log. */
+static bool take_data(Stream *stream, const BinlogEvent *event, const BinlogQuery *query, const Statement *statement, GError **error) {
+        bool inside = stream->in_transaction;
+        if (!inside)
+                begin(stream);
+        const LinkTable *table = *statement->table ? link_tables_find(stream->config.tables, statement->database, statement->table) : NULL;
+        bool passed = stream->started <= stream->config.skip_ddl_seq;     /* the operator said so */
+        passed |= table && stream->started <= table->again_seq;           /* read when it is copied again */
+        passed |= statement->all_rows && is_left_out(stream, statement->database, statement->table); /* no trigger fires for that */
+        if (!passed)
+                return halt_for_rows(stream, query, statement, NULL);
+        return inside || end(stream, event, error);
+}
+
 static bool take_query(Stream *stream, const BinlogEvent *event, GError **error) {
         g_auto(BinlogQuery) query = {0};
         if (!binlog_query_parse(event, &query, error))
@@ -536,9 +605,7 @@ static bool take_query(Stream *stream, const BinlogEvent *event, GError **error)
                         return inside ? true : end(stream, event, error);
                 return halt_at(stream, event, &query, &statement, inside, error);
         case STATEMENT_DATA:
-                return refuse(stream, event, PS_ERROR_UNSUPPORTED_OBJECT,
-                              "a session wrote with binlog_format=STATEMENT; its rows are not in the binary log: copy the "
-                              "table again with a new migration, and set binlog_format=ROW for every session", error);
+                return take_data(stream, event, &query, &statement, error);
         case _STATEMENT_MAX:
                 break;
         }
@@ -624,6 +691,7 @@ static bool take(Stream *stream, const BinlogEvent *event, GError **error) {
         case BINLOG_EVENT_XA_PREPARE:
                 return take_xa_prepare(stream, event, error);
         case BINLOG_EVENT_QUERY:
+        case BINLOG_EVENT_EXECUTE_LOAD_QUERY:
         case BINLOG_EVENT_MARIADB_QUERY_COMPRESSED:
                 return take_query(stream, event, error);
         case BINLOG_EVENT_GTID:
@@ -631,7 +699,10 @@ static bool take(Stream *stream, const BinlogEvent *event, GError **error) {
                 return take_gtid(stream, event, error);
         case BINLOG_EVENT_ANONYMOUS_GTID:
         case BINLOG_EVENT_GTID_TAGGED: /* places are kept by file and offset; the transaction begins with its QUERY */
-        case BINLOG_EVENT_INTVAR: /* these three stand before a statement, which is refused where it matters */
+        case BINLOG_EVENT_BEGIN_LOAD_QUERY: /* the file of a LOAD DATA, and … */
+        case BINLOG_EVENT_APPEND_BLOCK:
+        case BINLOG_EVENT_DELETE_FILE:
+        case BINLOG_EVENT_INTVAR: /* … these three stand before a statement: what it changes is copied again */
         case BINLOG_EVENT_RAND:
         case BINLOG_EVENT_USER_VAR:
         case BINLOG_EVENT_ROWS_QUERY:

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Tables whose rows the log does not tell any more: which ones they are, and how their copying is begun anew (again.h). The link has stopped in
+ * front of the transaction, everything before it is applied. The table is emptied on the other side, and a new link copies it as it copied all
+ * of them in the beginning: beside the stream, chunk by chunk. */
+
+#include "engine/engine-private.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "engine/again.h"
+#include "engine/control.h"
+#include "mysql/schema.h"
+#include "mysql/sql.h"
+
+/* What a statement may change beside the table that it names. */
+#define MAX_TABLES 1000
+
+static bool unclear(const LinkHalt *halt, const char *why, GError **error) {
+        g_set_error(error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT,
+                    "%s at %s:%" G_GUINT64_FORMAT " (transaction %" G_GUINT64_FORMAT
+                    ") was logged as a statement, without its rows, and %s: which tables are to be copied again cannot be told; set "
+                    "binlog_format=ROW for every session, Resume with ddl=skip, and Verify and Repair then", halt->what, halt->file, halt->offset,
+                    halt->seq, why);
+        return false;
+}
+
+/* Its value in ROW; "" when there is none. */
+static bool query_text(Conn *conn, const char *sql, char **ret, GError **error) {
+        g_autoptr(ConnRows) rows = conn_query(conn, sql, error);
+        char **row = NULL;
+        if (!rows || !conn_rows_next(rows, &row, NULL, error))
+                return false;
+        *ret = g_strdup(row && row[0] ? row[0] : "");
+        return true;
+}
+
+/* The table as the server writes its name. */
+static bool find_table(Conn *up, const LinkHalt *halt, char **ret_database, char **ret_table, GError **error) {
+        g_autofree char *database = sql_string(halt->row_database), *table = sql_string(halt->row_table);
+        g_autofree char *sql = g_strdup_printf("SELECT table_schema, table_name FROM information_schema.tables WHERE table_schema=%s AND table_name=%s "
+                                               "AND table_type='BASE TABLE'", database, table);
+        g_autoptr(ConnRows) rows = conn_query(up, sql, error);
+        char **row = NULL;
+        if (!rows || !conn_rows_next(rows, &row, NULL, error))
+                return false;
+        if (!row)
+                return unclear(halt, "no table of that name is there now", error);
+        *ret_database = g_strdup(row[0]);
+        *ret_table = g_strdup(row[1]);
+        return true;
+}
+
+static bool no_triggers(Conn *up, const LinkHalt *halt, const char *database, const char *table, GError **error) {
+        g_autofree char *db = sql_string(database), *tbl = sql_string(table), *found = NULL;
+        g_autofree char *sql = g_strdup_printf("SELECT COUNT(*) FROM information_schema.triggers WHERE event_object_schema=%s AND event_object_table=%s",
+                                               db, tbl);
+        guint64 triggers;
+        if (!conn_query_uint64(up, sql, &triggers, error))
+                return false;
+        return triggers == 0 || unclear(halt, "the table has triggers", error);
+}
+
+static bool contains(const char *text, gsize length, const char *word) {
+        gsize n = strlen(word);
+        for (const char *p = text; (gsize) (text + length - p) >= n; p++)
+                if (g_ascii_strncasecmp(p, word, n) == 0)
+                        return true;
+        return false;
+}
+
+/* A stored function that the statement calls may change any table. */
+static bool no_functions(Conn *up, const LinkHalt *halt, GError **error) {
+        g_autoptr(ConnRows) rows = conn_query(up, "SELECT routine_name FROM information_schema.routines WHERE routine_type='FUNCTION' "
+                                                  "AND routine_schema NOT IN ('mysql','sys')", error);
+        gsize length;
+        const char *text = g_bytes_get_data(halt->sql, &length);
+        while (rows) {
+                char **row;
+                if (!conn_rows_next(rows, &row, NULL, error))
+                        return false;
+                if (!row)
+                        return true;
+                if (contains(text, length, row[0]))
+                        return unclear(halt, "it names a stored function", error);
+        }
+        return false;
+}
+
+/* Adds the tables whose rows change when rows of TABLES do: foreign keys that cascade, from table to table. */
+static bool add_children(Conn *up, const LinkHalt *halt, GPtrArray *tables, GError **error) {
+        g_autoptr(ConnRows) rows = conn_query(up, "SELECT constraint_schema, table_name, unique_constraint_schema, referenced_table_name "
+                                                  "FROM information_schema.referential_constraints WHERE delete_rule IN ('CASCADE','SET NULL') "
+                                                  "OR update_rule IN ('CASCADE','SET NULL')", error);
+        g_autoptr(GPtrArray) edges = g_ptr_array_new_with_free_func(g_free); /* child, parent, … */
+        while (rows) {
+                char **row;
+                if (!conn_rows_next(rows, &row, NULL, error))
+                        return false;
+                if (!row)
+                        break;
+                g_ptr_array_add(edges, sql_table(row[0], row[1]));
+                g_ptr_array_add(edges, sql_table(row[2], row[3]));
+        }
+        if (!rows)
+                return false;
+        for (guint i = 0; i < tables->len && i < MAX_TABLES; i++)
+                for (guint e = 0; e + 1 < edges->len; e += 2)
+                        if (strcmp(edges->pdata[e + 1], tables->pdata[i]) == 0 &&
+                            !g_ptr_array_find_with_equal_func(tables, edges->pdata[e], g_str_equal, NULL))
+                                g_ptr_array_add(tables, g_strdup(edges->pdata[e]));
+        return tables->len <= MAX_TABLES || unclear(halt, "foreign keys lead from it to too many tables", error);
+}
+
+/* The tables to be copied again, as sql_table() writes them. */
+static GPtrArray *tables_of(Engine *engine, const LinkHalt *halt, GError **error) {
+        g_autoptr(GPtrArray) tables = g_ptr_array_new_with_free_func(g_free);
+        g_autofree char *database = NULL, *table = NULL;
+        Conn *up = control_acquire(engine, engine->state->writer, error);
+        if (!up)
+                return NULL;
+        if (!halt->sql) { /* the rows of one table, by their images: all else that the statement did is in the log */
+                g_ptr_array_add(tables, sql_table(halt->row_database, halt->row_table));
+                return g_steal_pointer(&tables);
+        }
+        if (!*halt->row_table || !g_utf8_validate(halt->row_table, -1, NULL) || !g_utf8_validate(halt->row_database, -1, NULL)) {
+                unclear(halt, "its table cannot be read from it", error);
+                return NULL;
+        }
+        g_autoptr(GError) local = NULL;
+        bool good = find_table(up, halt, &database, &table, &local) && no_triggers(up, halt, database, table, &local) &&
+                    no_functions(up, halt, &local);
+        if (good) {
+                g_ptr_array_add(tables, sql_table(database, table));
+                good = add_children(up, halt, tables, &local);
+        }
+        if (good)
+                return g_steal_pointer(&tables);
+        g_propagate_error(error, g_steal_pointer(&local));
+        engine_name_error(engine, engine->state->writer, error);
+        return NULL;
+}
+
+bool engine_copy_again(Engine *engine, const LinkHalt *halt, GError **error) {
+        g_autoptr(GPtrArray) tables = tables_of(engine, halt, error);
+        if (!tables)
+                return false;
+        engine_verify_cancel(engine);
+        for (guint i = 0; i < tables->len; i++)
+                again_add(engine->state->again, tables->pdata[i], halt->seq);
+        engine->state->verification = VERIFICATION_NONE;
+        if (!engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, error))
+                return false;
+        for (guint i = 0; i < tables->len; i++)
+                engine_event(engine, ENGINE_EVENT_COPY_AGAIN, 4, "%s is copied again: the log does not tell its rows from transaction %" G_GUINT64_FORMAT
+                             " on (%s)", (const char *) tables->pdata[i], halt->seq, halt->what);
+        return true;
+}
+
+/* Under foreign_key_checks=0 a table that others refer to can be truncated, and nothing cascades. */
+static bool empty(Engine *engine, Conn *down, const char *name, GError **error) {
+        g_autoptr(GPtrArray) schemas = schema_load(down, /* database= */ NULL, error);
+        if (!schemas)
+                return false;
+        for (guint i = 0; i < schemas->len; i++) {
+                const TableSchema *schema = schemas->pdata[i];
+                g_autofree char *other = sql_table(schema->database, schema->name);
+                if (strcmp(other, name) != 0)
+                        continue;
+                g_autofree char *database = sql_string(schema->database), *table = sql_string(schema->name);
+                return conn_exec(down, "SET SESSION foreign_key_checks=0", -1, NULL, error) &&
+                       conn_execf(down, error, "DELETE FROM %s WHERE db=%s AND tbl=%s", engine->ledger->chunk, database, table) &&
+                       conn_execf(down, error, "TRUNCATE /* polarshift */ TABLE %s", name) &&
+                       conn_exec(down, "SET SESSION foreign_key_checks=DEFAULT", -1, NULL, error);
+        }
+        return true; /* it was dropped: nothing to do */
+}
+
+bool engine_empty_again(Engine *engine, Conn *down, GError **error) {
+        EngineState *state = engine->state;
+        g_autofree char *name = again_to_empty(state->again);
+        /* Only the first leg was begun with rows for copiers. */
+        if (name && !ledger_begin_leg(engine->ledger, down, state->leg, state->workers, ENGINE_COPIERS_MAX, state->epoch, error))
+                return false;
+        while (name) {
+                if (!empty(engine, down, name, error))
+                        return false;
+                again_emptied(state->again, name);
+                if (!engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, error))
+                        return false;
+                g_free(name);
+                name = again_to_empty(state->again);
+        }
+        return true;
+}
+
+bool engine_is_complete(Engine *engine, GError **error) {
+        if (engine->state->again->len == 0)
+                return true;
+        g_set_error(error, PS_ERROR, PS_ERROR_VERIFICATION_FAILED,
+                    "%u tables are being copied again, because a session wrote to them in statement format or with incomplete row images; wait until "
+                    "they are complete", engine->state->again->len);
+        return false;
+}
+
+void engine_again_copied(Engine *engine) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(GPtrArray) before = g_steal_pointer(&engine->state->again);
+        engine->state->again = g_ptr_array_new_with_free_func(g_free);
+        if (!engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, &error)) {
+                g_ptr_array_unref(engine->state->again);
+                engine->state->again = g_steal_pointer(&before);
+                engine_set_error(engine, error);
+                return;
+        }
+        engine_event(engine, ENGINE_EVENT_COPY_FINISHED, 5, "every table is copied");
+        if (engine->phase != MIGRATION_PHASE_COPYING)
+                engine_verify_soon(engine);
+}
