@@ -25,16 +25,6 @@ static bool unclear(const LinkHalt *halt, const char *why, GError **error) {
         return false;
 }
 
-/* Its value in ROW; "" when there is none. */
-static bool query_text(Conn *conn, const char *sql, char **ret, GError **error) {
-        g_autoptr(ConnRows) rows = conn_query(conn, sql, error);
-        char **row = NULL;
-        if (!rows || !conn_rows_next(rows, &row, NULL, error))
-                return false;
-        *ret = g_strdup(row && row[0] ? row[0] : "");
-        return true;
-}
-
 /* The table as the server writes its name. */
 static bool find_table(Conn *up, const LinkHalt *halt, char **ret_database, char **ret_table, GError **error) {
         g_autofree char *database = sql_string(halt->row_database), *table = sql_string(halt->row_table);
@@ -141,10 +131,21 @@ static GPtrArray *tables_of(Engine *engine, const LinkHalt *halt, GError **error
         return NULL;
 }
 
+/* The operator is asked. */
+static void remember(Engine *engine, const LinkHalt *halt) {
+        LinkHalt *copy = link_halt_copy(halt);
+        link_halt_free(engine->halt);
+        engine->halt = copy;
+        engine->stopped_at_seq = halt->seq;
+}
+
 bool engine_copy_again(Engine *engine, const LinkHalt *halt, GError **error) {
         g_autoptr(GPtrArray) tables = tables_of(engine, halt, error);
-        if (!tables)
+        if (!tables) {
+                if (error && g_error_matches(*error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT))
+                        remember(engine, halt);
                 return false;
+        }
         engine_verify_cancel(engine);
         for (guint i = 0; i < tables->len; i++)
                 again_add(engine->state->again, tables->pdata[i], halt->seq);
@@ -154,6 +155,7 @@ bool engine_copy_again(Engine *engine, const LinkHalt *halt, GError **error) {
         for (guint i = 0; i < tables->len; i++)
                 engine_event(engine, ENGINE_EVENT_COPY_AGAIN, 4, "%s is copied again: the log does not tell its rows from transaction %" G_GUINT64_FORMAT
                              " on (%s)", (const char *) tables->pdata[i], halt->seq, halt->what);
+        engine->carried = true;
         return true;
 }
 
@@ -213,7 +215,7 @@ void engine_again_copied(Engine *engine) {
                 engine_set_error(engine, error);
                 return;
         }
-        engine_event(engine, ENGINE_EVENT_COPY_FINISHED, 5, "every table is copied");
+        engine_event(engine, ENGINE_EVENT_COPY_FINISHED, 5, "every table is complete again");
         if (engine->phase != MIGRATION_PHASE_COPYING)
                 engine_verify_soon(engine);
 }

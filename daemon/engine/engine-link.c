@@ -136,7 +136,7 @@ bool engine_start_monitor(Engine *engine, GError **error) {
 }
 
 /* Dump connections of one server must have numbers of their own; ours come from the agent's random id. */
-static guint32 dump_id(const Engine *engine, guint32 which) {
+guint32 engine_dump_id(const Engine *engine, guint32 which) {
         return (guint32) ((engine->config.agent_id + engine->config.id * 4 + which) % 2000000000u) + 1000000000u;
 }
 
@@ -148,7 +148,7 @@ void engine_start_watch(Engine *engine) {
                 .identity = engine->state->identity[engine_reader(engine)],
                 .ledger = engine->ledger,
                 .spec = engine->spec,
-                .server_id = dump_id(engine, 1),
+                .server_id = engine_dump_id(engine, 1),
                 .from = engine->state->watched,
                 .foreign = engine->state->foreign_writes,
                 .on_change = engine_poke,
@@ -174,6 +174,7 @@ void engine_stop_watch(Engine *engine) {
 }
 
 void engine_stop_link(Engine *engine) {
+        engine_stop_carry(engine);
         pthread_mutex_lock(&engine->lock);
         Link *link = engine->link;
         pthread_mutex_unlock(&engine->lock);
@@ -245,7 +246,7 @@ static bool prepare_servers(Engine *engine, GError **error) {
         if (!down)
                 return false;
         if (conn_exec(down, "SET GLOBAL read_only=1", -1, NULL, error) &&
-            ledger_raise_epoch(engine->ledger, down, engine->state->epoch, error))
+            ledger_raise_epoch(engine->ledger, down, engine->state->epoch, error) && engine_empty_again(engine, down, error))
                 return true;
         engine_name_error(engine, reader, error);
         return false;
@@ -263,12 +264,12 @@ static bool start_link(Engine *engine, GError **error) {
                 .downstream = engine->params[engine_reader(engine)],
                 .throttle = engine->throttle,
                 .directory = directory,
-                .server_id = dump_id(engine, 0),
+                .server_id = engine_dump_id(engine, 0),
                 .leg = engine->state->leg,
                 .epoch = engine->state->epoch,
                 .copying = !engine->state->copied,
+                .again = engine->state->again,
                 .copiers = MIN(copiers, ENGINE_COPIERS_MAX),
-                .skip_ddl_seq = engine->state->skip_ddl_seq,
                 .left_out = engine->state->unfit,
                 .on_change = engine_poke,
                 .on_table = on_table,
@@ -289,7 +290,9 @@ static bool start_link(Engine *engine, GError **error) {
         engine->status.direction = engine_direction(engine);
         pthread_cond_broadcast(&engine->answered);
         pthread_mutex_unlock(&engine->lock);
-        engine_event(engine, ENGINE_EVENT_LINK_RUNNING, 5, "replication runs %s", direction_to_string(engine_direction(engine)));
+        if (!engine->carried)
+                engine_event(engine, ENGINE_EVENT_LINK_RUNNING, 5, "replication runs %s", direction_to_string(engine_direction(engine)));
+        engine->carried = false;
         return true;
 }
 
@@ -387,6 +390,8 @@ void engine_sample(Engine *engine) {
                 status->progress = engine->state->copied ? 1
                                    : link.rows_total > 0 ? MIN((double) link.rows_copied / (double) link.rows_total, 0.999) : -1;
         }
+        if (engine->state->copied && engine->state->again->len > 0)
+                status->progress = link.rows_total > 0 ? MIN((double) link.rows_copied / (double) link.rows_total, 0.999) : -1;
         status->verification = engine->verify_running ? VERIFICATION_RUNNING : engine->state->verification;
         status->verified_at = engine->state->verified_at;
         status->reverse_proven = engine->state->reverse_proven;
@@ -450,6 +455,8 @@ static void caught_up(Engine *engine) {
 static void progress(Engine *engine) {
         if (!engine->state->copied && link_copied(engine->link))
                 copied(engine);
+        if (engine->state->copied && engine->state->again->len > 0 && link_copied(engine->link))
+                engine_again_copied(engine);
         if (engine->phase == MIGRATION_PHASE_COPYING && engine->state->copied && engine->status.delay >= 0 &&
             engine->status.delay < MIN(CAUGHT_UP_DELAY, engine->spec->limits.max_delay))
                 caught_up(engine);
@@ -464,31 +471,10 @@ static void progress(Engine *engine) {
                 engine_verify_soon(engine);
 }
 
-/* Resume with ddl=skip or done-by-hand: the statement that the link stopped at is the next transaction after what every worker has. */
-static void take_ddl_choice(Engine *engine) {
-        pthread_mutex_lock(&engine->lock);
-        bool pass = engine->ddl != RESUME_DDL_RETRY && engine->stopped_at_seq > 0;
-        bool by_hand = engine->ddl == RESUME_DDL_DONE_BY_HAND;
-        engine->ddl = RESUME_DDL_RETRY;
-        pthread_mutex_unlock(&engine->lock);
-        if (!pass)
-                return;
-        g_autoptr(GError) error = NULL;
-        engine->state->skip_ddl_seq = engine->stopped_at_seq;
-        /* What was done there on our advice is not held against anybody; that both sides are compared again is right. */
-        if (by_hand && engine->watch)
-                engine_take_watch(engine);
-        if (by_hand && engine->state->foreign_writes > engine->state->foreign_writes_acknowledged)
-                engine->state->foreign_writes_acknowledged++;
-        engine->stopped_at_seq = 0;
-        if (!engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, &error))
-                engine_set_error(engine, error);
-}
-
 /* What the log holds before the halt has to be on the other side first. There is time for that as long as it gets on. */
 static bool wait_until_drained(Engine *engine, GError **error) {
         guint64 low;
-        if (link_drained(engine->link, &low))
+        if (link_drained(engine->link, USEC_PER_SEC / 2, &low))
                 return true;
         gint64 now = clock_monotonic();
         if (engine->settle_until == 0 || low > engine->settle_low) {
@@ -508,14 +494,10 @@ static void take_halt(Engine *engine, const LinkHalt *halt) {
                 return; /* asked again at the next step */
         engine->settle_until = 0;
         engine_stop_link(engine);
-        if (drained) {
-                engine->stopped_at_seq = halt->seq;
-                g_set_error(&error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT,
-                            "%s at %s:%" G_GUINT64_FORMAT " (transaction %" G_GUINT64_FORMAT
-                            ") cannot be carried by this version; do the same on the other side, then Resume with ddl=done-by-hand, or pass over it "
-                            "with ddl=skip", halt->what, halt->file, halt->offset, halt->seq);
-        }
-        link_trouble(engine, error);
+        if (drained && halt->kind == LINK_HALT_STATEMENT)
+                engine_carry(engine, halt, /* passed= */ false);
+        else if (!drained || !engine_copy_again(engine, halt, &error))
+                link_trouble(engine, error);
 }
 
 static void look_at_link(Engine *engine) {
@@ -557,11 +539,16 @@ void engine_step(Engine *engine) {
         engine_take_crash(engine);
         if (engine->link)
                 look_at_link(engine);
+        if (engine->carry) {
+                g_autoptr(GError) error = NULL;
+                if (engine_collect_carry(engine, &error) && error)
+                        link_trouble(engine, error);
+        }
         if (engine->link && paused)
                 engine_stop_link(engine);
-        if (wanted && !paused && !engine->link && !engine->link_broken && clock_monotonic() >= engine->link_retry_at) {
+        bool due = wanted && !paused && !engine->link && !engine->carry && !engine->link_broken && clock_monotonic() >= engine->link_retry_at;
+        if (due && !engine_take_ddl_choice(engine)) {
                 g_autoptr(GError) error = NULL;
-                take_ddl_choice(engine);
                 if (engine->link_failures > 0 || !knows_identities(engine)) /* credentials and endpoints may have been mended */
                         engine_refresh_params(engine);
                 if (start_link(engine, &error)) {

@@ -27,6 +27,7 @@ struct Link {
         LinkConfig config;
         LinkTables *tables;
         GArray *checkpoints;
+        guint64 skip_seq, halt_seq, settled_seq; /* see StreamConfig */
         guint32 workers, copiers;
         bool from_mariadb;
         char *server; /* the upstream's conn_host_uuid() */
@@ -163,8 +164,8 @@ static TableSchema *find_schema(const GPtrArray *schemas, const TableSchema *lik
 }
 
 /* Whether tables are copied: all of them, or some again. */
-static bool copies(const LinkConfig *config) {
-        return config->copying || config->again->len > 0;
+static bool copies(const Link *link) {
+        return (link->config.copying || link->config.again->len > 0) && link->halt_seq == 0;
 }
 
 static bool is_left_out(const LinkConfig *config, const TableSchema *schema) {
@@ -180,8 +181,8 @@ static bool is_left_out(const LinkConfig *config, const TableSchema *schema) {
 static GPtrArray *load_schemas(Link *link, Conn *up, Conn *down, GError **error) {
         const LinkConfig *config = &link->config;
         g_autoptr(GPtrArray) all = schema_load(down, /* database= */ NULL, error);
-        g_autoptr(GPtrArray) upstream = all && copies(config) ? schema_load(up, /* database= */ NULL, error) : NULL;
-        if (!all || (copies(config) && !upstream))
+        g_autoptr(GPtrArray) upstream = all && (config->copying || config->again->len > 0) ? schema_load(up, /* database= */ NULL, error) : NULL;
+        if (!all || ((config->copying || config->again->len > 0) && !upstream))
                 return NULL;
         GPtrArray *schemas = g_ptr_array_new_with_free_func((GDestroyNotify) table_schema_free);
         for (guint i = 0; i < all->len; i++) {
@@ -213,6 +214,12 @@ static bool load(Link *link, GError **error) {
         g_autoptr(GPtrArray) schemas = load_schemas(link, up, down, error);
         if (!schemas)
                 return false;
+        /* A statement that was interrupted: what it did to the tables is not known yet, and nothing lies between here and it. */
+        guint64 open;
+        if (!ledger_read_intents(config->ledger, down, config->leg, &link->skip_seq, &open, error))
+                return false;
+        link->halt_seq = open > link->skip_seq ? open : 0;
+        bool copying = config->copying && link->halt_seq == 0;
         link->checkpoints = ledger_load_checkpoints(config->ledger, down, config->leg, error);
         if (!link->checkpoints)
                 return false;
@@ -233,9 +240,9 @@ static bool load(Link *link, GError **error) {
 
         if (!link_keys_order(config, link->checkpoints, link->workers, schemas, up, down, error))
                 return false;
-        link->tables = link_tables_new(g_steal_pointer(&schemas), config->copying, config->again);
-        return !copies(config) ||
-               copy_load(config->ledger, down, link->tables, config->copying, &link->rows_before, &link->bytes_before, error);
+        link->tables = link_tables_new(g_steal_pointer(&schemas), copying, link->halt_seq == 0 ? config->again : NULL);
+        return !copies(link) ||
+               copy_load(config->ledger, down, link->tables, copying, &link->rows_before, &link->bytes_before, error);
 }
 
 static void begin_at(Link *link, guint64 seq, Place *place /* consumed */) {
@@ -246,9 +253,10 @@ static void begin_at(Link *link, guint64 seq, Place *place /* consumed */) {
 
 /* Where reading begins: at the oldest checkpoint, or before it, where an XA transaction was prepared that is still open then. */
 static void find_beginning(Link *link) {
-        link->begin_seq = G_MAXUINT64;
+        link->begin_seq = link->settled_seq = G_MAXUINT64;
         for (guint32 w = 0; w < link->workers; w++) {
                 const Checkpoint *checkpoint = &g_array_index(link->checkpoints, Checkpoint, w);
+                link->settled_seq = MIN(link->settled_seq, checkpoint->seq);
                 if (checkpoint->seq < link->begin_seq)
                         begin_at(link, checkpoint->seq, place_ref(checkpoint->place));
                 if (*checkpoint->hold_file && checkpoint->hold_seq < link->begin_seq)
@@ -278,7 +286,9 @@ static bool connect_parts(Link *link, GError **error) {
                 .n_rows = link->checkpoints->len,
                 .begin = link->begin,
                 .seq = link->begin_seq,
-                .skip_ddl_seq = config->skip_ddl_seq,
+                .skip_ddl_seq = link->skip_seq,
+                .settled_seq = link->settled_seq,
+                .halt_seq = link->halt_seq,
                 .on_heartbeat = on_heartbeat,
                 .on_canary = on_canary,
                 .on_failure = on_failure,
@@ -310,7 +320,7 @@ static bool connect_parts(Link *link, GError **error) {
         link->apply = apply_new(&apply, error);
         if (!link->apply)
                 return false;
-        if (!copies(config))
+        if (!copies(link))
                 return true;
 
         CopyConfig copy = {
@@ -338,7 +348,7 @@ Link *link_start(const LinkConfig *config, GError **error) {
         g_autoptr(Link) link = g_new0(Link, 1);
         link->config = *config;
         link->last_delay = -1;
-        link->copied = link->all_copied = !copies(config);
+        link->copied = link->all_copied = !config->copying && config->again->len == 0;
         pthread_mutex_init(&link->lock, /* attr= */ NULL);
         clock_cond_init(&link->changed);
         g_queue_init(&link->heartbeats);
@@ -411,10 +421,10 @@ LinkHalt *link_get_halt(Link *link) {
         return halt;
 }
 
-bool link_drained(Link *link, guint64 *ret_low_water) {
+bool link_drained(Link *link, gint64 timeout_usec, guint64 *ret_low_water) {
         guint64 read = stream_completed(link->stream);
         *ret_low_water = apply_low_water(link->apply);
-        return apply_settle(link->apply, read) && apply_persisted(link->apply) >= read;
+        return apply_settle(link->apply, read, timeout_usec);
 }
 
 bool link_copied(Link *link) {

@@ -257,12 +257,12 @@ static void take_over(const Switchover *s) {
         state->writer = s->to;
         state->leg++;
         state->copied = true;
+        g_ptr_array_set_size(state->again, 0); /* the guard saw to it; numbers of another leg mean nothing */
         binlog_position_set(&state->leg_start, state->reverse_start.file, state->reverse_start.offset);
         binlog_position_set_gtids(&state->leg_start, state->reverse_start.gtids);
         binlog_position_clear(&state->watched);
         state->foreign_writes = state->foreign_writes_acknowledged = 0;
         state->reverse_proven = false;
-        state->skip_ddl_seq = 0;
 }
 
 /* Whether the owner row on B says that B takes writes; asked until B answers. Whoever asks holds B's lock of this migration: no session is
