@@ -19,6 +19,10 @@ static bool find(const GPtrArray *again, const char *name, guint *ret) {
         return false;
 }
 
+const char *again_name(const GPtrArray *again, guint i) {
+        return name_of(again->pdata[i]);
+}
+
 void again_add(GPtrArray *again, const char *name, guint64 seq) {
         guint i;
         if (find(again, name, &i))

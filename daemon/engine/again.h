@@ -11,6 +11,7 @@
 /* Adds NAME (quoted, as sql_table() does), to be emptied; one that is there already begins anew. */
 void again_add(GPtrArray *again, const char *name, guint64 seq);
 guint64 again_seq(const GPtrArray *again, const char *name); /* 0: it is not copied again */
+const char *again_name(const GPtrArray *again, guint i); /* of the Ith */
 /* The first one that is to be emptied, a copy; NULL: none. */
 char *again_to_empty(const GPtrArray *again);
 void again_emptied(GPtrArray *again, const char *name);

@@ -13,8 +13,13 @@
 #include "mysql/schema.h"
 #include "mysql/sql.h"
 
-/* What a statement may change beside the table that it names. */
-#define MAX_TABLES 1000
+static bool is_carried(const Engine *engine, const char *database, const char *table) {
+        g_autofree char *name = sql_table(database, table), *line = g_strdup_printf("table %s: ", name);
+        for (guint i = 0; engine->state->unfit && i < engine->state->unfit->len; i++)
+                if (g_str_has_prefix(engine->state->unfit->pdata[i], line))
+                        return false;
+        return spec_selects(engine->spec, database, table);
+}
 
 static bool unclear(const LinkHalt *halt, const char *why, GError **error) {
         g_set_error(error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT,
@@ -77,55 +82,25 @@ static bool no_functions(Conn *up, const LinkHalt *halt, GError **error) {
         return false;
 }
 
-/* Adds the tables whose rows change when rows of TABLES do: foreign keys that cascade, from table to table. */
-static bool add_children(Conn *up, const LinkHalt *halt, GPtrArray *tables, GError **error) {
-        g_autoptr(ConnRows) rows = conn_query(up, "SELECT constraint_schema, table_name, unique_constraint_schema, referenced_table_name "
-                                                  "FROM information_schema.referential_constraints WHERE delete_rule IN ('CASCADE','SET NULL') "
-                                                  "OR update_rule IN ('CASCADE','SET NULL')", error);
-        g_autoptr(GPtrArray) edges = g_ptr_array_new_with_free_func(g_free); /* child, parent, … */
-        while (rows) {
-                char **row;
-                if (!conn_rows_next(rows, &row, NULL, error))
-                        return false;
-                if (!row)
-                        break;
-                g_ptr_array_add(edges, sql_table(row[0], row[1]));
-                g_ptr_array_add(edges, sql_table(row[2], row[3]));
-        }
-        if (!rows)
-                return false;
-        for (guint i = 0; i < tables->len && i < MAX_TABLES; i++)
-                for (guint e = 0; e + 1 < edges->len; e += 2)
-                        if (strcmp(edges->pdata[e + 1], tables->pdata[i]) == 0 &&
-                            !g_ptr_array_find_with_equal_func(tables, edges->pdata[e], g_str_equal, NULL))
-                                g_ptr_array_add(tables, g_strdup(edges->pdata[e]));
-        return tables->len <= MAX_TABLES || unclear(halt, "foreign keys lead from it to too many tables", error);
-}
-
-/* The tables to be copied again, as sql_table() writes them. */
-static GPtrArray *tables_of(Engine *engine, const LinkHalt *halt, GError **error) {
-        g_autoptr(GPtrArray) tables = g_ptr_array_new_with_free_func(g_free);
+/* The table, as sql_table() writes it. */
+static char *table_of(Engine *engine, const LinkHalt *halt, GError **error) {
         g_autofree char *database = NULL, *table = NULL;
+        if (!halt->sql) /* rows of one table, by their images: all else that the statement did is in the log */
+                return sql_table(halt->row_database, halt->row_table);
         Conn *up = control_acquire(engine, engine->state->writer, error);
         if (!up)
                 return NULL;
-        if (!halt->sql) { /* the rows of one table, by their images: all else that the statement did is in the log */
-                g_ptr_array_add(tables, sql_table(halt->row_database, halt->row_table));
-                return g_steal_pointer(&tables);
-        }
-        if (!*halt->row_table || !g_utf8_validate(halt->row_table, -1, NULL) || !g_utf8_validate(halt->row_database, -1, NULL)) {
-                unclear(halt, "its table cannot be read from it", error);
-                return NULL;
-        }
         g_autoptr(GError) local = NULL;
-        bool good = find_table(up, halt, &database, &table, &local) && no_triggers(up, halt, database, table, &local) &&
-                    no_functions(up, halt, &local);
-        if (good) {
-                g_ptr_array_add(tables, sql_table(database, table));
-                good = add_children(up, halt, tables, &local);
-        }
+        bool good = false;
+        if (!*halt->row_table || !g_utf8_validate(halt->row_table, -1, NULL) || !g_utf8_validate(halt->row_database, -1, NULL))
+                unclear(halt, "its table cannot be read from it", &local);
+        else
+                good = find_table(up, halt, &database, &table, &local) && no_triggers(up, halt, database, table, &local) &&
+                       no_functions(up, halt, &local);
+        if (good && !is_carried(engine, database, table)) /* without triggers nothing else changes */
+                good = unclear(halt, "the table is not carried", &local);
         if (good)
-                return g_steal_pointer(&tables);
+                return sql_table(database, table);
         g_propagate_error(error, g_steal_pointer(&local));
         engine_name_error(engine, engine->state->writer, error);
         return NULL;
@@ -140,34 +115,102 @@ static void remember(Engine *engine, const LinkHalt *halt) {
 }
 
 bool engine_copy_again(Engine *engine, const LinkHalt *halt, GError **error) {
-        g_autoptr(GPtrArray) tables = tables_of(engine, halt, error);
-        if (!tables) {
+        g_autofree char *table = table_of(engine, halt, error);
+        if (!table) {
                 if (error && g_error_matches(*error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT))
                         remember(engine, halt);
                 return false;
         }
         engine_verify_cancel(engine);
-        for (guint i = 0; i < tables->len; i++)
-                again_add(engine->state->again, tables->pdata[i], halt->seq);
+        again_add(engine->state->again, table, halt->seq);
         engine->state->verification = VERIFICATION_NONE;
         if (!engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, error))
                 return false;
-        for (guint i = 0; i < tables->len; i++)
-                engine_event(engine, ENGINE_EVENT_COPY_AGAIN, 4, "%s is copied again: the log does not tell its rows from transaction %" G_GUINT64_FORMAT
-                             " on (%s)", (const char *) tables->pdata[i], halt->seq, halt->what);
+        engine_event(engine, ENGINE_EVENT_COPY_AGAIN, 4, "%s is copied again: the log does not tell its rows from transaction %" G_GUINT64_FORMAT
+                     " on (%s)", table, halt->seq, halt->what);
         engine->carried = true;
         return true;
 }
 
-/* Under foreign_key_checks=0 a table that others refer to can be truncated, and nothing cascades. */
-static bool empty(Engine *engine, Conn *down, const char *name, GError **error) {
-        g_autoptr(GPtrArray) schemas = schema_load(down, /* database= */ NULL, error);
-        if (!schemas)
+/* --- before a link --- */
+
+typedef struct Edge {
+        char *tables[2];
+        bool cascades;
+} Edge;
+
+static void edge_clear(gpointer data) {
+        Edge *edge = data;
+        g_free(edge->tables[0]);
+        g_free(edge->tables[1]);
+}
+
+/* The foreign keys of the side that is copied to: it has the tables as the log has them here. */
+static GArray *read_edges(Conn *down, GError **error) {
+        g_autoptr(ConnRows) rows = conn_query(down, "SELECT constraint_schema, table_name, unique_constraint_schema, referenced_table_name, "
+                                                    "delete_rule IN ('CASCADE','SET NULL') OR update_rule IN ('CASCADE','SET NULL') "
+                                                    "FROM information_schema.referential_constraints", error);
+        if (!rows)
+                return NULL;
+        g_autoptr(GArray) edges = g_array_new(FALSE, FALSE, sizeof(Edge));
+        g_array_set_clear_func(edges, edge_clear);
+        for (;;) {
+                char **row;
+                if (!conn_rows_next(rows, &row, NULL, error))
+                        return NULL;
+                if (!row)
+                        return g_steal_pointer(&edges);
+                Edge edge = {{sql_table(row[0], row[1]), sql_table(row[2], row[3])}, *row[4] == '1'};
+                g_array_append_val(edges, edge);
+        }
+}
+
+/* All tables that foreign keys connect with NAME; NULL: no key among them cascades. */
+static GPtrArray *connected(const GArray *edges, const char *name) {
+        g_autoptr(GPtrArray) group = g_ptr_array_new();
+        bool cascades = false;
+        g_ptr_array_add(group, (char *) name);
+        for (guint i = 0; i < group->len; i++)
+                for (guint e = 0; e < edges->len; e++) {
+                        const Edge *edge = &g_array_index(edges, Edge, e);
+                        for (guint side = 0; side < 2; side++)
+                                if (strcmp(edge->tables[side], group->pdata[i]) == 0) {
+                                        cascades |= edge->cascades;
+                                        if (!g_ptr_array_find_with_equal_func(group, edge->tables[1 - side], g_str_equal, NULL))
+                                                g_ptr_array_add(group, edge->tables[1 - side]);
+                                }
+                }
+        return cascades ? g_steal_pointer(&group) : NULL;
+}
+
+/* What cascades tie together is copied together (cascade.h); a statement may also have tied it since. */
+static bool add_families(Engine *engine, Conn *down, const GPtrArray *schemas, GError **error) {
+        GPtrArray *again = engine->state->again;
+        g_autoptr(GArray) edges = read_edges(down, error);
+        if (!edges)
                 return false;
+        for (guint i = 0; i < again->len; i++) {
+                g_autofree char *name = g_strdup(again_name(again, i));
+                g_autoptr(GPtrArray) group = connected(edges, name);
+                for (guint s = 0; group && s < schemas->len; s++) {
+                        const TableSchema *schema = schemas->pdata[s];
+                        g_autofree char *other = sql_table(schema->database, schema->name);
+                        if (again_seq(again, other) > 0 || !is_carried(engine, schema->database, schema->name) ||
+                            !g_ptr_array_find_with_equal_func(group, other, g_str_equal, NULL))
+                                continue;
+                        again_add(again, other, again_seq(again, name));
+                        engine_event(engine, ENGINE_EVENT_COPY_AGAIN, 4, "%s is copied again: cascading foreign keys connect it with %s", other, name);
+                }
+        }
+        return true;
+}
+
+/* Under foreign_key_checks=0 a table that others refer to can be truncated, and nothing cascades. */
+static bool empty(Engine *engine, Conn *down, const GPtrArray *schemas, const char *name, GError **error) {
         for (guint i = 0; i < schemas->len; i++) {
                 const TableSchema *schema = schemas->pdata[i];
                 g_autofree char *other = sql_table(schema->database, schema->name);
-                if (strcmp(other, name) != 0)
+                if (strcmp(other, name) != 0 || !is_carried(engine, schema->database, schema->name))
                         continue;
                 g_autofree char *database = sql_string(schema->database), *table = sql_string(schema->name);
                 return conn_exec(down, "SET SESSION foreign_key_checks=0", -1, NULL, error) &&
@@ -180,21 +223,26 @@ static bool empty(Engine *engine, Conn *down, const char *name, GError **error) 
 
 bool engine_empty_again(Engine *engine, Conn *down, GError **error) {
         EngineState *state = engine->state;
-        g_autofree char *name = again_to_empty(state->again);
+        if (state->again->len == 0)
+                return true;
+        g_autoptr(GPtrArray) schemas = schema_load(down, /* database= */ NULL, error);
         /* Only the first leg was begun with rows for copiers. */
-        if (name && !ledger_begin_leg(engine->ledger, down, state->leg, state->workers, ENGINE_COPIERS_MAX, state->epoch, error))
+        if (!schemas || !add_families(engine, down, schemas, error) ||
+            !ledger_begin_leg(engine->ledger, down, state->leg, state->workers, ENGINE_COPIERS_MAX, state->epoch, error))
                 return false;
-        while (name) {
-                if (!empty(engine, down, name, error))
+        for (;;) {
+                g_autofree char *name = again_to_empty(state->again);
+                if (!name)
+                        return true;
+                if (!engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, error) || !empty(engine, down, schemas, name, error))
                         return false;
                 again_emptied(state->again, name);
                 if (!engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, error))
                         return false;
-                g_free(name);
-                name = again_to_empty(state->again);
         }
-        return true;
 }
+
+/* --- questions --- */
 
 bool engine_is_complete(Engine *engine, GError **error) {
         if (engine->state->again->len == 0)

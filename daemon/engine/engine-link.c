@@ -7,10 +7,12 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "engine/control.h"
+#include "engine/failover.h"
 
 #define RETRY_MIN_USEC (USEC_PER_SEC / 2)
 #define RETRY_MAX_USEC (15 * USEC_PER_SEC)
 #define SETTLE_USEC (60 * USEC_PER_SEC)
+#define LOST_SETTLE_USEC (5 * USEC_PER_SEC)
 #define CAUGHT_UP_DELAY 5.0 /* s */
 
 Direction engine_direction(const Engine *engine) {
@@ -61,6 +63,7 @@ bool engine_params(Engine *engine, Side side, GError **error) {
                 g_propagate_error(error, g_steal_pointer(&local));
                 return false;
         }
+        failover_choose_host(engine, side, params);
         engine->params[side] = params;
         return true;
 }
@@ -241,7 +244,9 @@ bool engine_wait_applied(Engine *engine, const char *file, guint64 offset, gint6
 /* Before anything is applied: ours alone, the fence up, the epoch ours. */
 static bool prepare_servers(Engine *engine, GError **error) {
         Side reader = engine_reader(engine);
+        engine->may_fail_over = true;
         Conn *up = control_acquire(engine, engine->state->writer, error);
+        engine->may_fail_over = false;
         Conn *down = up ? control_acquire(engine, reader, error) : NULL;
         if (!down)
                 return false;
@@ -254,7 +259,7 @@ static bool prepare_servers(Engine *engine, GError **error) {
 
 static bool start_link(Engine *engine, GError **error) {
         g_autofree char *directory = g_build_filename(engine->directory, "relay", NULL);
-        if (!engine_start_monitor(engine, error) || !prepare_servers(engine, error))
+        if (!engine_start_monitor(engine, error) || !prepare_servers(engine, error) || !engine_start_monitor(engine, error))
                 return false;
         guint32 copiers = engine->spec->limits.copy_threads ? engine->spec->limits.copy_threads : ENGINE_COPIERS_DEFAULT;
         LinkConfig config = {
@@ -472,13 +477,13 @@ static void progress(Engine *engine) {
 }
 
 /* What the log holds before the halt has to be on the other side first. There is time for that as long as it gets on. */
-static bool wait_until_drained(Engine *engine, GError **error) {
+static bool wait_until_drained(Engine *engine, gint64 patience_usec, GError **error) {
         guint64 low;
         if (link_drained(engine->link, USEC_PER_SEC / 2, &low))
                 return true;
         gint64 now = clock_monotonic();
         if (engine->settle_until == 0 || low > engine->settle_low) {
-                engine->settle_until = now + SETTLE_USEC;
+                engine->settle_until = now + patience_usec;
                 engine->settle_low = low;
         }
         if (now >= engine->settle_until)
@@ -489,7 +494,7 @@ static bool wait_until_drained(Engine *engine, GError **error) {
 /* The link has stopped on purpose. */
 static void take_halt(Engine *engine, const LinkHalt *halt) {
         g_autoptr(GError) error = NULL;
-        bool drained = wait_until_drained(engine, &error);
+        bool drained = wait_until_drained(engine, SETTLE_USEC, &error);
         if (!drained && !error)
                 return; /* asked again at the next step */
         engine->settle_until = 0;
@@ -498,6 +503,17 @@ static void take_halt(Engine *engine, const LinkHalt *halt) {
                 engine_carry(engine, halt, /* passed= */ false);
         else if (!drained || !engine_copy_again(engine, halt, &error))
                 link_trouble(engine, error);
+}
+
+/* When the side that takes writes is lost, what was read from it is brought in before the link ends: on a server that takes its place the
+ * checkpoints are found again most simply when all of them are at one transaction. */
+static bool is_settled_without(Engine *engine, const GError *error) {
+        bool lost = g_error_matches(error, PS_ERROR, engine->state->writer == SIDE_SOURCE ? PS_ERROR_SOURCE_UNREACHABLE : PS_ERROR_DESTINATION_UNREACHABLE);
+        if (!lost)
+                return true;
+        engine_set_error(engine, error);
+        g_autoptr(GError) late = NULL;
+        return wait_until_drained(engine, LOST_SETTLE_USEC, &late) || late;
 }
 
 static void look_at_link(Engine *engine) {
@@ -509,8 +525,10 @@ static void look_at_link(Engine *engine) {
         g_autoptr(GError) error = link_error(engine->link);
         if (!error)
                 return;
-        engine->settle_until = 0;
         engine_name_link_error(engine, &error);
+        if (!is_settled_without(engine, error))
+                return;
+        engine->settle_until = 0;
         engine_stop_link(engine);
         link_trouble(engine, error);
 }

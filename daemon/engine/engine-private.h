@@ -39,6 +39,7 @@ struct Engine {
         bool link_broken;                /* failed for good: Resume tries again */
         gint64 verify_at;                /* monotonic: when to verify by ourselves; 0: not planned */
         gint64 prove_at;                 /* monotonic: when to try the canary again */
+        bool may_fail_over;              /* a link is about to be started: another server may take the place of the one that takes writes */
         gint64 settle_until;             /* monotonic: how long what was read before the link halted may still be applied … */
         guint64 settle_low;              /* … if no more than this gets through */
         LinkHalt *halt;                  /* what the link stopped at: being carried, or waiting for the operator */

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "engine/again.h"
 #include "engine/apply.h"
+#include "engine/cascade.h"
 #include "engine/copy.h"
 #include "engine/link-keys.h"
 #include "engine/relay.h"
@@ -204,6 +205,13 @@ static GPtrArray *load_schemas(Link *link, Conn *up, Conn *down, GError **error)
         return schemas;
 }
 
+static guint64 oldest_checkpoint(const Link *link) {
+        guint64 seq = G_MAXUINT64;
+        for (guint32 w = 0; w < link->workers; w++)
+                seq = MIN(seq, g_array_index(link->checkpoints, Checkpoint, w).seq);
+        return seq;
+}
+
 static bool load(Link *link, GError **error) {
         const LinkConfig *config = &link->config;
         g_autoptr(Conn) up = conn_open(config->upstream, 0, error);
@@ -241,8 +249,9 @@ static bool load(Link *link, GError **error) {
         if (!link_keys_order(config, link->checkpoints, link->workers, schemas, up, down, error))
                 return false;
         link->tables = link_tables_new(g_steal_pointer(&schemas), copying, link->halt_seq == 0 ? config->again : NULL);
-        return !copies(link) ||
-               copy_load(config->ledger, down, link->tables, copying, &link->rows_before, &link->bytes_before, error);
+        return families_complete(link->tables, error) &&
+               (!copies(link) || copy_load(config->ledger, down, link->tables, copying, oldest_checkpoint(link), &link->rows_before,
+                                           &link->bytes_before, error));
 }
 
 static void begin_at(Link *link, guint64 seq, Place *place /* consumed */) {

@@ -70,7 +70,6 @@ bool precheck_super_accounts(Precheck *check, GError **error);
 bool precheck_objects(Precheck *check, GError **error);
 bool precheck_triggers(Precheck *check, GError **error);
 bool precheck_accounts(Precheck *check, GError **error);
-bool precheck_foreign_keys(Precheck *check, GError **error);
 bool precheck_destination_empty(Precheck *check, GError **error);
 bool precheck_lower_case(Precheck *check, GError **error);
 bool precheck_charsets(Precheck *check, GError **error);
@@ -83,6 +82,9 @@ bool precheck_event_scheduler(Precheck *check, GError **error);
 bool precheck_disk_space(Precheck *check, GError **error);
 bool precheck_encryption(Precheck *check, GError **error);
 
+/* precheck-foreign.c */
+bool precheck_foreign_keys(Precheck *check, GError **error);
+
 /* Adds a row for the running check. HINT may be NULL. */
 void precheck_add(Precheck *check, CheckSeverity severity, PsErrorCode error, const char *hint,
                   const char *format, ...) G_GNUC_PRINTF(5, 6);
@@ -90,4 +92,5 @@ const char *precheck_variable(const Precheck *check, Side side, const char *name
 guint64 precheck_variable_number(const Precheck *check, Side side, const char *name);
 bool precheck_variable_on(const Precheck *check, Side side, const char *name); /* ON or 1 */
 bool precheck_has_variable(const Precheck *check, Side side, const char *name);
+bool precheck_carries(const Precheck *check, const char *database, const char *name); /* is this table one of those? */
 bool precheck_may(const Precheck *check, Side side, const char *privilege, const char *database);

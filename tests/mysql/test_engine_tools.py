@@ -89,9 +89,9 @@ def test_list(pair):
         assert ['database', 'leer', 'utf8mb4', 'utf8mb4_bin'] in lines
         assert ['database', 'we`ird', 'latin1', 'latin1_german1_ci'] in lines
         assert [line[1] for line in lines if line[0] == 'table'] == [
-            'we`ird.child', 'we`ird.p', 'we`ird.ta`ble ü', 'we`ird.u']
+            'we`ird.cascades', 'we`ird.child', 'we`ird.p', 'we`ird.ta`ble ü', 'we`ird.u']
         unfit = {(line[1], line[2]) for line in lines if line[0] == 'unfit'}
-        assert unfit == {('table', '`we``ird`.`n`'), ('table', '`we``ird`.`m`'), ('table', '`we``ird`.`cascades`'),
+        assert unfit == {('table', '`we``ird`.`n`'), ('table', '`we``ird`.`m`'),
                          ('view', '`we``ird`.`vi`'), ('procedure', '`we``ird`.`pro`'), ('function', '`we``ird`.`fun`'),
                          ('trigger', '`we``ird`.`tri`'), ('event', '`we``ird`.`eve`'), ('account', "'app'@'%'")}
         assert ('account', "'root'@'localhost'") in {(line[1], line[2]) for line in lines if line[0] == 'note'}
@@ -157,9 +157,10 @@ def test_check_objects(pair):
         source, destination = pair
         ugly(source)
         rows = check(source, destination)
-        for name in ('n', 'm', 'cascades', 'vi', 'pro', 'fun', 'eve'):
+        for name in ('n', 'm', 'vi', 'pro', 'fun', 'eve'):
                 assert [r for r in rows['objects'] if r[:2] == ('error', 'UnsupportedObject') and f'`we``ird`.`{name}`' in r[2]], name
         assert rows['triggers'][0][:2] == ('error', 'UnsupportedObject')
+        assert rows['foreign-keys'][0][0] == 'note' and rows['foreign-keys'][0][2].startswith('1 tables have foreign keys that cascade')
         rows = check(source, destination, 'unfit=skip')
         assert 'verdict' not in rows and severities(rows, 'objects') == {'note', 'ok'}
         assert rows['triggers'][0][0] == 'warning'
@@ -168,6 +169,7 @@ def test_check_objects(pair):
         assert rows['triggers'][0][:2] == ('error', 'UnsupportedObject')
         # A table that stays behind is referred to.
         rows = check(source, destination, 'unfit=skip', 'exclude=`we``ird`.u')
+        assert [r for r in rows['objects'] if '`cascades`: its foreign key' in r[2]], rows['objects']
         assert rows['foreign-keys'][0][:2] == ('error', 'UnsupportedObject') and severities(rows, 'fence-global') == {'warning'}
 
 
