@@ -35,7 +35,7 @@ struct Stream {
 
         pthread_mutex_t lock;
         pthread_cond_t moved;
-        guint64 started, completed;
+        guint64 started, completed, programs_changed;
         char *file; /* how far everything was read */
         guint64 offset;
         Place *done;          /* where COMPLETED ended; NULL: not made yet of the two members below */
