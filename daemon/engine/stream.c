@@ -33,11 +33,13 @@ Stream *stream_new(const StreamConfig *config, GError **error) {
                 return NULL;
         bool elsewhere = proof_by_gtids(proof), again = !elsewhere && place->start > 0;
         g_autoptr(Executed) executed = executed_new(place->gtids, config->mariadb);
+        /* The plain dump takes 32 bits, and reads the file from its beginning for the sake of anything behind them. */
+        bool far = !again && place->offset > G_MAXUINT32 && executed_known(executed);
         BinlogStreamParams params = {
                 .server = config->upstream,
                 .file = elsewhere ? NULL : place->file,
                 .position = again ? place->start : place->offset,
-                .executed = elsewhere ? executed : NULL,
+                .executed = elsewhere || far ? executed : NULL,
                 .server_id = config->server_id,
         };
         g_autoptr(BinlogStream) dump = binlog_stream_open(&params, error);
@@ -451,10 +453,10 @@ static bool take(Stream *stream, const BinlogEvent *event, GError **error) {
         case BINLOG_EVENT_MARIADB_QUERY_COMPRESSED:
                 return take_query(stream, event, error);
         case BINLOG_EVENT_GTID:
+        case BINLOG_EVENT_GTID_TAGGED:
         case BINLOG_EVENT_MARIADB_GTID:
                 return take_gtid(stream, event, error);
-        case BINLOG_EVENT_ANONYMOUS_GTID:
-        case BINLOG_EVENT_GTID_TAGGED: /* places are kept by file and offset; the transaction begins with its QUERY */
+        case BINLOG_EVENT_ANONYMOUS_GTID: /* nothing is known by GTID from there on */
         case BINLOG_EVENT_BEGIN_LOAD_QUERY: /* the file of a LOAD DATA, and … */
         case BINLOG_EVENT_APPEND_BLOCK:
         case BINLOG_EVENT_DELETE_FILE:

@@ -7,6 +7,8 @@
 
 #include <glib.h>
 
+#include "mysql/gtid.h"
+
 typedef enum BinlogEventType {
         BINLOG_EVENT_QUERY = 2,
         BINLOG_EVENT_STOP = 3,
@@ -117,9 +119,10 @@ bool binlog_table_map_parse(const BinlogEvent *event, BinlogTableMap **ret, GErr
 void binlog_table_map_free(BinlogTableMap *map);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BinlogTableMap, binlog_table_map_free)
 
-typedef struct BinlogGtid { /* MySQL's 33/34 and MariaDB's 162 */
+typedef struct BinlogGtid { /* MySQL's 33, 34 and 42, and MariaDB's 162 */
         bool mariadb;
         guint8 sid[16];   /* MySQL */
+        char tag[GTID_TAG_MAX + 1]; /* MySQL 9: "" without one */
         guint64 gno;      /* MySQL: number, 0 for an anonymous one; MariaDB: sequence */
         guint32 domain_id, server_id; /* MariaDB */
         bool standalone;  /* MariaDB FL_STANDALONE: no COMMIT event follows (DDL) */
