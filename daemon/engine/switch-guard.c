@@ -59,7 +59,8 @@ static bool check_servers(Engine *engine, GError **error) {
         if (!destination)
                 return false;
         PrecheckInput input = {.spec = engine->spec, .servers = {source, destination}, .uuid = engine->state->uuid, .stage = PRECHECK_SWITCH,
-                               .writer = engine->state->writer};
+                               .writer = engine->state->writer,
+                               .scheduler_returns = {engine->state->events_were_on[SIDE_SOURCE], engine->state->events_were_on[SIDE_DESTINATION]}};
         GPtrArray *rows = precheck_run(&input, error);
         if (!rows) {
                 engine_name_link_error(engine, error);

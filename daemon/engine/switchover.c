@@ -209,7 +209,7 @@ static bool do_flip(Switchover *s, GError **error) {
                 return false;
         if (!closed)
                 g_set_error(error, PS_ERROR, PS_ERROR_FOREIGN_WRITES, "the %s was opened by somebody else during the %s", side_to_string(s->to), name_of(s));
-        return closed && engine_programs_arm(s->engine, s->to, error);
+        return closed && engine_programs_arm(s->engine, s->to, /* in_switch= */ true, error);
 }
 
 static bool do_reverse_start(Switchover *s, GError **error) {
