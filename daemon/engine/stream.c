@@ -449,7 +449,7 @@ static bool release_record(gpointer userdata, const RelayRecord *record, GError 
 /* What was held back is part of the transaction that is read now. */
 static bool release(Stream *stream, Held *held, GError **error) {
         g_autoptr(Held) owned = held;
-        return held_replay(held, release_record, stream, error);
+        return held_replay(owned, release_record, stream, error);
 }
 
 /* For MariaDB the format is no part of a name: one that was prepared with format 4 can be ended with format 1. */
