@@ -458,6 +458,10 @@ bool link_wait_canary(Link *link, guint64 value, gint64 timeout_usec, GError **e
         return apply_wait(link->apply, seq, MAX(end - clock_monotonic(), 0), error);
 }
 
+guint64 link_programs_changed(Link *link) {
+        return stream_programs_changed(link->stream);
+}
+
 static double current_delay(Link *link) {
         guint64 now = clock_real();
         Heartbeat *oldest = g_queue_peek_head(&link->heartbeats);

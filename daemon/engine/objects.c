@@ -11,8 +11,6 @@
 #include "mysql/conn.h"
 #include "mysql/sql.h"
 
-#define SYSTEM_DATABASES "('mysql','information_schema','performance_schema','sys','polarshift')"
-
 void unfit_object_free(UnfitObject *object) {
         if (!object)
                 return;
@@ -198,52 +196,6 @@ static bool list_tables(Conn *source, const MigrationSpec *spec, ObjectList *lis
         return true;
 }
 
-/* One kind of stored program or view; QUERY gives type, database, name and the table it hangs on (or NULL).
- */
-static bool list_programs(Conn *source, const MigrationSpec *spec, const char *query, ObjectList *list,
-                          GError **error) {
-        g_autoptr(ConnRows) rows = conn_query(source, query, error);
-        if (!rows)
-                return false;
-        for (;;) {
-                char **row;
-                if (!conn_rows_next(rows, &row, NULL, error))
-                        return false;
-                if (!row)
-                        return true;
-                if (!row[0] || !row[1] || !row[2] || schema_is_system_database(row[1]))
-                        continue;
-                g_autofree char *type = g_ascii_strdown(row[0], -1);
-                /* Views and triggers are chosen like tables; routines and events with their database, that is
-                 * when a table of any name would be. */
-                bool of_table = strcmp(type, "view") == 0 || strcmp(type, "trigger") == 0;
-                const char *table = of_table ? (row[3] ? row[3] : row[2]) : "\x01";
-                if (!spec_selects(spec, row[1], table))
-                        continue;
-                g_autofree char *name = sql_table(row[1], row[2]), *on = NULL, *reason = NULL;
-                if (row[3])
-                        on = sql_table(row[1], row[3]);
-                reason = on ? g_strdup_printf("a %s (on %s) is not carried yet", type, on)
-                            : g_strdup_printf("%s %s is not carried yet", strchr("aeiou", *type) ? "an" : "a",
-                                              type);
-                g_autofree char *upper = g_ascii_strup(type, -1);
-                add_object(list->unfit, type, g_strdup(name), reason,
-                           g_strdup_printf("DROP %s %s;", upper, name));
-        }
-}
-
-static const char *const program_queries[] = {
-                "SELECT 'view', TABLE_SCHEMA, TABLE_NAME, NULL FROM information_schema.TABLES "
-                "WHERE TABLE_TYPE='VIEW' AND TABLE_SCHEMA NOT IN " SYSTEM_DATABASES " ORDER BY 2, 3",
-                "SELECT ROUTINE_TYPE, ROUTINE_SCHEMA, ROUTINE_NAME, NULL FROM information_schema.ROUTINES "
-                "WHERE ROUTINE_SCHEMA NOT IN " SYSTEM_DATABASES " ORDER BY 2, 3, 1",
-                "SELECT 'trigger', TRIGGER_SCHEMA, TRIGGER_NAME, EVENT_OBJECT_TABLE FROM "
-                "information_schema.TRIGGERS "
-                "WHERE TRIGGER_SCHEMA NOT IN " SYSTEM_DATABASES " ORDER BY 2, 3",
-                "SELECT 'event', EVENT_SCHEMA, EVENT_NAME, NULL FROM information_schema.EVENTS "
-                "WHERE EVENT_SCHEMA NOT IN " SYSTEM_DATABASES " ORDER BY 2, 3",
-};
-
 static bool account_is_system(const char *user) {
         static const char *const names[] = {"mysql.sys", "mysql.session", "mysql.infoschema", "mariadb.sys",
                                             "PUBLIC"};
@@ -293,9 +245,6 @@ ObjectList *objects_list(Conn *source, const MigrationSpec *spec, GError **error
 
         if (!list_databases(source, spec, list, error) || !list_tables(source, spec, list, error))
                 return NULL;
-        for (gsize i = 0; i < G_N_ELEMENTS(program_queries); i++)
-                if (!list_programs(source, spec, program_queries[i], list, error))
-                        return NULL;
         if (!list_accounts(source, spec, list, error))
                 return NULL;
         return g_steal_pointer(&list);

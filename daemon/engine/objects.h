@@ -7,7 +7,7 @@
 
 /* Something that cannot be carried yet: named by the check, one line each. */
 typedef struct UnfitObject {
-        char *type; /* "view", "trigger", "table", "event", "procedure", "function", "account" */
+        char *type; /* "table", "account" */
         char *name; /* `db`.`name` */
         char *reason, *hint;
 } UnfitObject;

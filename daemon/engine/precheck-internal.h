@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "engine/objects.h"
 #include "engine/precheck.h"
+#include "engine/program.h"
 
 /* One line of SHOW GRANTS. */
 typedef struct Grant {
@@ -27,6 +28,8 @@ typedef struct Precheck {
         char *account[_SIDE_MAX];         /* 'user'@'host' of our session, quoted */
         ObjectList *objects;              /* of the source; NULL when it could not be read: */
         GError *objects_error;
+        GPtrArray *programs;  /* of Program, of the side that takes writes; NULL when they could not be read: */
+        GError *programs_error;
         GHashTable *carried; /* set of `db`.`table` */
 } Precheck;
 
@@ -68,7 +71,6 @@ bool precheck_fence_durable(Precheck *check, GError **error);
 bool precheck_super_accounts(Precheck *check, GError **error);
 /* precheck-data.c */
 bool precheck_objects(Precheck *check, GError **error);
-bool precheck_triggers(Precheck *check, GError **error);
 bool precheck_accounts(Precheck *check, GError **error);
 bool precheck_destination_empty(Precheck *check, GError **error);
 bool precheck_lower_case(Precheck *check, GError **error);
@@ -82,6 +84,10 @@ bool precheck_event_scheduler(Precheck *check, GError **error);
 bool precheck_disk_space(Precheck *check, GError **error);
 bool precheck_encryption(Precheck *check, GError **error);
 
+/* precheck-programs.c */
+bool precheck_programs(Precheck *check, GError **error);
+bool precheck_triggers(Precheck *check, GError **error);
+bool precheck_definers(Precheck *check, GError **error);
 /* precheck-foreign.c */
 bool precheck_foreign_keys(Precheck *check, GError **error);
 
