@@ -24,6 +24,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/thread.h"
+#include "base/trim.h"
 #include "engine/change.h"
 #include "engine/ddl.h"
 #include "engine/held.h"
@@ -319,6 +320,9 @@ static bool feed_chunks(Stream *stream, const BinlogEvent *event, const MapEntry
                 if (rows.operation != ROW_OPERATION_DELETE)
                         collect(stream, entry->table, &stream->after, /* deleted= */ false);
         }
+        buffer_trim(stream->before.text);
+        buffer_trim(stream->after.text);
+        buffer_trim(stream->tuple);
         binlog_rows_end(&rows);
         return true;
 }

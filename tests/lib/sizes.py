@@ -21,12 +21,15 @@ def config(row):
 class Report:
         def __init__(self, agent):
                 self.agent = agent
+                self.again()
+
+        def again(self):
                 self.began = time.monotonic()
 
         def __call__(self, title):
                 high = self.agent.memory_high_water()
                 print(f'{title}: {time.monotonic() - self.began:.1f} s, agent at most {high >> 20} MiB', flush=True)
-                self.began = time.monotonic()
+                self.again()
                 return high
 
 
@@ -70,7 +73,7 @@ def large_rows(agent, link, source, destination, size):
 
 
 def large_transaction(agent, link, source, destination, rows):
-        """One transaction that adds ROWS rows, one that changes and one that deletes them, there; and one that adds them, back."""
+        """One transaction that adds ROWS rows and one that changes them; and after the switch one that deletes and one that adds them."""
         report = Report(agent)
         source.script(['CREATE DATABASE large', 'CREATE TABLE large.seed (id INT PRIMARY KEY)',
                        'CREATE TABLE large.t (id INT PRIMARY KEY AUTO_INCREMENT, n INT, body VARBINARY(100))'])
@@ -80,16 +83,18 @@ def large_transaction(agent, link, source, destination, rows):
         steps.start(shop)
         add = ('INSERT INTO t (n, body) SELECT a.id, REPEAT(CHAR(97 + a.id %% 26), 60 + b.id %% 40) '
                'FROM seed a JOIN seed b JOIN seed c WHERE b.id < 100 AND c.id < 100 LIMIT %s')
-        for side, other, method in ((source, destination, 'Switch'), (destination, source, 'Rollback')):
+        add = ('added', add, (rows,))
+        change, delete = ('changed', 'UPDATE t SET n = n + 1', ()), ('deleted', 'DELETE FROM t WHERE id > 10', ())
+        for side, other, method, transactions in ((source, destination, 'Switch', (add, change)),
+                                                  (destination, source, 'Rollback', (delete, add))):
                 with session(side) as c, c.cursor() as cursor:
-                        for title, sql, values in (('added', add, (rows,)), ('changed', 'UPDATE t SET n = n + 1', ()),
-                                                   ('deleted', 'DELETE FROM t WHERE id > 10', ())):
-                                report('')
+                        for title, sql, values in transactions:
+                                report.again()
                                 cursor.execute(sql, values)
                                 c.commit()
                                 report(f'{rows} rows {title} on {side.flavor}')
                                 equal.wait_equal(side, other, ['large'], TIMEOUT)
-                                report(f'{rows} rows {title}, until {other.flavor} has them')
+                                report(f'until {other.flavor} has them and was compared')
                 steps.change_side(shop, method, TIMEOUT)
         high = report('switched and rolled back')
         shop.operate('Cancel')
