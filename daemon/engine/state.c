@@ -86,6 +86,7 @@ static const Member members[] = {
         MEMBER("verification", MEMBER_VERIFICATION, verification),
         MEMBER("verified-at", MEMBER_U64, verified_at),
         MEMBER("verification-summary", MEMBER_STRING, verification_summary),
+        MEMBER("verification-progress", MEMBER_STRING, verification_progress),
         MEMBER("reverse-proven", MEMBER_BOOL, reverse_proven),
         MEMBER("write-interruption", MEMBER_DOUBLE, write_interruption),
         MEMBER("foreign-writes-acknowledged", MEMBER_U64, foreign_writes_acknowledged),
@@ -98,6 +99,7 @@ static const Member members[] = {
         MEMBER("checked-at", MEMBER_U64, checked_at),
         MEMBER("checks", MEMBER_CHECKS, checks),
         MEMBER("unfit", MEMBER_LINES, unfit),
+        MEMBER("again", MEMBER_LINES, again),
         MEMBER("last-plan", MEMBER_STRING, last_plan),
 };
 
@@ -149,6 +151,7 @@ EngineState *engine_state_new(void) {
         state->write_interruption = -1;
         state->checks = g_ptr_array_new_with_free_func((GDestroyNotify) check_row_free);
         state->unfit = g_ptr_array_new_with_free_func(g_free);
+        state->again = g_ptr_array_new_with_free_func(g_free);
         return state;
 }
 

@@ -78,6 +78,7 @@ typedef struct EngineState {
         VerificationState verification;
         guint64 verified_at;
         char *verification_summary; /* JSON object text: tables, rows, differences (no row values); or NULL */
+        char *verification_progress; /* how far a comparison is that has not ended (verify-point.h); or NULL */
         bool reverse_proven;
         double write_interruption; /* s of the last switch or rollback; -1: none yet */
         guint64 foreign_writes_acknowledged; /* how many of those seen were looked at */
@@ -90,6 +91,7 @@ typedef struct EngineState {
         guint64 checked_at;
         GPtrArray *checks;  /* of CheckRow */
         GPtrArray *unfit;   /* of char *: what is not carried (unfit=skip), one line each */
+        GPtrArray *again;   /* of char *: tables of this leg that are being copied again; see again.h */
         char *last_plan;    /* JSON text of the last dry run; or NULL */
 } EngineState;
 
