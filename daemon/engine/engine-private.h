@@ -48,6 +48,8 @@ struct Engine {
         guint64 stopped_at_seq;          /* the latter: its transaction; 0: none */
         Carry *carry;                    /* at work; there is no link then */
         bool carry_passed, carry_by_hand; /* the operator's choice */
+        gint64 compare_at;               /* monotonic: when to look whether it came out alike; 0: no need */
+        char *difference;                /* what was seen then: a difference that stays is no statement on its way */
         bool carried;                    /* the next link goes on where the last one halted: no news */
         guint64 transactions_before, rows_before; /* applied by earlier links of this process */
         ProgramStore *programs;          /* NULL: not read yet */
@@ -133,11 +135,22 @@ guint32 engine_dump_id(const Engine *engine, guint32 which); /* 0: link, 1: watc
 guint32 engine_workers(const Engine *engine); /* how many the limits ask for; a leg keeps the number it began with */
 Side engine_reader(const Engine *engine); /* the side that does not take writes */
 
+/* engine-again.c: tables that are copied again. */
+/* Begins it, for what the link halted at. PS_ERROR_UNSUPPORTED_OBJECT: it cannot be told which tables. */
+bool engine_copy_again(Engine *engine, const LinkHalt *halt, GError **error);
+/* Before a link: empties what is to be copied, on the side DOWN. */
+bool engine_empty_again(Engine *engine, Conn *down, GError **error);
+bool engine_is_complete(Engine *engine, GError **error); /* PS_ERROR_VERIFICATION_FAILED: some tables are not */
+void engine_again_copied(Engine *engine); /* the link says so */
+
 /* engine-ddl.c: statements that are carried while there is no link. PASSED: the operator did it, or does without. */
 void engine_carry(Engine *engine, const LinkHalt *halt, bool passed);
 bool engine_collect_carry(Engine *engine, GError **error); /* false: it is not over; else with what it failed with, if it did */
 void engine_stop_carry(Engine *engine);
 bool engine_take_ddl_choice(Engine *engine); /* true: that has begun */
+/* In what the tables of both sides are not defined alike, as far as everything up to now was applied; *ret NULL: they are. */
+bool engine_compare_definitions(Engine *engine, gint64 timeout_usec, char **ret, GError **error);
+void engine_look_at_definitions(Engine *engine); /* when a statement was carried a moment ago */
 
 /* engine-start.c, switchover.c, engine-end.c, engine-verify.c: operations */
 void engine_check(Engine *engine, const EngineOperation *operation);

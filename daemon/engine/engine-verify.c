@@ -170,7 +170,9 @@ static void start(Engine *engine, guint64 operation, bool repair) {
 }
 
 void engine_verify_soon(Engine *engine) {
-        if (!engine->verifier && engine->link)
+        if (engine->state->again->len > 0)
+                engine->verify_at = 0; /* asked for when they are complete */
+        else if (!engine->verifier && engine->link)
                 start(engine, 0, /* repair= */ false);
         else if (!engine->verifier)
                 engine->verify_at = clock_monotonic() + USEC_PER_SEC;
@@ -333,8 +335,16 @@ void engine_verify(Engine *engine, const EngineOperation *operation) {
         engine_verify_cancel(engine); /* one that runs by itself makes room */
         if (!engine->link && engine->state->leg > 0)
                 engine_step(engine);
+        while (engine->carry && !engine_aborted(engine, operation->id)) { /* a link follows it */
+                engine_wait(engine, USEC_PER_SEC / 2);
+                engine_step(engine);
+        }
         if (!engine->link) {
                 g_set_error(&error, PS_ERROR, PS_ERROR_DELAY_UNKNOWN, "replication is not running; LastError says why, Resume tries again");
+                engine_finish(engine, operation->id, OPERATION_RESULT_FAILED, error, _MIGRATION_PHASE_INVALID, NULL);
+                return;
+        }
+        if (!engine_is_complete(engine, &error)) {
                 engine_finish(engine, operation->id, OPERATION_RESULT_FAILED, error, _MIGRATION_PHASE_INVALID, NULL);
                 return;
         }

@@ -257,6 +257,7 @@ static void take_over(const Switchover *s) {
         state->writer = s->to;
         state->leg++;
         state->copied = true;
+        g_ptr_array_set_size(state->again, 0); /* the guard saw to it; numbers of another leg mean nothing */
         binlog_position_set(&state->leg_start, state->reverse_start.file, state->reverse_start.offset);
         binlog_position_set_gtids(&state->leg_start, state->reverse_start.gtids);
         binlog_position_clear(&state->watched);

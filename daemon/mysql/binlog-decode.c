@@ -22,6 +22,8 @@ static const struct {
         {BINLOG_EVENT_STOP, "STOP"},
         {BINLOG_EVENT_ROTATE, "ROTATE"},
         {BINLOG_EVENT_INTVAR, "INTVAR"},
+        {BINLOG_EVENT_APPEND_BLOCK, "APPEND_BLOCK"},
+        {BINLOG_EVENT_DELETE_FILE, "DELETE_FILE"},
         {BINLOG_EVENT_RAND, "RAND"},
         {BINLOG_EVENT_USER_VAR, "USER_VAR"},
         {BINLOG_EVENT_FORMAT_DESCRIPTION, "FORMAT_DESCRIPTION"},
@@ -183,14 +185,16 @@ bool binlog_rotate_parse(const BinlogEvent *event, BinlogRotate *ret, GError **e
 bool binlog_query_parse(const BinlogEvent *event, BinlogQuery *ret, GError **error) {
         BinlogQuery query = {0};
 
-        if (event->body_size < 13) /* an empty body has no address to count from */
+        /* EXECUTE_LOAD_QUERY has the file's number and the places of its name in the statement, and IGNORE or REPLACE, before the rest. */
+        gsize head = event->type == BINLOG_EVENT_EXECUTE_LOAD_QUERY ? 13 + 13 : 13;
+        if (event->body_size < head) /* an empty body has no address to count from */
                 return malformed(event->type, "it is too short", error);
         const guint8 *p = event->body, *end = bytes_end(p, event->body_size);
         query.thread_id = bytes_le32(p);
         gsize database_length = p[8];
         query.error_code = bytes_le16(p + 9);
         query.status_length = bytes_le16(p + 11);
-        p += 13;
+        p += head;
         if ((gsize) (end - p) < query.status_length + database_length + 1)
                 return malformed(event->type, "its variables and database are longer than itself", error);
         query.status = p;

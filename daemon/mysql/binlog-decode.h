@@ -14,6 +14,8 @@ typedef enum BinlogEventType {
         BINLOG_EVENT_STOP = 3,
         BINLOG_EVENT_ROTATE = 4,
         BINLOG_EVENT_INTVAR = 5,
+        BINLOG_EVENT_APPEND_BLOCK = 9,
+        BINLOG_EVENT_DELETE_FILE = 11,
         BINLOG_EVENT_RAND = 13,
         BINLOG_EVENT_USER_VAR = 14,
         BINLOG_EVENT_FORMAT_DESCRIPTION = 15,
@@ -100,6 +102,7 @@ typedef struct BinlogQuery {
         gsize status_length;
         guint8 *inflated; /* owned: what sql points into for MariaDB's compressed event, else NULL */
 } BinlogQuery;
+/* Also EXECUTE_LOAD_QUERY, LOAD DATA in statement format. */
 bool binlog_query_parse(const BinlogEvent *event, BinlogQuery *ret, GError **error);
 /* Only needed where MariaDB's compressed queries are read; harmless otherwise. */
 void binlog_query_clear(BinlogQuery *query);

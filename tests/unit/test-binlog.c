@@ -272,6 +272,20 @@ static void test_small_events(void) {
         g_assert_cmpstr(binlog_event_type_name(77), ==, "event 77");
 }
 
+/* LOAD DATA in statement format: 13 bytes more before the rest of a QUERY. */
+static void test_load_query(void) {
+        BinlogEvent event;
+        BinlogQuery query;
+        g_autoptr(GByteArray) a = make_event(BINLOG_EVENT_EXECUTE_LOAD_QUERY, 0,
+                                             "07000000" "00000000" "02" "0000" "0300" "05000000" "09000000" "1b000000" "01" "000000" "646200" "4c4f41");
+        g_assert_true(binlog_event_parse(a->data, a->len, false, &event, NULL));
+        g_assert_true(binlog_query_parse(&event, &query, NULL));
+        g_assert_cmpstr(query.database, ==, "db");
+        g_assert_cmpmem(query.sql, query.sql_length, "LOA", 3);
+        event.body_size = 25;
+        g_assert_false(binlog_query_parse(&event, &query, NULL));
+}
+
 static void test_xa_prepare(void) {
         BinlogEvent event;
         BinlogXaPrepare prepare;
@@ -397,6 +411,7 @@ int main(int argc, char *argv[]) {
                 g_test_add_data_func(damaged, fixtures[i], test_damaged);
         }
         g_test_add_func("/binlog/small-events", test_small_events);
+        g_test_add_func("/binlog/load-query", test_load_query);
         g_test_add_func("/binlog/xa-prepare", test_xa_prepare);
         g_test_add_func("/binlog/tagged-gtid", test_tagged_gtid);
         g_test_add_func("/binlog/unknown-type", test_unknown_type);
