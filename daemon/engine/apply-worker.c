@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/queue.h"
+#include "engine/apply-multiset.h"
 
 #define QUEUE_WEIGHT (4u * 1024 * 1024)
 #define BATCH_WEIGHT (1024u * 1024)
@@ -38,7 +39,7 @@ struct ApplyWorker {
 };
 
 ApplyWorker *apply_worker_new(const ApplyWorkerConfig *config, GError **error) {
-        g_autoptr(Conn) conn = conn_open(config->downstream, CONN_FOUND_ROWS | CONN_MULTI_STATEMENTS, error);
+        g_autoptr(Conn) conn = conn_open(config->downstream, CONN_FOUND_ROWS | CONN_MULTI_STATEMENTS | (config->long_statements ? CONN_LONG_IO : 0), error);
         if (!conn)
                 return NULL;
         ApplyWorker *worker = g_new0(ApplyWorker, 1);
@@ -144,6 +145,9 @@ static bool commit_once(ApplyWorker *worker, const Packet *last, GError **error)
                 leading = 0;
                 g_string_truncate(worker->sql, 0);
         } while (sent < statements->len);
+        for (guint i = 0; i < worker->batch.multisets->len; i++)
+                if (!multiset_apply(g_ptr_array_index(worker->batch.multisets, i), worker->conn, limit, error))
+                        return false;
         return conn_exec(worker->conn, "COMMIT", -1, NULL, error);
 }
 

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "engine/apply-worker.h"
+#include "engine/change-multiset.h"
 
 #define FLUSH_WEIGHT (128u * 1024)
 #define FLUSH_USEC (5 * USEC_PER_MSEC)
@@ -62,6 +63,21 @@ static void on_worker_failure(gpointer userdata, const GError *error) {
         fail(userdata, error);
 }
 
+/* Whose changes all go to one worker in the order of the log. */
+static guint32 worker_of_table(const Apply *apply, const LinkTable *table) {
+        return (guint32) (key_hash((const char *) &table->id, sizeof table->id) % apply->config.workers);
+}
+
+/* Worker W may have to read whole tables. */
+static bool has_multiset(const Apply *apply, guint32 w) {
+        for (guint i = 0; i < apply->config.tables->list->len; i++) {
+                const LinkTable *table = g_ptr_array_index(apply->config.tables->list, i);
+                if (table->multiset && worker_of_table(apply, table) == w)
+                        return true;
+        }
+        return false;
+}
+
 Apply *apply_new(const ApplyConfig *config, GError **error) {
         g_autoptr(Apply) apply = g_new0(Apply, 1);
         guint32 n = config->workers;
@@ -99,6 +115,7 @@ Apply *apply_new(const ApplyConfig *config, GError **error) {
                         .leg = config->leg,
                         .epoch = config->epoch,
                         .checkpoint = &config->checkpoints[w],
+                        .long_statements = has_multiset(apply, w),
                         .on_progress = on_worker_progress,
                         .on_failure = on_worker_failure,
                         .userdata = apply,
@@ -164,8 +181,7 @@ static bool flush_all(Apply *apply) {
 }
 
 static bool add_change(Apply *apply, LinkTable *table, RowOperation operation, guint64 hash, const RowImage *image) {
-        guint32 w = (guint32) ((table->ordered ? key_hash((const char *) &table->id, sizeof table->id) : hash) %
-                               apply->config.workers);
+        guint32 w = table->ordered ? worker_of_table(apply, table) : (guint32) (hash % apply->config.workers);
         guint64 seq = apply->seq + 1;
         apply->part[w]++;
         if (seq <= apply->resume_seq[w] || (seq == apply->resume_seq[w] + 1 && apply->part[w] <= apply->resume_part[w]))
@@ -180,7 +196,10 @@ static bool add_change(Apply *apply, LinkTable *table, RowOperation operation, g
 /* One image: decides by the key's chunk whether it is still to be applied. false: told to stop. */
 static bool dispatch_image(Apply *apply, LinkTable *table, RowOperation operation, const RowImage *image) {
         g_string_truncate(apply->key, 0);
-        key_append_from_image(apply->key, table->schema, image);
+        if (table->multiset)
+                multiset_append_tuple(apply->key, table, image);
+        else
+                key_append_from_image(apply->key, table->schema, image);
 
         while (!g_atomic_int_get(&table->live)) {
                 ChunkVerdict verdict = chunk_map_judge(table->chunks, apply->key->str, apply->seq + 1);
@@ -211,7 +230,7 @@ static bool dispatch_row(Apply *apply, const BinlogRows *rows, LinkTable *table)
         case ROW_OPERATION_DELETE:
                 return dispatch_image(apply, table, ROW_OPERATION_DELETE, &apply->before);
         case ROW_OPERATION_UPDATE:
-                if (same_key(table->schema, &apply->before, &apply->after))
+                if (!table->multiset && same_key(table->schema, &apply->before, &apply->after))
                         return dispatch_image(apply, table, ROW_OPERATION_UPDATE, &apply->after);
                 return dispatch_image(apply, table, ROW_OPERATION_DELETE, &apply->before) &&
                        dispatch_image(apply, table, ROW_OPERATION_INSERT, &apply->after);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "engine/change-multiset.h"
 #include "mysql/schema-columns.h"
 #include "mysql/sql.h"
 
@@ -116,10 +117,10 @@ void packet_add(Packet *packet, LinkTable *table, RowOperation operation, const 
         change.text = packet->arena->len;
         if (operation == ROW_OPERATION_UPDATE && table->ordered)
                 append_assignments(packet->arena, table->schema, image);
-        else if (operation != ROW_OPERATION_DELETE)
+        else if (operation != ROW_OPERATION_DELETE && !table->multiset)
                 change_append_tuple(packet->arena, table->schema, image);
         change.text_size = packet->arena->len - change.text;
-        change.enum_zeros = operation == ROW_OPERATION_DELETE ? 0 : change_enum_zeros(table->schema, image);
+        change.enum_zeros = operation == ROW_OPERATION_DELETE && !table->multiset ? 0 : change_enum_zeros(table->schema, image);
         g_array_append_val(packet->changes, change);
 }
 
@@ -203,11 +204,13 @@ void batch_init(Batch *batch) {
         *batch = (Batch){0};
         batch->text = g_string_new(NULL);
         batch->statements = g_array_new(FALSE, FALSE, sizeof(BatchStatement));
+        batch->multisets = g_ptr_array_new_with_free_func((GDestroyNotify) multiset_free);
 }
 
 void batch_clear(Batch *batch) {
         g_string_free(g_steal_pointer(&batch->text), TRUE);
         g_clear_pointer(&batch->statements, g_array_unref);
+        g_clear_pointer(&batch->multisets, g_ptr_array_unref);
 }
 
 static void begin_statement(Batch *batch, const LinkTable *table, CountRule rule) {
@@ -232,7 +235,8 @@ static void append_key_condition(GString *sql, const LinkTable *table, const Fol
 /* Whether the literal of the only key column is equal to its value in an IN list too; the others need sql_append_key_equal(). */
 static bool key_fits_list(const TableSchema *schema) {
         const Column *column = g_ptr_array_index(schema->columns, g_array_index(schema->key, unsigned, 0));
-        return schema->key->len == 1 && column->kind != COLUMN_KIND_FLOAT && column->kind != COLUMN_KIND_BIT;
+        return schema->key->len == 1 && column->kind != COLUMN_KIND_FLOAT && column->kind != COLUMN_KIND_DOUBLE &&
+               column->kind != COLUMN_KIND_BIT;
 }
 
 static void write_deletes(Batch *batch, const LinkTable *table, const Fold *folds, guint n, gsize max_statement) {
@@ -353,6 +357,16 @@ static void write_folded(Batch *batch, const LinkTable *table, const GArray *fol
         }
 }
 
+static Multiset *multiset_of_changes(const TableFolds *folds) {
+        Multiset *set = multiset_new(folds->table);
+        for (guint i = 0; i < folds->folds->len; i++) {
+                const Fold *change = &g_array_index(folds->folds, Fold, i);
+                multiset_add(set, change->key, change->key_size, change->hash, change->operation == ROW_OPERATION_DELETE ? -1 : 1,
+                             change->enum_zeros);
+        }
+        return set;
+}
+
 static void table_folds_free(gpointer data) {
         TableFolds *folds = data;
         g_array_unref(folds->folds);
@@ -365,6 +379,7 @@ bool batch_build(Batch *batch, GPtrArray *packets, const Flavor *flavor, gsize m
 
         g_string_truncate(batch->text, 0);
         g_array_set_size(batch->statements, 0);
+        g_ptr_array_set_size(batch->multisets, 0);
         batch->changes = 0;
         for (guint p = 0; p < packets->len; p++) {
                 const Packet *packet = g_ptr_array_index(packets, p);
@@ -394,6 +409,10 @@ bool batch_build(Batch *batch, GPtrArray *packets, const Flavor *flavor, gsize m
 
         for (guint t = 0; t < tables->len; t++) {
                 TableFolds *folds = g_ptr_array_index(tables, t);
+                if (folds->table->multiset) {
+                        g_ptr_array_add(batch->multisets, multiset_of_changes(folds));
+                        continue;
+                }
                 if (folds->table->ordered) {
                         write_in_order(batch, folds->table, folds->folds, flavor, max_statement);
                         continue;

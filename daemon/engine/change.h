@@ -9,7 +9,8 @@
 
 #include "engine/link-table.h"
 
-/* One change; offsets into the packet's arena. An UPDATE that changes the key is a DELETE and an INSERT. */
+/* One change; offsets into the packet's arena. An UPDATE that changes the key is a DELETE and an INSERT. The key of a table without one (a
+ * multiset) is the row's tuple, and there is no other text. */
 typedef struct Change {
         LinkTable *table;
         RowOperation operation;
@@ -64,6 +65,7 @@ typedef struct BatchStatement {
 typedef struct Batch {
         GString *text;       /* statements, each followed by ';' */
         GArray *statements;  /* of BatchStatement */
+        GPtrArray *multisets; /* of Multiset: what comes besides, for tables without a key. Their tuples are in the packets */
         guint64 changes;     /* before compaction */
 } Batch;
 

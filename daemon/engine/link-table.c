@@ -40,6 +40,7 @@ LinkTables *link_tables_new(GPtrArray *schemas, bool copying) {
                 table->id = i;
                 table->ordered = table->schema->n_unique_secondary > 0 ||
                                  table->schema->key_order != KEY_ORDER_AGENT || key_has_spellings(table->schema);
+                table->multiset = table->schema->key->len == 0;
                 table->chunks = copying ? chunk_map_new(table->schema) : NULL;
                 table->live = !copying;
                 g_ptr_array_add(tables->list, table);

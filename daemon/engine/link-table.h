@@ -15,6 +15,8 @@ typedef struct LinkTable {
         guint id;         /* position in the set */
         bool ordered;     /* rows can collide on other keys than their own, or equal keys have several spellings: one worker,
                            * in the order of the log */
+        bool multiset;    /* no row key: see change-multiset.h */
+        bool zeros_alike; /* one of the sides has no negative zero: -0 and 0 are the same to a multiset */
         ChunkMap *chunks; /* NULL: nothing is being copied, every event is applied */
         gint live;        /* atomic: all is copied and the dispatcher is behind the last h_seq */
         gint64 retry_at;  /* monotonic: the copier lets the table rest until then (guarded by the copy) */

@@ -140,6 +140,11 @@ static bool load(Link *link, GError **error) {
         link->tables = link_tables_new(g_steal_pointer(&objects->tables), config->copying);
         objects->tables = g_ptr_array_new();
 
+        for (guint i = 0; i < link->tables->list->len; i++) {
+                LinkTable *table = g_ptr_array_index(link->tables->list, i);
+                table->zeros_alike = !flavor_has_negative_zero(conn_flavor(up)) || !flavor_has_negative_zero(conn_flavor(down));
+        }
+
         if (config->copying &&
             !copy_load(config->ledger, down, link->tables, &link->rows_before, &link->bytes_before, error))
                 return false;

@@ -90,24 +90,6 @@ bool objects_table_unfit(const TableSchema *table, char **ret_reason, char **ret
                 *ret_hint = g_strdup("change the column's type, or leave the table out with exclude");
                 return true;
         }
-        if (table->key->len == 0 || table->key_order == KEY_ORDER_NONE) {
-                *ret_reason = g_strdup("it has no primary key and no unique key of NOT NULL columns");
-                *ret_hint = g_strdup_printf("ALTER TABLE %s ADD PRIMARY KEY (...); or "
-                                            "ALTER TABLE %s ADD COLUMN id BIGINT UNSIGNED NOT NULL "
-                                            "AUTO_INCREMENT PRIMARY KEY;",
-                                            name, name);
-                return true;
-        }
-        for (guint i = 0; i < table->key->len; i++) {
-                const Column *column = table->columns->pdata[g_array_index(table->key, unsigned, i)];
-                if (column->kind != COLUMN_KIND_FLOAT)
-                        continue;
-                *ret_reason = g_strdup_printf(
-                                "its row key contains %s, a FLOAT, which no literal compares equal to",
-                                column->name);
-                *ret_hint = g_strdup_printf("ALTER TABLE %s: make the key of other columns", name);
-                return true;
-        }
         if (table->has_cascade) {
                 *ret_reason = g_strdup("a foreign key of it cascades, and the server does not log what a "
                                        "cascade changes");

@@ -51,7 +51,7 @@ typedef struct Column {
 
 /* Whether two keys can be compared here exactly as the server orders them. */
 typedef enum KeyOrder {
-        KEY_ORDER_NONE,   /* no primary key and no UNIQUE key of NOT NULL columns only */
+        KEY_ORDER_NONE,   /* no primary key and no UNIQUE key of NOT NULL columns only: rows are known by their images */
         KEY_ORDER_SERVER, /* a collation decides, only the server can compare */
         KEY_ORDER_AGENT,  /* integers, DECIMAL, YEAR, temporal, BINARY/VARBINARY, text under a _bin collation of a charset
                            * whose bytes sort like its code points (latin1, ascii, utf8, utf8mb4, binary) */
@@ -72,7 +72,7 @@ typedef struct TableSchema {
         GPtrArray *columns; /* of Column, in order of the table */
         GPtrArray *indexes; /* of Index, PRIMARY first */
         GArray *key;        /* of unsigned: the columns of the row key (PRIMARY, else the smallest UNIQUE of NOT NULL columns
-                             * without prefix parts); empty: none */
+                             * without prefix parts), if it has no FLOAT in it; empty: none */
         bool key_is_primary;
         KeyOrder key_order;
         unsigned n_unique_secondary; /* UNIQUE indexes beside the row key: rows can collide on them */
