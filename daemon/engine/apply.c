@@ -27,6 +27,7 @@ struct Apply {
         guint64 seq;          /* the last whole transaction that was dispatched */
         const char *file;
         guint64 offset;
+        RelayHold hold;       /* then */
         gint64 flushed_at, live_checked_at;
         bool all_live;
         MapCache maps;
@@ -93,6 +94,8 @@ Apply *apply_new(const ApplyConfig *config, GError **error) {
         apply->resume_part = g_new0(guint64, n);
         apply->part = g_new0(guint64, n);
         apply->seq = config->seq;
+        apply->file = g_string_chunk_insert_const(apply->files, config->file);
+        apply->offset = config->offset;
         map_cache_init(&apply->maps, config->tables);
         row_image_init(&apply->before, 0);
         row_image_init(&apply->after, 0);
@@ -100,10 +103,6 @@ Apply *apply_new(const ApplyConfig *config, GError **error) {
 
         for (guint32 w = 0; w < n; w++) {
                 const Checkpoint *checkpoint = &config->checkpoints[w];
-                if (checkpoint->seq == config->seq) {
-                        apply->file = g_string_chunk_insert_const(apply->files, checkpoint->file);
-                        apply->offset = checkpoint->offset;
-                }
                 apply->resume_seq[w] = apply->sent[w] = checkpoint->seq;
                 apply->resume_part[w] = checkpoint->part;
         }
@@ -162,6 +161,7 @@ static bool flush_worker(Apply *apply, guint32 w, bool persist) {
         packet->part = apply->seq < apply->resume_seq[w] ? apply->resume_part[w] : apply->part[w];
         packet->done_file = apply->file;
         packet->done_offset = apply->offset;
+        packet->hold = apply->hold;
         packet->persist = persist;
         apply->sent[w] = packet->done_seq;
         if (packet->changes->len == 0 && apply->seq <= apply->resume_seq[w]) { /* it knows more than we do */
@@ -290,7 +290,13 @@ static bool dispatch_commit(Apply *apply, const RelayRecord *record, GError **er
                 return false;
         }
         memcpy(&commit, record->data, sizeof commit);
-        g_autofree char *file = g_strndup((const char *) record->data + sizeof commit, record->size - sizeof commit);
+        if (record->size - sizeof commit != (guint64) commit.file_length + commit.hold_file_length) {
+                g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "the relay log is damaged");
+                return false;
+        }
+        const char *files = (const char *) record->data + sizeof commit;
+        g_autofree char *file = g_strndup(files, commit.file_length);
+        g_autofree char *hold_file = g_strndup(files + commit.file_length, commit.hold_file_length);
 
         bool changes = false;
         for (guint32 w = 0; w < apply->config.workers; w++) {
@@ -300,6 +306,9 @@ static bool dispatch_commit(Apply *apply, const RelayRecord *record, GError **er
         apply->seq++;
         apply->file = g_string_chunk_insert_const(apply->files, file);
         apply->offset = commit.offset;
+        apply->hold = (RelayHold){0};
+        if (commit.hold_file_length > 0)
+                apply->hold = (RelayHold){commit.hold_seq, commit.hold_offset, g_string_chunk_insert_const(apply->files, hold_file)};
         if (changes) {
                 pthread_mutex_lock(&apply->lock);
                 apply->transactions++;
@@ -384,11 +393,11 @@ guint64 apply_low_water(Apply *apply) {
         return low;
 }
 
-static bool persisted(Apply *apply, guint64 seq) {
+guint64 apply_persisted(Apply *apply) {
+        guint64 low = G_MAXUINT64;
         for (guint32 w = 0; w < apply->config.workers; w++)
-                if (apply_worker_persisted(apply->workers[w]) < seq)
-                        return false;
-        return true;
+                low = MIN(low, apply_worker_persisted(apply->workers[w]));
+        return low;
 }
 
 bool apply_all_live(Apply *apply) {
@@ -396,14 +405,14 @@ bool apply_all_live(Apply *apply) {
         bool seen = apply->live_seen;
         guint64 seq = apply->live_seq;
         pthread_mutex_unlock(&apply->lock);
-        return seen && persisted(apply, seq);
+        return seen && apply_persisted(apply) >= seq;
 }
 
 bool apply_settle(Apply *apply, guint64 seq) {
         pthread_mutex_lock(&apply->lock);
         bool failed = apply->failed;
         pthread_mutex_unlock(&apply->lock);
-        if (failed || persisted(apply, seq))
+        if (failed || apply_persisted(apply) >= seq)
                 return true;
         g_atomic_int_set(&apply->persist, 1);
         return false;

@@ -27,7 +27,8 @@ typedef struct ApplyConfig {
         guint64 epoch;
         const Checkpoint *checkpoints; /* one per worker, by number */
         guint32 workers;
-        guint64 seq; /* the oldest checkpoint's: the relay begins behind it */
+        const char *file; /* where the relay begins: … */
+        guint64 offset, seq; /* … behind this transaction, at the oldest checkpoint, or before it */
         /* Called on a worker's or the dispatcher's thread. */
         void (*on_progress)(gpointer userdata); /* the low-water mark may have risen */
         void (*on_failure)(gpointer userdata, const GError *error);
@@ -45,6 +46,8 @@ guint64 apply_low_water(Apply *apply);
 /* Every table is copied, and every worker's checkpoint row is behind all of the copy: the chunks need not be known any more. An idle worker's
  * row lags behind its progress, and the events in between were passed over because of the chunks. */
 bool apply_all_live(Apply *apply);
+/* What every checkpoint row says at least. */
+guint64 apply_persisted(Apply *apply);
 /* Whether every checkpoint row says SEQ (or applying has failed); when not, it is asked for. */
 bool apply_settle(Apply *apply, guint64 seq);
 /* Until the low-water mark is at SEQ. PS_ERROR_DEADLINE_EXCEEDED, PS_ERROR_STOPPED. TIMEOUT_USEC < 0: for ever. */

@@ -8,6 +8,7 @@
 #include <glib.h>
 
 #include "engine/link-table.h"
+#include "engine/relay.h"
 
 /* One change; offsets into the packet's arena. An UPDATE that changes the key is a DELETE and an INSERT. The key of a table without one (a
  * multiset) is the row's tuple, and there is no other text. */
@@ -29,6 +30,7 @@ typedef struct Packet {
         guint64 part;          /* … and so many changes of the next one */
         const char *done_file; /* where done_seq ends; interned by the link */
         guint64 done_offset;
+        RelayHold hold;        /* then; its file is interned, too */
         bool persist;          /* the checkpoint row has to follow, even when there is nothing else to write */
 } Packet;
 Packet *packet_new(void);

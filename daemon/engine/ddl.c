@@ -450,6 +450,20 @@ static void classify_set(Lexer *lexer, Statement *ret) {
                 g_strlcpy(ret->what, "SET PASSWORD is not carried by this version", sizeof ret->what);
 }
 
+/* How the rows of one end is an event of its own; XA COMMIT and XA ROLLBACK of what was prepared stand alone. */
+static void classify_xa(Lexer *lexer, Statement *ret) {
+        bool commit = false;
+        if (accept_word(lexer, "START") || accept_word(lexer, "BEGIN"))
+                ret->kind = STATEMENT_XA_BEGIN;
+        else if (accept_word(lexer, "END"))
+                ret->kind = STATEMENT_SAVEPOINT;
+        else if (((commit = accept_word(lexer, "COMMIT")) || accept_word(lexer, "ROLLBACK")) &&
+                 binlog_xid_from_text(lexer->p, (gsize) (lexer->end - lexer->p), ret->xid)) {
+                ret->kind = commit ? STATEMENT_XA_COMMIT : STATEMENT_XA_ROLLBACK;
+                g_strlcpy(ret->what, commit ? "XA COMMIT" : "XA ROLLBACK", sizeof ret->what);
+        }
+}
+
 static void classify_verb(Lexer *lexer, const Token *token, const MigrationSpec *spec, Statement *ret) {
         char verb[24];
         g_strlcpy(verb, token->text, sizeof verb);
@@ -467,12 +481,9 @@ static void classify_verb(Lexer *lexer, const Token *token, const MigrationSpec 
                         if (is_word(&word, "TO"))
                                 ret->kind = STATEMENT_ROLLBACK_TO;
         }
-        else if (is_word(token, "XA")) { /* how its rows end is an event of its own; XA COMMIT and XA ROLLBACK stand alone */
-                if (accept_word(lexer, "START") || accept_word(lexer, "BEGIN"))
-                        ret->kind = STATEMENT_BEGIN;
-                else if (accept_word(lexer, "END"))
-                        ret->kind = STATEMENT_SAVEPOINT;
-        } else if (is_word(token, "START"))
+        else if (is_word(token, "XA"))
+                classify_xa(lexer, ret);
+        else if (is_word(token, "START"))
                 ret->kind = accept_word(lexer, "TRANSACTION") ? STATEMENT_BEGIN : STATEMENT_IGNORED;
         else if (is_word(token, "CREATE") || is_word(token, "ALTER") || is_word(token, "DROP"))
                 classify_definition(lexer, verb, spec, ret);
@@ -521,6 +532,9 @@ static guint severity(StatementKind kind) {
         case STATEMENT_ROLLBACK:
         case STATEMENT_ROLLBACK_TO:
         case STATEMENT_SAVEPOINT:
+        case STATEMENT_XA_BEGIN:
+        case STATEMENT_XA_COMMIT:
+        case STATEMENT_XA_ROLLBACK:
                 return 2;
         case _STATEMENT_MAX:
         case _STATEMENT_INVALID:

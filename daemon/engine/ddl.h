@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "engine/spec.h"
+#include "mysql/binlog-decode.h"
 
 typedef enum StatementKind {
         STATEMENT_BEGIN,
@@ -14,6 +15,9 @@ typedef enum StatementKind {
         STATEMENT_ROLLBACK,
         STATEMENT_ROLLBACK_TO, /* a savepoint */
         STATEMENT_SAVEPOINT,
+        STATEMENT_XA_BEGIN,
+        STATEMENT_XA_COMMIT,   /* of a transaction that was prepared before */
+        STATEMENT_XA_ROLLBACK,
         STATEMENT_DDL,         /* changes a table or a database that is carried */
         STATEMENT_DATA,        /* rows, written in statement format, to a table that is carried */
         STATEMENT_NOT_CARRIED, /* an account, view, routine, trigger or event: not followed by this version */
@@ -25,6 +29,7 @@ typedef enum StatementKind {
 typedef struct Statement {
         StatementKind kind;
         char what[128]; /* "ALTER TABLE `db`.`t`": first words and the name, no values; safe for a message */
+        char xid[BINLOG_XID_TEXT]; /* of XA COMMIT and XA ROLLBACK */
 } Statement;
 
 void statement_classify(const char *sql, gsize length, const char *database, const MigrationSpec *spec, Statement *ret);

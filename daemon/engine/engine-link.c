@@ -251,6 +251,7 @@ static bool start_link(Engine *engine, GError **error) {
                 .copying = !engine->state->copied,
                 .copiers = MIN(copiers, ENGINE_COPIERS_MAX),
                 .skip_ddl_seq = engine->state->skip_ddl_seq,
+                .left_out = engine->state->unfit,
                 .on_change = engine_poke,
                 .on_table = on_table,
                 .on_note = on_note,
@@ -465,23 +466,49 @@ static void take_ddl_choice(Engine *engine) {
                 engine_set_error(engine, error);
 }
 
+/* What the log holds before the halt has to be on the other side first. There is time for that as long as it gets on. */
+static bool wait_until_drained(Engine *engine, GError **error) {
+        guint64 low;
+        if (link_drained(engine->link, &low))
+                return true;
+        gint64 now = clock_monotonic();
+        if (engine->settle_until == 0 || low > engine->settle_low) {
+                engine->settle_until = now + SETTLE_USEC;
+                engine->settle_low = low;
+        }
+        if (now >= engine->settle_until)
+                g_set_error(error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED, "what was read before a statement was not applied in time");
+        return false;
+}
+
+/* The link has stopped on purpose. */
+static void take_halt(Engine *engine, const LinkHalt *halt) {
+        g_autoptr(GError) error = NULL;
+        bool drained = wait_until_drained(engine, &error);
+        if (!drained && !error)
+                return; /* asked again at the next step */
+        engine->settle_until = 0;
+        engine_stop_link(engine);
+        if (drained) {
+                engine->stopped_at_seq = halt->seq;
+                g_set_error(&error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT,
+                            "%s at %s:%" G_GUINT64_FORMAT " (transaction %" G_GUINT64_FORMAT
+                            ") cannot be carried by this version; do the same on the other side, then Resume with ddl=done-by-hand, or pass over it "
+                            "with ddl=skip", halt->what, halt->file, halt->offset, halt->seq);
+        }
+        link_trouble(engine, error);
+}
+
 static void look_at_link(Engine *engine) {
+        g_autoptr(LinkHalt) halt = link_get_halt(engine->link);
+        if (halt) {
+                take_halt(engine, halt);
+                return;
+        }
         g_autoptr(GError) error = link_error(engine->link);
         if (!error)
                 return;
-        /* What the log holds before a statement has to be on the other side before the operator does the same there: it cannot be decoded with
-         * the columns that the table has afterwards. */
-        if (g_error_matches(error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT) && !link_settled(engine->link)) {
-                if (engine->settle_until == 0)
-                        engine->settle_until = clock_monotonic() + SETTLE_USEC;
-                if (clock_monotonic() < engine->settle_until)
-                        return;
-        }
         engine->settle_until = 0;
-        LinkStatus link;
-        link_get_status(engine->link, &link);
-        if (g_error_matches(error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT))
-                engine->stopped_at_seq = link.read + 1;
         engine_name_link_error(engine, &error);
         engine_stop_link(engine);
         link_trouble(engine, error);

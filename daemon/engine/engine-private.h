@@ -38,7 +38,8 @@ struct Engine {
         bool link_broken;                /* failed for good: Resume tries again */
         gint64 verify_at;                /* monotonic: when to verify by ourselves; 0: not planned */
         gint64 prove_at;                 /* monotonic: when to try the canary again */
-        gint64 settle_until;             /* monotonic: how long what was read before the link failed may still be applied */
+        gint64 settle_until;             /* monotonic: how long what was read before the link halted may still be applied … */
+        guint64 settle_low;              /* … if no more than this gets through */
         guint64 stopped_at_seq;          /* the transaction that the link would not carry; 0: none */
         guint64 transactions_before, rows_before; /* applied by earlier links of this process */
         gint64 progress_since;           /* monotonic; with the progress then: for the estimate */

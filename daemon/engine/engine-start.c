@@ -10,6 +10,7 @@
 #include "engine/fence.h"
 #include "engine/objects.h"
 #include "engine/precheck.h"
+#include "mysql/sql.h"
 
 typedef struct Pair {
         Conn *conns[_SIDE_MAX];
@@ -83,6 +84,25 @@ static void remember_identity(Engine *engine, const Pair *pair) {
                 g_free(engine->state->identity[side]);
                 engine->state->identity[side] = g_strdup(conn_host_uuid(pair->conns[side]));
         }
+}
+
+/* What is selected and was on the destination before: found there by each link, and not to be taken for ours. */
+static bool remember_strangers(Engine *engine, Conn *destination, const ObjectList *objects, GError **error) {
+        g_autoptr(GHashTable) ours = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        g_autoptr(GPtrArray) there = schema_load(destination, /* database= */ NULL, error);
+        if (!there)
+                return false;
+        for (guint i = 0; i < objects->tables->len; i++) {
+                const TableSchema *table = g_ptr_array_index(objects->tables, i);
+                g_hash_table_add(ours, sql_table(table->database, table->name));
+        }
+        for (guint i = 0; i < there->len; i++) {
+                const TableSchema *table = g_ptr_array_index(there, i);
+                g_autofree char *name = sql_table(table->database, table->name);
+                if (spec_selects(engine->spec, table->database, table->name) && !g_hash_table_contains(ours, name))
+                        g_ptr_array_add(engine->state->unfit, g_strdup_printf("table %s: it was on the destination before", name));
+        }
+        return true;
 }
 
 /* Our tables on both sides, and who owns what. */
@@ -174,7 +194,8 @@ static bool prepare(Engine *engine, const EngineOperation *operation, const Pair
             !go_on(engine, operation, "fence-destination", error) || !fence_destination(engine, error) ||
             !go_on(engine, operation, "tables", error))
                 return false;
-        if (!objects_create(pair->conns[SIDE_SOURCE], pair->conns[SIDE_DESTINATION], objects, error)) {
+        if (!objects_create(pair->conns[SIDE_SOURCE], pair->conns[SIDE_DESTINATION], objects, error) ||
+            !remember_strangers(engine, pair->conns[SIDE_DESTINATION], objects, error)) {
                 engine_name_link_error(engine, error);
                 return false;
         }

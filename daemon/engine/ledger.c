@@ -49,7 +49,9 @@ bool ledger_create(const Ledger *ledger, Conn *conn, GError **error) {
                conn_execf(conn, error,
                           "CREATE TABLE IF NOT EXISTS %s (leg INT UNSIGNED NOT NULL, w INT UNSIGNED NOT NULL, "
                           "seq BIGINT UNSIGNED NOT NULL, part BIGINT UNSIGNED NOT NULL, epoch BIGINT UNSIGNED NOT NULL, "
-                          "file VARBINARY(255) NOT NULL, pos BIGINT UNSIGNED NOT NULL, PRIMARY KEY (leg, w)) ENGINE=InnoDB",
+                          "file VARBINARY(255) NOT NULL, pos BIGINT UNSIGNED NOT NULL, "
+                          "hold_seq BIGINT UNSIGNED NOT NULL DEFAULT 0, hold_file VARBINARY(255) NOT NULL DEFAULT '', "
+                          "hold_pos BIGINT UNSIGNED NOT NULL DEFAULT 0, PRIMARY KEY (leg, w)) ENGINE=InnoDB",
                           ledger->checkpoint) &&
                conn_execf(conn, error,
                           "CREATE TABLE IF NOT EXISTS %s (id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, "
@@ -154,10 +156,11 @@ bool ledger_set_leg_start(const Ledger *ledger, Conn *conn, guint32 leg, const B
 
 void checkpoint_clear(Checkpoint *checkpoint) {
         g_clear_pointer(&checkpoint->file, g_free);
+        g_clear_pointer(&checkpoint->hold_file, g_free);
 }
 
 GArray *ledger_load_checkpoints(const Ledger *ledger, Conn *conn, guint32 leg, GError **error) {
-        g_autoptr(ConnRows) rows = conn_queryf(conn, error, "SELECT w, seq, part, file, pos FROM %s WHERE leg=%u ORDER BY w",
+        g_autoptr(ConnRows) rows = conn_queryf(conn, error, "SELECT w, seq, part, file, pos, hold_seq, hold_file, hold_pos FROM %s WHERE leg=%u ORDER BY w",
                                                ledger->checkpoint, leg);
         if (!rows)
                 return NULL;
@@ -175,6 +178,9 @@ GArray *ledger_load_checkpoints(const Ledger *ledger, Conn *conn, guint32 leg, G
                         .part = g_ascii_strtoull(row[2], NULL, 10),
                         .file = g_strdup(row[3]),
                         .offset = g_ascii_strtoull(row[4], NULL, 10),
+                        .hold_seq = g_ascii_strtoull(row[5], NULL, 10),
+                        .hold_file = g_strdup(row[6]),
+                        .hold_offset = g_ascii_strtoull(row[7], NULL, 10),
                 };
                 g_array_append_val(list, checkpoint);
         }

@@ -55,6 +55,9 @@ typedef struct Checkpoint {
         guint64 seq, part;
         char *file; /* where transaction SEQ ends on the upstream; "" while SEQ is 0 and the leg's start was not written yet */
         guint64 offset;
+        /* A transaction that was prepared by XA PREPARE behind transaction HOLD_SEQ was still open then: reading has to begin there. */
+        guint64 hold_seq, hold_offset;
+        char *hold_file; /* "": none was open */
 } Checkpoint;
 void checkpoint_clear(Checkpoint *checkpoint); /* frees what it holds */
 

@@ -9,9 +9,10 @@
 #include "base/error.h"
 #include "engine/apply.h"
 #include "engine/copy.h"
-#include "engine/objects.h"
 #include "engine/relay.h"
 #include "engine/stream.h"
+#include "mysql/schema.h"
+#include "mysql/sql.h"
 
 #define HEARTBEAT_LOST (5 * USEC_PER_SEC)
 #define MAX_HEARTBEATS 100000
@@ -35,6 +36,7 @@ struct Link {
         pthread_mutex_t lock;
         pthread_cond_t changed;
         GError *error;
+        LinkHalt *halt;
         bool all_copied;     /* by the copiers */
         bool copied;         /* and overtaken by the appliers */
         GQueue heartbeats;   /* of Heartbeat, read and not yet applied */
@@ -57,6 +59,15 @@ static void on_failure(gpointer userdata, const GError *error) {
 }
 
 /* --- what the stream sees --- */
+
+static void on_halt(gpointer userdata, const LinkHalt *halt) {
+        Link *link = userdata;
+        pthread_mutex_lock(&link->lock);
+        link->halt = link_halt_copy(halt);
+        pthread_cond_broadcast(&link->changed);
+        pthread_mutex_unlock(&link->lock);
+        link->config.on_change(link->config.userdata);
+}
 
 static void on_heartbeat(gpointer userdata, guint64 seq, guint64 value) {
         Link *link = userdata;
@@ -122,6 +133,57 @@ static void on_copy_done(gpointer userdata) {
 
 /* --- start --- */
 
+static TableSchema *find_schema(const GPtrArray *schemas, const TableSchema *like) {
+        guint low = 0, high = schemas->len;
+        while (low < high) { /* ordered by database and name */
+                guint mid = low + (high - low) / 2;
+                TableSchema *schema = g_ptr_array_index(schemas, mid);
+                int order = strcmp(schema->database, like->database);
+                if (order == 0)
+                        order = strcmp(schema->name, like->name);
+                if (order == 0)
+                        return schema;
+                if (order < 0)
+                        low = mid + 1;
+                else
+                        high = mid;
+        }
+        return NULL;
+}
+
+static bool is_left_out(const LinkConfig *config, const TableSchema *schema) {
+        g_autofree char *name = sql_table(schema->database, schema->name), *line = g_strdup_printf("table %s: ", name);
+        for (guint i = 0; config->left_out && i < config->left_out->len; i++)
+                if (g_str_has_prefix(g_ptr_array_index(config->left_out, i), line))
+                        return true;
+        return false;
+}
+
+/* The downstream is the schema history: no statement that changes a table lies between its checkpoints, so what it has is what held at the
+ * position where reading begins, however far the upstream has gone on since. Only sizes are asked of the upstream. */
+static GPtrArray *load_schemas(Link *link, Conn *up, Conn *down, GError **error) {
+        const LinkConfig *config = &link->config;
+        g_autoptr(GPtrArray) all = schema_load(down, /* database= */ NULL, error);
+        g_autoptr(GPtrArray) upstream = all && config->copying ? schema_load(up, /* database= */ NULL, error) : NULL;
+        if (!all || (config->copying && !upstream))
+                return NULL;
+        GPtrArray *schemas = g_ptr_array_new_with_free_func((GDestroyNotify) table_schema_free);
+        for (guint i = 0; i < all->len; i++) {
+                TableSchema *schema = g_ptr_array_index(all, i);
+                if (!spec_selects(config->spec, schema->database, schema->name) || is_left_out(config, schema))
+                        continue;
+                const TableSchema *sizes = upstream ? find_schema(upstream, schema) : NULL;
+                if (sizes) {
+                        schema->avg_row_bytes = sizes->avg_row_bytes;
+                        link->rows_total += sizes->rows_estimate;
+                        link->bytes_total += sizes->data_bytes;
+                }
+                g_ptr_array_add(schemas, schema);
+                all->pdata[i] = NULL; /* handed over; table_schema_free() takes NULL */
+        }
+        return schemas;
+}
+
 static bool load(Link *link, GError **error) {
         const LinkConfig *config = &link->config;
         g_autoptr(Conn) up = conn_open(config->upstream, 0, error);
@@ -129,16 +191,10 @@ static bool load(Link *link, GError **error) {
         if (!down)
                 return false;
 
-        g_autoptr(ObjectList) objects = objects_list(up, config->spec, error);
-        if (!objects)
+        g_autoptr(GPtrArray) schemas = load_schemas(link, up, down, error);
+        if (!schemas)
                 return false;
-        for (guint i = 0; i < objects->tables->len; i++) {
-                const TableSchema *schema = g_ptr_array_index(objects->tables, i);
-                link->rows_total += schema->rows_estimate;
-                link->bytes_total += schema->data_bytes;
-        }
-        link->tables = link_tables_new(g_steal_pointer(&objects->tables), config->copying);
-        objects->tables = g_ptr_array_new();
+        link->tables = link_tables_new(g_steal_pointer(&schemas), config->copying);
 
         for (guint i = 0; i < link->tables->list->len; i++) {
                 LinkTable *table = g_ptr_array_index(link->tables->list, i);
@@ -167,19 +223,22 @@ static bool load(Link *link, GError **error) {
         return true;
 }
 
-static const Checkpoint *oldest_checkpoint(const Link *link) {
-        const Checkpoint *oldest = &g_array_index(link->checkpoints, Checkpoint, 0);
-        for (guint32 w = 1; w < link->workers; w++) {
+/* Where reading begins: at the oldest checkpoint, or before it, where an XA transaction was prepared that is still open then. */
+static RelayHold beginning(const Link *link) {
+        RelayHold begin = {.seq = G_MAXUINT64};
+        for (guint32 w = 0; w < link->workers; w++) {
                 const Checkpoint *checkpoint = &g_array_index(link->checkpoints, Checkpoint, w);
-                if (checkpoint->seq < oldest->seq)
-                        oldest = checkpoint;
+                if (checkpoint->seq < begin.seq)
+                        begin = (RelayHold){checkpoint->seq, checkpoint->offset, checkpoint->file};
+                if (*checkpoint->hold_file && checkpoint->hold_seq < begin.seq)
+                        begin = (RelayHold){checkpoint->hold_seq, checkpoint->hold_offset, checkpoint->hold_file};
         }
-        return oldest;
+        return begin;
 }
 
 static bool connect_parts(Link *link, GError **error) {
         const LinkConfig *config = &link->config;
-        const Checkpoint *oldest = oldest_checkpoint(link);
+        RelayHold begin = beginning(link);
 
         link->relay = relay_new(config->directory, error);
         if (!link->relay)
@@ -189,15 +248,18 @@ static bool connect_parts(Link *link, GError **error) {
                 .spec = config->spec,
                 .ledger = config->ledger,
                 .tables = link->tables,
+                .left_out = config->left_out,
                 .relay = link->relay,
+                .directory = config->directory,
                 .server_id = config->server_id,
-                .file = oldest->file,
-                .offset = oldest->offset,
-                .seq = oldest->seq,
+                .file = begin.file,
+                .offset = begin.offset,
+                .seq = begin.seq,
                 .skip_ddl_seq = config->skip_ddl_seq,
                 .on_heartbeat = on_heartbeat,
                 .on_canary = on_canary,
                 .on_failure = on_failure,
+                .on_halt = on_halt,
                 .on_note = on_stream_note,
                 .userdata = link,
         };
@@ -210,7 +272,9 @@ static bool connect_parts(Link *link, GError **error) {
                 .epoch = config->epoch,
                 .checkpoints = (const Checkpoint *) link->checkpoints->data,
                 .workers = link->workers,
-                .seq = oldest->seq,
+                .file = begin.file,
+                .offset = begin.offset,
+                .seq = begin.seq,
                 .on_progress = on_progress,
                 .on_failure = on_failure,
                 .userdata = link,
@@ -287,6 +351,7 @@ void link_free(Link *link) {
         g_clear_pointer(&link->checkpoints, g_array_unref);
         g_queue_clear_full(&link->heartbeats, g_free);
         g_clear_error(&link->error);
+        link_halt_free(link->halt);
         pthread_cond_destroy(&link->changed);
         pthread_mutex_destroy(&link->lock);
         g_free(link);
@@ -294,15 +359,33 @@ void link_free(Link *link) {
 
 /* --- questions --- */
 
+/* Under the lock. That other parts then stop is the echo of the reader's end; what fails beside is dealt with first. */
+static bool halted(const Link *link) {
+        return link->halt && (!link->error || g_error_matches(link->error, PS_ERROR, PS_ERROR_STOPPED));
+}
+
 GError *link_error(Link *link) {
         pthread_mutex_lock(&link->lock);
-        GError *error = link->error ? g_error_copy(link->error) : NULL;
+        GError *error = NULL;
+        if (halted(link))
+                g_set_error(&error, PS_ERROR, PS_ERROR_STOPPED, "%s is to be carried to the other side first", link->halt->what);
+        else if (link->error)
+                error = g_error_copy(link->error);
         pthread_mutex_unlock(&link->lock);
         return error;
 }
 
-bool link_settled(Link *link) {
-        return apply_settle(link->apply, stream_completed(link->stream));
+LinkHalt *link_get_halt(Link *link) {
+        pthread_mutex_lock(&link->lock);
+        LinkHalt *halt = halted(link) ? link_halt_copy(link->halt) : NULL;
+        pthread_mutex_unlock(&link->lock);
+        return halt;
+}
+
+bool link_drained(Link *link, guint64 *ret_low_water) {
+        guint64 read = stream_completed(link->stream);
+        *ret_low_water = apply_low_water(link->apply);
+        return apply_settle(link->apply, read) && apply_persisted(link->apply) >= read;
 }
 
 bool link_copied(Link *link) {

@@ -8,6 +8,7 @@
 #include <glib.h>
 
 #include "engine/ledger.h"
+#include "engine/link-halt.h"
 #include "engine/spec.h"
 #include "engine/state.h"
 #include "engine/throttle.h"
@@ -27,6 +28,7 @@ typedef struct LinkConfig {
         bool copying;
         guint32 copiers;
         guint64 skip_ddl_seq;
+        const GPtrArray *left_out; /* see StreamConfig; outlives the link */
         /* Any thread; must not call back into the link: something happened that is worth looking at. */
         void (*on_change)(gpointer userdata);
         void (*on_table)(gpointer userdata, const char *database, const char *table);
@@ -41,10 +43,12 @@ void link_stop(Link *link);
 void link_free(Link *link); /* stops */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Link, link_free)
 
-/* What made the link fail, a copy; NULL: it is well. */
+/* What made the link fail, a copy; NULL: it is well. PS_ERROR_STOPPED for one that has halted. */
 GError *link_error(Link *link);
-/* Whether all that was read is committed downstream and said by every checkpoint row, or applying has failed; asks for it otherwise. */
-bool link_settled(Link *link);
+/* Why it stopped on purpose, a copy; NULL: it did not, or something failed beside. */
+LinkHalt *link_get_halt(Link *link);
+/* Whether all that was read is committed downstream and said by every checkpoint row; asks for it otherwise. *ret_low_water: how far it is. */
+bool link_drained(Link *link, guint64 *ret_low_water);
 bool link_copied(Link *link); /* everything is copied and the low-water mark is behind all of it */
 
 /* Waits until everything up to FILE/OFFSET of the upstream's binary log is committed downstream. TIMEOUT_USEC < 0: for ever.

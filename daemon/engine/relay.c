@@ -144,14 +144,23 @@ bool relay_append(Relay *relay, const RelayRecord *record, GError **error) {
         return append(relay, &header, record->data, record->size, NULL, 0, error);
 }
 
-bool relay_commit(Relay *relay, const char *file, guint64 offset, guint32 timestamp, GError **error) {
-        RelayCommit commit = {.offset = offset, .timestamp = timestamp, .file_length = (guint32) strlen(file)};
+bool relay_commit(Relay *relay, const char *file, guint64 offset, guint32 timestamp, const RelayHold *hold, GError **error) {
+        RelayCommit commit = {
+                .offset = offset,
+                .timestamp = timestamp,
+                .file_length = (guint32) strlen(file),
+                .hold_seq = hold->seq,
+                .hold_offset = hold->offset,
+                .hold_file_length = hold->file ? (guint32) strlen(hold->file) : 0,
+        };
+        g_autofree char *files = g_strconcat(file, hold->file, NULL); /* either of them may end the list */
+        gsize length = commit.file_length + commit.hold_file_length;
         Header header = {
-                .size = (guint32) (sizeof commit + commit.file_length),
+                .size = (guint32) (sizeof commit + length),
                 .kind = RELAY_COMMIT,
                 .timestamp = timestamp,
         };
-        if (!append(relay, &header, &commit, sizeof commit, file, commit.file_length, error) || !flush(relay, error))
+        if (!append(relay, &header, &commit, sizeof commit, files, length, error) || !flush(relay, error))
                 return false;
 
         pthread_mutex_lock(&relay->lock);

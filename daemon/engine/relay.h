@@ -14,14 +14,21 @@ typedef struct Relay Relay;
 
 typedef enum RelayKind {
         RELAY_EVENT,  /* an event of a transaction: TYPE and FLAGS are the event's, DATA its body */
-        RELAY_COMMIT, /* its end: DATA is a RelayCommit, FILE follows it */
+        RELAY_COMMIT, /* its end: DATA is a RelayCommit, FILE and the hold's file follow it */
 } RelayKind;
 
-/* Where and when a transaction ended. */
+/* Where reading has to begin to meet every XA transaction that is open: behind transaction SEQ, at FILE/OFFSET. FILE NULL: none is open. */
+typedef struct RelayHold {
+        guint64 seq, offset;
+        const char *file;
+} RelayHold;
+
+/* Where and when a transaction ended, and the hold then. */
 typedef struct RelayCommit {
         guint64 offset;    /* end position in FILE */
+        guint64 hold_seq, hold_offset;
         guint32 timestamp; /* of its last event, s since the epoch */
-        guint32 file_length;
+        guint32 file_length, hold_file_length;
 } RelayCommit;
 
 typedef struct RelayRecord {
@@ -39,7 +46,7 @@ void relay_free(Relay *relay);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Relay, relay_free)
 
 bool relay_append(Relay *relay, const RelayRecord *record, GError **error);
-bool relay_commit(Relay *relay, const char *file, guint64 offset, guint32 timestamp, GError **error);
+bool relay_commit(Relay *relay, const char *file, guint64 offset, guint32 timestamp, const RelayHold *hold, GError **error);
 void relay_rollback(Relay *relay); /* takes back what was appended since the last commit */
 
 /* The next record of a committed transaction. Waits up to TIMEOUT_USEC; *ret_found false when there was none. */

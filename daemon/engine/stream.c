@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Transaction boundaries, by server (seen in binary logs of both):
+/* Transaction boundaries, by server (seen in binary logs of all):
  *
  *   MySQL:   [GTID] QUERY "BEGIN"  TABLE_MAP ROWS …  XID      a transaction
  *            [GTID] QUERY …                                   a DDL statement, alone
  *   MariaDB: GTID                  TABLE_MAP ROWS …  XID      a transaction (GTID stands for BEGIN)
  *            GTID (standalone)  QUERY …                       a DDL statement
  *            (without an XID engine the end is QUERY "COMMIT")
+ *
+ *   both:    [GTID] QUERY "XA START"  TABLE_MAP ROWS …  QUERY "XA END"  XA_PREPARE        a prepared transaction (MariaDB: no XA START)
+ *            [GTID] QUERY "XA COMMIT" or "XA ROLLBACK"                                    its end, any time later
+ *            (MySQL 5.6 logs neither: an XA transaction is in its log as an ordinary one when it is committed)
+ *
+ * What is only prepared is held back (held.h): its rows take the place and the number of its XA COMMIT. The checkpoints name the place
+ * before the oldest one that is open, and reading begins there again after a restart, so that its rows come again.
  *
  * Every transaction and every statement that stands alone gets one number, ours and those of other databases too: numbers
  * must come out the same when the log is read again. */
@@ -19,6 +26,8 @@
 #include "base/thread.h"
 #include "engine/change.h"
 #include "engine/ddl.h"
+#include "engine/held.h"
+#include "mysql/sql.h"
 #include "mysql/value.h"
 
 #define SIDE_QUEUE_MAX (8u * 1024 * 1024)
@@ -36,7 +45,8 @@ struct Stream {
         /* The transaction being read. */
         bool in_transaction, ours, first_table_seen;
         bool carried; /* it has rows of tables that are carried */
-        guint32 timestamp;
+        Held *held;   /* it is an XA transaction: its events are gathered here; else NULL */
+        HeldSet *prepared;
 
         pthread_mutex_t lock;
         pthread_cond_t moved;
@@ -71,6 +81,8 @@ Stream *stream_new(const StreamConfig *config, GError **error) {
         stream->key = g_string_new(NULL);
         stream->tuple = g_string_new(NULL);
         stream->pair = change_pair_schema();
+        g_autofree char *directory = g_strdup_printf("%s/prepared", config->directory);
+        stream->prepared = held_set_new(directory);
         return stream;
 }
 
@@ -85,6 +97,8 @@ void stream_free(Stream *stream) {
         g_string_free(stream->key, TRUE);
         g_string_free(stream->tuple, TRUE);
         table_schema_free(stream->pair);
+        held_free(stream->held);
+        held_set_free(stream->prepared);
         pthread_cond_destroy(&stream->moved);
         pthread_mutex_destroy(&stream->lock);
         g_free(stream->file);
@@ -124,9 +138,13 @@ static bool refuse(Stream *stream, const BinlogEvent *event, PsErrorCode code, c
 static bool end(Stream *stream, const BinlogEvent *event, GError **error) {
         if (!stream->in_transaction) /* counting it would shift the numbers of all that follow */
                 return refuse(stream, event, PS_ERROR_DATA_MISMATCH, "the end of a transaction that did not begin", error);
+        if (stream->held)
+                return refuse(stream, event, PS_ERROR_DATA_MISMATCH, "an XA transaction that ends like an ordinary one", error);
         stream->in_transaction = false;
+        RelayHold hold = {0};
+        (void) held_set_oldest(stream->prepared, &hold.seq, &hold.file, &hold.offset);
         if (!relay_commit(stream->config.relay, binlog_stream_file(stream->dump), binlog_stream_position(stream->dump),
-                          event->timestamp, error))
+                          event->timestamp, &hold, error))
                 return false;
         move(stream, /* transaction_ended= */ true);
         return true;
@@ -219,7 +237,7 @@ static bool keep(Stream *stream, const BinlogEvent *event, GError **error) {
                 .data = event->body,
                 .size = event->body_size,
         };
-        return relay_append(stream->config.relay, &record, error);
+        return stream->held ? held_append(stream->held, &record, error) : relay_append(stream->config.relay, &record, error);
 }
 
 static bool take_table_map(Stream *stream, const BinlogEvent *event, GError **error) {
@@ -231,6 +249,18 @@ static bool take_table_map(Stream *stream, const BinlogEvent *event, GError **er
                 stream->ours = is_ours(stream, entry->map);
         }
         return stream->ours || !entry->table || keep(stream, event, error);
+}
+
+/* Rows of a table that the downstream does not have: not ours to carry, or something went wrong. */
+static bool may_pass_over(Stream *stream, const BinlogEvent *event, const BinlogTableMap *map, GError **error) {
+        if (!spec_selects(stream->config.spec, map->database, map->table))
+                return true;
+        g_autofree char *name = sql_table(map->database, map->table), *left_out = g_strdup_printf("table %s: ", name);
+        for (guint i = 0; stream->config.left_out && i < stream->config.left_out->len; i++)
+                if (g_str_has_prefix(g_ptr_array_index(stream->config.left_out, i), left_out))
+                        return true;
+        g_autofree char *what = g_strdup_printf("rows of %s, which the other side does not have,", name);
+        return refuse(stream, event, PS_ERROR_DATA_MISMATCH, what, error);
 }
 
 static bool take_rows(Stream *stream, const BinlogEvent *event, GError **error) {
@@ -247,9 +277,9 @@ static bool take_rows(Stream *stream, const BinlogEvent *event, GError **error) 
         if (stream->ours)
                 return read_own_rows(stream, event, entry, error);
         if (!entry->table)
-                return true;
+                return may_pass_over(stream, event, entry->map, error);
         stream->carried = true;
-        if (entry->table->chunks && chunk_map_collecting(entry->table->chunks) && !feed_chunks(stream, event, entry, error))
+        if (!stream->held && entry->table->chunks && chunk_map_collecting(entry->table->chunks) && !feed_chunks(stream, event, entry, error))
                 return false;
         return keep(stream, event, error);
 }
@@ -266,22 +296,125 @@ static bool take_partial_rows(Stream *stream, const BinlogEvent *event, GError *
                       "migration", error);
 }
 
+/* --- XA --- */
+
+static void begin_xa(Stream *stream) {
+        pthread_mutex_lock(&stream->lock);
+        stream->held = held_new(stream->prepared, stream->started, stream->file, stream->offset);
+        pthread_mutex_unlock(&stream->lock);
+        begin(stream);
+}
+
+static bool release_record(gpointer userdata, const RelayRecord *record, GError **error) {
+        Stream *stream = userdata;
+        BinlogEvent event = {
+                .type = record->type,
+                .flags = record->flags,
+                .timestamp = record->timestamp,
+                .body = record->data,
+                .body_size = record->size,
+        };
+        if (g_atomic_int_get(&stream->stop)) {
+                g_set_error(error, PS_ERROR, PS_ERROR_STOPPED, "told to stop");
+                return false;
+        }
+        return event.type == BINLOG_EVENT_TABLE_MAP ? take_table_map(stream, &event, error) : take_rows(stream, &event, error);
+}
+
+/* What was held back is part of the transaction that is read now. */
+static bool release(Stream *stream, Held *held, GError **error) {
+        g_autoptr(Held) owned = held;
+        return held_replay(held, release_record, stream, error);
+}
+
+/* For MariaDB the format is no part of a name: one that was prepared with format 4 can be ended with format 1. */
+static void name_xid(const Stream *stream, const char *xid, char ret[static BINLOG_XID_TEXT]) {
+        g_strlcpy(ret, xid, BINLOG_XID_TEXT);
+        char *format = strrchr(ret, ',');
+        if (format && binlog_stream_flavor(stream->dump)->mariadb)
+                *format = '\0';
+}
+
+/* MySQL 8 logs XA COMMIT … ONE PHASE in this form, too. */
+static bool take_xa_prepare(Stream *stream, const BinlogEvent *event, GError **error) {
+        BinlogXaPrepare prepare;
+        if (!binlog_xa_prepare_parse(event, &prepare, error))
+                return false;
+        Held *held = g_steal_pointer(&stream->held);
+        if (!held) /* its beginning was not recognised as one of XA */
+                return refuse(stream, event, PS_ERROR_DATA_MISMATCH, "the end of an XA transaction that did not begin", error);
+        char name[BINLOG_XID_TEXT];
+        name_xid(stream, prepare.xid, name);
+        if (prepare.one_phase ? !release(stream, held, error) : !held_set_keep(stream->prepared, name, held, error))
+                return false;
+        return end(stream, event, error);
+}
+
+/* XA COMMIT and XA ROLLBACK of what was prepared before. */
+static bool take_xa_end(Stream *stream, const BinlogEvent *event, const Statement *statement, GError **error) {
+        char name[BINLOG_XID_TEXT];
+        name_xid(stream, statement->xid, name);
+        g_autoptr(Held) held = held_set_take(stream->prepared, name);
+        if (!stream->in_transaction) /* MariaDB's GTID may have begun it */
+                begin(stream);
+        bool known = held != NULL, commit = statement->kind == STATEMENT_XA_COMMIT;
+        if (commit && known && !release(stream, g_steal_pointer(&held), error))
+                return false;
+        if (known || !commit || stream->started <= stream->config.skip_ddl_seq)
+                return end(stream, event, error);
+        /* When a leg begins nothing is prepared on either side, and every checkpoint goes back far enough. */
+        g_set_error(error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT,
+                    "%s %s at %s:%" G_GUINT64_FORMAT
+                    " (transaction %" G_GUINT64_FORMAT
+                    ") ends an XA transaction that was prepared before the migration began to read this log: its rows are not known; Resume with "
+                    "ddl=skip passes over it, and Verify names the rows that differ then",
+                    statement->what, statement->xid, binlog_stream_file(stream->dump), binlog_stream_position(stream->dump), stream->started);
+        return false;
+}
+
 /* --- statements --- */
 
+/* Reading ends in front of the statement; false without an error. */
+static bool halt_at(Stream *stream, const BinlogEvent *event, const BinlogQuery *query, const Statement *statement, bool inside,
+                    GError **error) {
+        LinkHalt halt = {
+                .kind = LINK_HALT_STATEMENT,
+                .seq = stream->started,
+                .file = (char *) binlog_stream_file(stream->dump),
+                .offset = binlog_stream_position(stream->dump),
+                .understood = statement->kind == STATEMENT_DDL,
+                .inside = inside,
+                .database = (char *) query->database,
+        };
+        if (!query_session_parse(event, query, &halt.session, error))
+                return false;
+        g_strlcpy(halt.what, *statement->what ? statement->what : "an empty statement", sizeof halt.what);
+        halt.sql = g_bytes_new(query->sql, query->sql_length);
+        stream->config.on_halt(stream->config.userdata, &halt);
+        g_bytes_unref(halt.sql);
+        return false;
+}
+
 static bool take_query(Stream *stream, const BinlogEvent *event, GError **error) {
-        BinlogQuery query;
+        g_auto(BinlogQuery) query = {0};
         if (!binlog_query_parse(event, &query, error))
                 return false;
 
         Statement statement;
         statement_classify(query.sql, query.sql_length, query.database, stream->config.spec, &statement);
-        binlog_query_clear(&query);
         bool inside;
         switch (statement.kind) {
         case STATEMENT_BEGIN:
                 if (!stream->in_transaction)
                         begin(stream);
                 return true;
+        case STATEMENT_XA_BEGIN:
+                if (!stream->in_transaction)
+                        begin_xa(stream);
+                return true;
+        case STATEMENT_XA_COMMIT:
+        case STATEMENT_XA_ROLLBACK:
+                return take_xa_end(stream, event, &statement, error);
         case STATEMENT_COMMIT:
                 return end(stream, event, error);
         case STATEMENT_SAVEPOINT:
@@ -309,18 +442,10 @@ static bool take_query(Stream *stream, const BinlogEvent *event, GError **error)
                 inside = stream->in_transaction; /* CREATE TABLE … SELECT: rows follow */
                 if (!inside)
                         begin(stream);
-                /* Each one up to there was passed over by the operator, one after the other; reading may begin before all of them. */
+                /* Each one up to there was done, or passed over by the operator, one after the other; reading may begin before all of them. */
                 if (stream->started <= stream->config.skip_ddl_seq)
                         return inside ? true : end(stream, event, error);
-                g_set_error(error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT,
-                            "%s at %s:%" G_GUINT64_FORMAT
-                            " (transaction %" G_GUINT64_FORMAT
-                            ") cannot be carried by this version; do the same on the other side, then Resume with "
-                            "ddl=done-by-hand, or pass over it with ddl=skip",
-                            *statement.what ? statement.what : "an empty statement", binlog_stream_file(stream->dump),
-                            binlog_stream_position(stream->dump),
-                            stream->started);
-                return false;
+                return halt_at(stream, event, &query, &statement, inside, error);
         case STATEMENT_DATA:
                 return refuse(stream, event, PS_ERROR_UNSUPPORTED_OBJECT,
                               "a session wrote with binlog_format=STATEMENT; its rows are not in the binary log: copy the "
@@ -335,19 +460,11 @@ static bool take_gtid(Stream *stream, const BinlogEvent *event, GError **error) 
         BinlogGtid gtid;
         if (!binlog_gtid_parse(event, &gtid, error))
                 return false;
-        if (gtid.mariadb && !gtid.standalone)
+        if (gtid.mariadb && gtid.prepared)
+                begin_xa(stream);
+        else if (gtid.mariadb && !gtid.standalone)
                 begin(stream);
         return true;
-}
-
-/* MySQL 8 logs XA COMMIT … ONE PHASE in this form, too. What is only prepared may be rolled back yet. */
-static bool take_xa_prepare(Stream *stream, const BinlogEvent *event, GError **error) {
-        bool one_phase;
-        if (!binlog_xa_prepare_parse(event, &one_phase, error))
-                return false;
-        if (one_phase || !stream->carried)
-                return end(stream, event, error);
-        return refuse(stream, event, PS_ERROR_UNSUPPORTED_OBJECT, "a prepared XA transaction, which cannot be carried by this version", error);
 }
 
 static bool take(Stream *stream, const BinlogEvent *event, GError **error) {

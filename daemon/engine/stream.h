@@ -8,6 +8,7 @@
 #include <glib.h>
 
 #include "engine/ledger.h"
+#include "engine/link-halt.h"
 #include "engine/link-table.h"
 #include "engine/relay.h"
 #include "engine/spec.h"
@@ -20,7 +21,9 @@ typedef struct StreamConfig {
         const MigrationSpec *spec;
         const Ledger *ledger;
         const LinkTables *tables;
+        const GPtrArray *left_out; /* of char *: lines "table `db`.`t`: why" of tables that are not carried although SPEC selects them */
         Relay *relay;
+        const char *directory;   /* the relay's: what is prepared is kept in it, too */
         guint32 server_id;       /* for the dump */
         const char *file;        /* where transaction SEQ ends */
         guint64 offset, seq;
@@ -29,6 +32,7 @@ typedef struct StreamConfig {
         void (*on_heartbeat)(gpointer userdata, guint64 seq, guint64 value);
         void (*on_canary)(gpointer userdata, guint64 seq, guint64 value);
         void (*on_failure)(gpointer userdata, const GError *error);
+        void (*on_halt)(gpointer userdata, const LinkHalt *halt); /* the last call: reading has ended in front of it */
         void (*on_note)(gpointer userdata, const char *message);
         gpointer userdata;
 } StreamConfig;

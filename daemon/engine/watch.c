@@ -105,6 +105,7 @@ static bool take_query(Watch *watch, const BinlogStream *dump, const BinlogEvent
         binlog_query_clear(&query);
         switch (statement.kind) {
         case STATEMENT_BEGIN:
+        case STATEMENT_XA_BEGIN:
                 watch->in_transaction = true;
                 return true;
         case STATEMENT_SAVEPOINT:
@@ -116,13 +117,16 @@ static bool take_query(Watch *watch, const BinlogStream *dump, const BinlogEvent
                 break;
         case STATEMENT_COMMIT:
         case STATEMENT_ROLLBACK:
+        case STATEMENT_XA_COMMIT: /* the prepare was counted */
+        case STATEMENT_XA_ROLLBACK:
         case STATEMENT_NOT_CARRIED:
         case STATEMENT_IGNORED:
         case _STATEMENT_MAX:
         case _STATEMENT_INVALID:
                 break;
         }
-        bool inside = watch->in_transaction && statement.kind != STATEMENT_COMMIT && statement.kind != STATEMENT_ROLLBACK;
+        bool inside = watch->in_transaction && statement.kind != STATEMENT_COMMIT && statement.kind != STATEMENT_ROLLBACK &&
+                      statement.kind != STATEMENT_XA_COMMIT && statement.kind != STATEMENT_XA_ROLLBACK;
         if (!inside)
                 end(watch, dump);
         return true;

@@ -364,6 +364,7 @@ bool binlog_gtid_parse(const BinlogEvent *event, BinlogGtid *ret, GError **error
                         .gno = bytes_le64(p),
                         .domain_id = bytes_le32(p + 8),
                         .standalone = p[12] & 1,
+                        .prepared = p[12] & 64,
                 };
                 return true;
         }
@@ -376,10 +377,76 @@ bool binlog_gtid_parse(const BinlogEvent *event, BinlogGtid *ret, GError **error
         return true;
 }
 
-bool binlog_xa_prepare_parse(const BinlogEvent *event, bool *ret_one_phase, GError **error) {
+#define XID_PART_MAX 64u
+
+static void print_xid(char ret[static BINLOG_XID_TEXT], const guint8 *gtrid, gsize gtrid_length, const guint8 *bqual,
+                      gsize bqual_length, guint32 format) {
+        char *p = g_stpcpy(ret, "X'");
+        for (gsize i = 0; i < gtrid_length; i++)
+                p += g_snprintf(p, 3, "%02x", gtrid[i]);
+        p = g_stpcpy(p, "',X'");
+        for (gsize i = 0; i < bqual_length; i++)
+                p += g_snprintf(p, 3, "%02x", bqual[i]);
+        g_snprintf(p, 13, "',%u", format);
+}
+
+bool binlog_xa_prepare_parse(const BinlogEvent *event, BinlogXaPrepare *ret, GError **error) {
+        const guint8 *p = event->body;
         if (event->body_size < 1 + 3 * 4)
                 return malformed(event->type, "it is too short", error);
-        *ret_one_phase = event->body[0] != 0;
+        guint32 gtrid_length = bytes_le32(p + 5), bqual_length = bytes_le32(p + 9);
+        if (gtrid_length > XID_PART_MAX || bqual_length > XID_PART_MAX ||
+            event->body_size - 13 < (gsize) gtrid_length + bqual_length)
+                return malformed(event->type, "its XID is longer than it can be", error);
+        ret->one_phase = p[0] != 0;
+        print_xid(ret->xid, p + 13, gtrid_length, p + 13 + gtrid_length, bqual_length, bytes_le32(p + 1));
+        return true;
+}
+
+static void skip_spaces(const char **p, const char *end) {
+        while (*p < end && g_ascii_isspace(**p))
+                (*p)++;
+}
+
+/* X'hex' */
+static bool take_hex(const char **p, const char *end, guint8 ret[static XID_PART_MAX], gsize *ret_length) {
+        gsize n = 0;
+        skip_spaces(p, end);
+        if (end - *p < 3 || (**p != 'X' && **p != 'x') || (*p)[1] != '\'')
+                return false;
+        for (*p += 2; end - *p >= 2 && g_ascii_isxdigit((*p)[0]) && g_ascii_isxdigit((*p)[1]); *p += 2) {
+                if (n == XID_PART_MAX)
+                        return false;
+                ret[n++] = (guint8) (g_ascii_xdigit_value((*p)[0]) << 4 | g_ascii_xdigit_value((*p)[1]));
+        }
+        if (*p >= end || **p != '\'')
+                return false;
+        (*p)++;
+        *ret_length = n;
+        return true;
+}
+
+static bool take_comma(const char **p, const char *end) {
+        skip_spaces(p, end);
+        return *p < end && *(*p)++ == ',';
+}
+
+bool binlog_xid_from_text(const char *text, gsize length, char ret[static BINLOG_XID_TEXT]) {
+        const char *p = text, *end = text + length;
+        guint8 gtrid[XID_PART_MAX], bqual[XID_PART_MAX];
+        gsize gtrid_length, bqual_length;
+        if (!take_hex(&p, end, gtrid, &gtrid_length) || !take_comma(&p, end) || !take_hex(&p, end, bqual, &bqual_length) ||
+            !take_comma(&p, end))
+                return false;
+        guint64 format = 0;
+        unsigned digits = 0;
+        for (skip_spaces(&p, end); p < end && g_ascii_isdigit(*p) && digits < 20; p++, digits++)
+                format = format * 10 + (guint64) (*p - '0');
+        skip_spaces(&p, end);
+        if (digits == 0 || p < end)
+                return false;
+        /* The event has 32 bits of it, the statement prints it as the server's long. */
+        print_xid(ret, gtrid, gtrid_length, bqual, bqual_length, (guint32) format);
         return true;
 }
 

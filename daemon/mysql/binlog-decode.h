@@ -101,6 +101,7 @@ typedef struct BinlogQuery {
 bool binlog_query_parse(const BinlogEvent *event, BinlogQuery *ret, GError **error);
 /* Only needed where MariaDB's compressed queries are read; harmless otherwise. */
 void binlog_query_clear(BinlogQuery *query);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(BinlogQuery, binlog_query_clear)
 
 typedef struct BinlogTableMap {
         guint64 table_id;
@@ -119,11 +120,20 @@ typedef struct BinlogGtid { /* MySQL's 33/34 and MariaDB's 162 */
         guint64 gno;      /* MySQL: number; MariaDB: sequence */
         guint32 domain_id; /* MariaDB */
         bool standalone;  /* MariaDB FL_STANDALONE: no COMMIT event follows (DDL) */
+        bool prepared;    /* MariaDB FL_PREPARED_XA: an XA_PREPARE event ends it */
 } BinlogGtid;
 bool binlog_gtid_parse(const BinlogEvent *event, BinlogGtid *ret, GError **error);
 
-/* XA_PREPARE: whether it is the commit at the same time (XA COMMIT … ONE PHASE). */
-bool binlog_xa_prepare_parse(const BinlogEvent *event, bool *ret_one_phase, GError **error);
+#define BINLOG_XID_TEXT 288 /* X'gtrid',X'bqual',format: 128 bytes in hex, a number of 32 bits */
+
+/* XA_PREPARE */
+typedef struct BinlogXaPrepare {
+        bool one_phase; /* it is the commit at the same time (XA COMMIT … ONE PHASE) */
+        char xid[BINLOG_XID_TEXT];
+} BinlogXaPrepare;
+bool binlog_xa_prepare_parse(const BinlogEvent *event, BinlogXaPrepare *ret, GError **error);
+/* What stands behind XA COMMIT and XA ROLLBACK in the log, brought into the same form; false: it is no such thing. */
+bool binlog_xid_from_text(const char *text, gsize length, char ret[static BINLOG_XID_TEXT]);
 
 typedef struct BinlogHeartbeat {
         char *file; /* owned */

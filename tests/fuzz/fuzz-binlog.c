@@ -7,6 +7,7 @@
 #include "mysql/binlog-payload.h"
 #include "mysql/binlog-row.h"
 #include "mysql/binlog-types.h"
+#include "mysql/query-session.h"
 
 int LLVMFuzzerTestOneInput(const guint8 *data, gsize size);
 
@@ -120,8 +121,11 @@ static void read_event(const guint8 *data, gsize size, BinlogTableMap **map) {
                         *map = next;
                 }
         } else if (event.type == BINLOG_EVENT_QUERY || event.type == BINLOG_EVENT_MARIADB_QUERY_COMPRESSED) {
-                if (binlog_query_parse(&event, &query, NULL))
+                if (binlog_query_parse(&event, &query, NULL)) {
+                        QuerySession session;
+                        (void) !query_session_parse(&event, &query, &session, NULL);
                         binlog_query_clear(&query);
+                }
         } else if (event.type == BINLOG_EVENT_ROTATE) {
                 if (binlog_rotate_parse(&event, &rotate, NULL))
                         g_free(rotate.file);
@@ -134,8 +138,12 @@ static void read_event(const guint8 *data, gsize size, BinlogTableMap **map) {
                 for (unsigned n = 0; more && n < 1000 && binlog_payload_next(payload, &event, &more, NULL); n++)
                         ;
         } else if (event.type == BINLOG_EVENT_XA_PREPARE) {
-                bool one_phase;
-                (void) !binlog_xa_prepare_parse(&event, &one_phase, NULL);
+                BinlogXaPrepare prepare;
+                char again[BINLOG_XID_TEXT];
+                if (binlog_xa_prepare_parse(&event, &prepare, NULL)) {
+                        g_assert_true(binlog_xid_from_text(prepare.xid, strlen(prepare.xid), again));
+                        g_assert_cmpstr(prepare.xid, ==, again);
+                }
         } else
                 (void) !binlog_gtid_parse(&event, &gtid, NULL);
 }

@@ -15,6 +15,7 @@ import schemas
 import servers
 import steps
 from test_life_cycle import whole_life
+from test_statements import prepared_transactions
 from test_types import there_and_back
 
 
@@ -81,22 +82,8 @@ def test_ways_to_log(link, server, destination):
         equal.wait_equal(source, destination, ['all_types'])
 
 
-def test_prepared_transaction(link, server, destination):
-        """One that is only prepared may be rolled back yet: it stops the way back by name, and is never lost silently."""
-        source = server(servers.MySQL56)
-        source.script(['CREATE DATABASE one', 'CREATE TABLE one.t (id INT PRIMARY KEY)', 'INSERT INTO one.t VALUES (1)'])
-        shop = link(source, destination)
-        steps.start(shop)
-        steps.change_side(shop, 'Switch')
-        with destination.connect(db='one') as c, c.cursor() as cursor:
-                for sql in ("XA START 'two'", 'INSERT INTO t VALUES (2)', "XA END 'two'", "XA PREPARE 'two'"):
-                        cursor.execute(sql)
-                shop.wait(lambda: shop.get('ReplicationState') == 'failed', 30, 'the stop')
-                name, message = shop.get('LastError')
-                assert name.endswith('.UnsupportedObject') and 'XA' in message
-                with pytest.raises(agent_module.BusError):
-                        shop.begin('Rollback')
-                cursor.execute("XA ROLLBACK 'two'")
+def test_prepared_transactions(agent, link, server, destination):
+        prepared_transactions(agent, link, server(servers.MySQL56), destination)
 
 
 # What MySQL 5.6 makes of these is made on newer servers too, although their defaults are others.

@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Statements of others on the side that takes writes: what stops the link, and what must not."""
 
+import random
 import time
+
+import pymysql
+import pytest
 
 import equal
 import schemas
 import servers
 import steps
+from agent import OperationFailed
 
 
 def failed(shop):
@@ -112,3 +117,98 @@ def test_tables_of_others_in_our_database(link, pair):
         shop.operate('Cancel')
         assert destination.admin('SHOW TABLES FROM polarshift') == (('theirs',),)
         assert not source.admin("SHOW DATABASES LIKE 'polarshift'")
+
+
+# --- XA
+
+class Xa:
+        """XA transactions on SERVER, each prepared in a session of its own, which ends, and ended from another one."""
+
+        def __init__(self, server, settings=()):
+                self.server, self.settings = server, settings
+
+        def prepare(self, xid, *statements):
+                with self.server.connect(db='two') as c, c.cursor() as cursor:
+                        for sql in (*self.settings, f'XA START {xid}', *statements, f'XA END {xid}', f'XA PREPARE {xid}'):
+                                cursor.execute(sql)
+
+        def end(self, how, xid):
+                """MariaDB takes a moment until the session that prepared it is gone."""
+                for _ in range(100):
+                        try:
+                                self.server.admin(f'XA {how} {xid}')
+                                return
+                        except pymysql.err.MySQLError as e:
+                                if e.args[0] != 1397 and e.args[0] != 3170:
+                                        raise
+                                time.sleep(0.05)
+                raise AssertionError(f'{xid} could not be ended')
+
+
+def churn_xa(xa, rng, base):
+        """Several open at once, ended in any order and either way; names with any bytes, and used again and again."""
+        names = ["'again'", "X'00ff27',X'0102',7", "X'5c27',X'',0", "'a','b',4", "'a','c',4"]
+        open_ones = []
+        for n in range(30):
+                key = base + n
+                free = [name for name in names if name not in open_ones]
+                if free and rng.random() < 0.6:
+                        name = rng.choice(free)
+                        xa.prepare(name, f"INSERT INTO plain VALUES ({key}, 'new'), ({key + 1000}, 'new')",
+                                   f"UPDATE plain SET v = 'changed' WHERE id = {key}", f"INSERT INTO uniq VALUES ({key}, {key})",
+                                   f'DELETE FROM plain WHERE id = {key + 1000}')
+                        open_ones.append(name)
+                elif open_ones:
+                        xa.end(rng.choice(('COMMIT', 'ROLLBACK')), open_ones.pop(rng.randrange(len(open_ones))))
+                xa.server.admin("UPDATE two.plain SET v = CONCAT('plain ', %s) WHERE id = 1", (key,))
+        for name in open_ones:
+                xa.end(rng.choice(('COMMIT', 'ROLLBACK')), name)
+
+
+def prepared_transactions(agent, link, source, destination):
+        """XA PREPARE on the new side: its rows come to the old one when, and only when, it is committed, whatever is restarted between."""
+        rng = random.Random(17)
+        source.script(['CREATE DATABASE two', 'CREATE TABLE two.plain (id INT PRIMARY KEY, v VARCHAR(100))',
+                       'CREATE TABLE two.uniq (id INT PRIMARY KEY, u INT, UNIQUE KEY (u))',
+                       'CREATE TABLE two.bulk (id INT PRIMARY KEY AUTO_INCREMENT, v LONGBLOB)', "INSERT INTO two.plain VALUES (1, 'one')"])
+        shop = link(source, destination)
+        steps.start(shop)
+        steps.change_side(shop, 'Switch')
+        xa = Xa(destination)
+        # Kept open through everything that follows: one that fits into memory, one that does not, one of no carried row.
+        xa.prepare("'long'", "INSERT INTO plain VALUES (2, 'long')", "UPDATE plain SET v = 'long' WHERE id = 2")
+        xa.prepare("'large'", *["INSERT INTO bulk (v) VALUES (REPEAT('large', 20000))"] * 20)
+        xa.prepare("'gone'", "INSERT INTO plain VALUES (3, 'gone')")
+        churn_xa(xa, rng, 100)
+        if destination.flavor == 'mysql97':
+                churn_xa(Xa(destination, ['SET binlog_transaction_compression=ON']), rng, 200)
+        with destination.connect(db='two') as c, c.cursor() as cursor:
+                for sql in ("XA START 'one'", "INSERT INTO plain VALUES (4, 'one phase')", "XA END 'one'", "XA COMMIT 'one' ONE PHASE"):
+                        cursor.execute(sql)
+        equal.wait_equal(source, destination, ['two'])
+        assert source.scalar('SELECT COUNT(*) FROM two.plain WHERE id IN (2, 3)') == 0
+        time.sleep(6)   # the checkpoints of idle workers follow
+
+        agent.kill9()
+        churn_xa(xa, rng, 300)
+        agent.start()
+        churn_xa(xa, rng, 400)
+        equal.wait_equal(source, destination, ['two'])
+        shop = agent.migration('shop')
+        xa.end('COMMIT', "'large','',1" if destination.flavor == 'mysql97' else "'large','',9")
+        destination.restart()
+        shop.wait(lambda: shop.get('ReplicationState') == 'running', 60, 'the link')
+        with pytest.raises(OperationFailed) as refused:  # what is prepared could be committed behind the fence
+                steps.change_side(shop, 'Rollback')
+        assert refused.value.short == 'CheckFailed'
+        xa.end('COMMIT', "'long'")
+        xa.end('ROLLBACK', "'gone'")
+        equal.wait_equal(source, destination, ['two'])
+        assert source.scalar("SELECT COUNT(*) FROM two.plain WHERE id IN (2, 4) AND v IN ('long', 'one phase')") == 2
+        assert source.scalar('SELECT COUNT(*) FROM two.bulk') == 20
+        steps.change_side(shop, 'Rollback')
+        assert equal.compare(source, destination, ['two']) == []
+
+
+def test_prepared_transactions(agent, link, pair):
+        prepared_transactions(agent, link, *pair)

@@ -8,6 +8,7 @@
 #include "fixture.h"
 #include "mysql/binlog-row.h"
 #include "mysql/bytes.h"
+#include "mysql/query-session.h"
 #include "mysql/sql.h"
 #include "mysql/value.h"
 
@@ -90,6 +91,9 @@ static void walk_query(Walk *walk, const BinlogEvent *event) {
         BinlogQuery query;
 
         binlog_query_parse(event, &query, &error);
+        QuerySession session;
+        if (!error)
+                (void) query_session_parse(event, &query, &session, &error);
         g_assert_no_error(error);
         if (walk->next < walk->fixture->items->len &&
             ((FixtureItem *) walk->fixture->items->pdata[walk->next])->what == FIXTURE_QUERY) {
@@ -268,6 +272,30 @@ static void test_small_events(void) {
         g_assert_cmpstr(binlog_event_type_name(77), ==, "event 77");
 }
 
+static void test_xa_prepare(void) {
+        BinlogEvent event;
+        BinlogXaPrepare prepare;
+        g_autoptr(GByteArray) a = make_event(BINLOG_EVENT_XA_PREPARE, 0, "00" "07000000" "03000000" "02000000" "00ff27" "0102");
+        g_autoptr(GByteArray) b = make_event(BINLOG_EVENT_XA_PREPARE, 0, "01" "ffffffff" "01000000" "00000000" "61");
+        g_autoptr(GByteArray) c = make_event(BINLOG_EVENT_XA_PREPARE, 0, "00" "01000000" "ffffffff" "01000000" "61");
+        g_autoptr(GByteArray) d = make_event(BINLOG_EVENT_GTID, 0, "00");
+
+        g_assert_true(binlog_event_parse(a->data, a->len, false, &event, NULL));
+        g_assert_true(binlog_xa_prepare_parse(&event, &prepare, NULL));
+        g_assert_false(prepare.one_phase);
+        g_assert_cmpstr(prepare.xid, ==, "X'00ff27',X'0102',7");
+        event.body_size--;
+        g_assert_false(binlog_xa_prepare_parse(&event, &prepare, NULL));
+        g_assert_true(binlog_event_parse(b->data, b->len, false, &event, NULL));
+        g_assert_true(binlog_xa_prepare_parse(&event, &prepare, NULL));
+        g_assert_true(prepare.one_phase);
+        g_assert_cmpstr(prepare.xid, ==, "X'61',X'',4294967295");
+        g_assert_true(binlog_event_parse(c->data, c->len, false, &event, NULL));
+        g_assert_false(binlog_xa_prepare_parse(&event, &prepare, NULL));
+        g_assert_true(binlog_event_parse(d->data, d->len, false, &event, NULL));
+        g_assert_false(binlog_xa_prepare_parse(&event, &prepare, NULL));
+}
+
 /* A type nobody knows makes itself and all behind it unreadable, but is no error before the table is asked for. */
 static void test_unknown_type(void) {
         g_autoptr(GByteArray) bytes = make_event(BINLOG_EVENT_TABLE_MAP, 0,
@@ -332,6 +360,7 @@ int main(int argc, char *argv[]) {
                 g_test_add_data_func(damaged, fixtures[i], test_damaged);
         }
         g_test_add_func("/binlog/small-events", test_small_events);
+        g_test_add_func("/binlog/xa-prepare", test_xa_prepare);
         g_test_add_func("/binlog/unknown-type", test_unknown_type);
         g_test_add_func("/binlog/altered", test_altered);
         return g_test_run();

@@ -32,7 +32,16 @@ static const Case in_app[] = {
         { "/* never closed", INVALID },
         { "-- nothing", INVALID },
         { ";", INVALID },
-        { "XA START X'61',X'',1", STATEMENT_BEGIN },
+        { "XA START X'61',X'',1", STATEMENT_XA_BEGIN },
+        { "XA COMMIT X'61',X'',1", STATEMENT_XA_COMMIT },
+        { "XA COMMIT X'00ff27' , x'01', 7", STATEMENT_XA_COMMIT },
+        { "XA ROLLBACK X'61',X'',18446744073709551615", STATEMENT_XA_ROLLBACK },
+        { "XA COMMIT X'61',X'',1 ONE PHASE", INVALID },
+        { "XA COMMIT X'61',X'',", INVALID },
+        { "XA COMMIT X'61',X'", INVALID },
+        { "XA COMMIT X'6',X'',1", INVALID },
+        { "XA COMMIT X'61'", INVALID },
+        { "XA PREPARE X'61',X'',1", INVALID },
         { "XA END X'61',X'',1", STATEMENT_SAVEPOINT },
         { "XA COMMIT 'a'", INVALID },
         { "FROBNICATE TABLE t", INVALID },
@@ -292,6 +301,34 @@ static void test_what(void) {
         g_assert_true(g_utf8_validate(statement.what, -1, NULL));
 }
 
+/* Both servers write XIDs in this form; the event that prepares has its bytes. */
+static void test_xid(void) {
+        static const struct {
+                const char *sql, *xid;
+        } table[] = {
+                { "XA COMMIT X'61',X'',1", "X'61',X'',1" },
+                { "XA ROLLBACK X'00FF27',X'0102',4294967295", "X'00ff27',X'0102',4294967295" },
+                { "XA COMMIT X'', x'7F' ,18446744073709551615 ", "X'',X'7f',4294967295" },
+        };
+        g_autoptr(MigrationSpec) spec = make(false);
+        for (gsize i = 0; i < G_N_ELEMENTS(table); i++) {
+                Statement statement;
+                statement_classify(table[i].sql, strlen(table[i].sql), "app", spec, &statement);
+                g_assert_cmpstr(statement.xid, ==, table[i].xid);
+        }
+        char xid[BINLOG_XID_TEXT];
+        g_autofree char *most = g_strnfill(128, 'a'), *more = g_strnfill(130, 'a');
+        g_autofree char *longest = g_strdup_printf("X'%s',X'%s',4294967295", most, most);
+        g_autofree char *longer = g_strdup_printf("X'%s',X'%s',1", more, most);
+        g_assert_true(binlog_xid_from_text(longest, strlen(longest), xid));
+        g_assert_cmpstr(xid, ==, longest);
+        for (gsize length = 0; length < strlen(longest) - 10; length++) {
+                g_autofree char *cut = g_memdup2(longest, length);
+                g_assert_false(binlog_xid_from_text(cut ? cut : "", length, xid));
+        }
+        g_assert_false(binlog_xid_from_text(longer, strlen(longer), xid));
+}
+
 /* Whatever is cut off a statement of a carried table, it is not passed over. */
 static void test_truncated(void) {
         static const char *const statements[] = {
@@ -340,6 +377,7 @@ int main(int argc, char **argv) {
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/ddl/kinds", test_kinds);
         g_test_add_func("/ddl/what", test_what);
+        g_test_add_func("/ddl/xid", test_xid);
         g_test_add_func("/ddl/truncated", test_truncated);
         g_test_add_func("/ddl/huge", test_huge);
         return g_test_run();

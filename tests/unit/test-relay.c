@@ -48,7 +48,8 @@ static void append(Relay *relay, guint32 number, gsize size) {
 
 static void commit(Relay *relay, guint64 offset) {
         g_autoptr(GError) error = NULL;
-        relay_commit(relay, "binlog.000007", offset, 42, &error);
+        RelayHold hold = {.seq = offset / 2, .offset = offset / 3, .file = offset % 3 == 0 ? "binlog.000005" : NULL};
+        relay_commit(relay, "binlog.000007", offset, 42, &hold, &error);
         g_assert_no_error(error);
 }
 
@@ -81,7 +82,12 @@ static void expect_commit(Relay *relay, guint64 offset) {
         memcpy(&commit_record, record.data, sizeof commit_record);
         g_assert_cmpuint(commit_record.offset, ==, offset);
         g_assert_cmpuint(commit_record.timestamp, ==, 42);
-        g_assert_cmpmem(record.data + sizeof commit_record, record.size - sizeof commit_record, "binlog.000007", 13);
+        g_assert_cmpuint(commit_record.hold_seq, ==, offset / 2);
+        g_assert_cmpuint(commit_record.hold_offset, ==, offset / 3);
+        g_assert_cmpuint(commit_record.file_length, ==, 13);
+        g_assert_cmpuint(commit_record.hold_file_length, ==, offset % 3 == 0 ? 13 : 0);
+        g_assert_cmpmem(record.data + sizeof commit_record, record.size - sizeof commit_record, "binlog.000007binlog.000005",
+                        offset % 3 == 0 ? 26 : 13);
 }
 
 static void test_commit(void) {
