@@ -14,10 +14,12 @@
 #define QUEUE_WEIGHT (4u * 1024 * 1024)
 #define BATCH_WEIGHT (1024u * 1024)
 #define BATCH_CHANGES 2000
+#define MULTISET_BATCH_CHANGES 20000 /* a table without a key is read twice for each batch, however large it is */
 #define STATEMENT_BYTES (512u * 1024)
 #define PACKET_BYTES (1024u * 1024)
 #define IDLE_PERSIST_USEC (5 * USEC_PER_SEC)
 #define MAX_RETRIES 20
+#define MAX_RECOUNTS 2
 
 struct ApplyWorker {
         ApplyWorkerConfig config;
@@ -179,7 +181,9 @@ static bool commit(ApplyWorker *worker, GPtrArray *packets, GError **error) {
                         return false;
                 }
                 (void) conn_exec(worker->conn, "ROLLBACK", -1, NULL, NULL);
-                if (!mysql_error_is_retryable(local) || tries >= MAX_RETRIES) {
+                /* A repair may have come between counting and deleting. */
+                bool counted = worker->batch.multisets->len > 0 && g_error_matches(local, PS_ERROR, PS_ERROR_DATA_MISMATCH);
+                if (!(mysql_error_is_retryable(local) && tries < MAX_RETRIES) && !(counted && tries < MAX_RECOUNTS)) {
                         if (mysql_error_is_duplicate(local))
                                 g_set_error(error, PS_ERROR, PS_ERROR_DATA_MISMATCH,
                                             "%s already has a row that was to be added (duplicate key): it was changed by "
@@ -197,12 +201,16 @@ static bool commit(ApplyWorker *worker, GPtrArray *packets, GError **error) {
         return true;
 }
 
+static bool ends_in_multiset(const Packet *packet) {
+        return packet->changes->len > 0 && g_array_index(packet->changes, Change, packet->changes->len - 1).table->multiset;
+}
+
 /* Everything that is waiting, up to the size of one transaction. */
 static guint64 gather(ApplyWorker *worker, GPtrArray *packets, Packet *first) {
-        gsize weight = packet_weight(first);
-        guint64 changes = first->changes->len;
+        gsize weight = packet_weight(first), max_weight = ends_in_multiset(first) ? QUEUE_WEIGHT : BATCH_WEIGHT;
+        guint64 changes = first->changes->len, max_changes = ends_in_multiset(first) ? MULTISET_BATCH_CHANGES : BATCH_CHANGES;
         g_ptr_array_add(packets, first);
-        while (weight < BATCH_WEIGHT && changes < BATCH_CHANGES) {
+        while (weight < max_weight && changes < max_changes) {
                 Packet *packet = queue_pop(worker->queue, /* timeout_usec= */ 0, NULL);
                 if (!packet)
                         break;

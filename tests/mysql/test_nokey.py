@@ -135,3 +135,170 @@ def test_every_type(server, link, kind):
                 pytest.skip(missing)
         source, destination = server(servers.MySQL56), server(kind)
         there_and_back(source, destination, link(source, destination))
+
+
+def simple(source, rows, more=''):
+        """A table of few values: every row is there several times."""
+        source.admin(f'CREATE DATABASE {DB}')
+        source.admin(f'CREATE TABLE {DB}.t (a INT, b VARCHAR(20), c DOUBLE{more}) ENGINE=InnoDB')
+        source.admin(f"INSERT INTO {DB}.t (a, b, c) VALUES " + ','.join(f"({i % 40 or 'NULL'},'v{i % 7}',{i % 3})" for i in range(rows)))
+
+
+def differences(shop):
+        shop.operate('Verify')
+        return shop.get('VerificationState')
+
+
+def test_verify_and_repair(pair, link):
+        """What is wrong with a table without a key is counted, and mended by as many rows as it takes; while others write, too."""
+        source, destination = pair
+        simple(source, 4000)
+        shop = link(source, destination)
+        steps.start(shop)
+        steps.make_ready(shop)
+        assert differences(shop) == 'equal'
+        for sql in ("DELETE FROM t LIMIT 3", "UPDATE t SET b = UPPER(b) LIMIT 5", "INSERT INTO t VALUES (NULL, NULL, NULL), (NULL, NULL, NULL)",
+                    "DELETE FROM t WHERE a = 7", "INSERT INTO t SELECT * FROM t WHERE a = 9"):
+                destination.admin(sql, db=DB)
+        stop = threading.Event()
+
+        def write():
+                with source.connect('app', servers.APP_PASSWORD, DB) as c, c.cursor() as cursor:
+                        n = 0
+                        while not stop.is_set():
+                                cursor.execute('INSERT INTO t VALUES (%s, %s, 0)', (1000 + n % 5, 'written'))
+                                if n % 3 == 2:
+                                        cursor.execute("DELETE FROM t WHERE b = 'written' LIMIT 1")
+                                n += 1
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+                assert differences(shop) == 'different'
+                summary = shop.agent.ctl('report', 'shop').out
+                assert '5 below' in summary or '5 above' in summary or 'row with hash' in summary, summary
+                shop.operate('Repair')
+                assert shop.get('VerificationState') == 'equal'
+                assert differences(shop) == 'equal'
+        finally:
+                stop.set()
+                writer.join()
+        equal.wait_equal(source, destination, [DB])
+
+
+def test_one_missing_and_one_too_many(pair, link):
+        """Two rows are to go; of the one there is none left, of the other one two. As many as asked for are found: it must not pass."""
+        source, destination = pair
+        source.admin(f'CREATE DATABASE {DB}')
+        source.admin(f'CREATE TABLE {DB}.t (a INT, b VARCHAR(20)) ENGINE=InnoDB')
+        source.admin(f"INSERT INTO {DB}.t VALUES (1,'x'), (2,'x'), (3,'x')")
+        shop = link(source, destination)
+        steps.start(shop)
+        destination.admin('UPDATE t SET a = 2 WHERE a = 1', db=DB)
+        source.admin('DELETE FROM t WHERE a < 3', db=DB)
+        shop.wait_property('ReplicationState', 'failed', 30)
+        error, message = shop.get('LastError')
+        assert error.endswith('.DataMismatch') and '1 of 2 rows' in message, (error, message)
+        assert destination.admin('SELECT a, COUNT(*) FROM t GROUP BY a', db=DB) == ((2, 2), (3, 1))
+        destination.admin('UPDATE t SET a = 1 WHERE a = 2 LIMIT 1', db=DB)
+        shop.call('Resume', '(a{sv}t)', {}, 0)
+        equal.wait_equal(source, destination, [DB])
+
+
+class Writers:
+        """Write to whichever side takes writes: duplicates come, go and change."""
+
+        def __init__(self, sides, count=3):
+                self.sides, self.stopped, self.pausing = sides, threading.Event(), threading.Event()
+                self.done, self.failures, self.idle = [0] * count, [], [threading.Event() for _ in range(count)]
+                self.threads = [threading.Thread(target=self._run, args=(n,)) for n in range(count)]
+
+        def __enter__(self):
+                for thread in self.threads:
+                        thread.start()
+                return self
+
+        def __exit__(self, *exc):
+                self.pausing.clear()
+                self.stopped.set()
+                for thread in self.threads:
+                        thread.join()
+
+        def _run(self, n):
+                rng, side = random.Random(f'{SEED}/{n}'), 0
+                while not self.stopped.is_set():
+                        try:
+                                with self.sides[side].connect('app', servers.APP_PASSWORD, DB, autocommit=False, read_timeout=20) as c:
+                                        self._write(c, rng, n)
+                        except pymysql.err.MySQLError as e:
+                                if e.args[0] not in steps.REFUSALS | {1205, 1213, 2003, 2006, 2013}:
+                                        self.failures.append(e)
+                                        return
+                                side = 1 - side
+                                time.sleep(0.01)
+
+        def _write(self, c, rng, n):
+                with c.cursor() as cursor:
+                        while not self.stopped.is_set():
+                                while self.pausing.is_set() and not self.stopped.is_set():
+                                        self.idle[n].set()
+                                        time.sleep(0.01)
+                                self.idle[n].clear()
+                                for _ in range(rng.randrange(1, 4)):
+                                        a, b = rng.randrange(40), f'v{rng.randrange(7)}'
+                                        dice = rng.random()
+                                        if dice < 0.4:
+                                                cursor.execute('INSERT INTO t (a, b, c) VALUES (%s, %s, %s)' + ', (%s, %s, %s)' * 2,
+                                                               (a, b, n) * 3)
+                                        elif dice < 0.7:
+                                                cursor.execute('DELETE FROM t WHERE a = %s AND b = %s LIMIT 2', (a, b))
+                                        else:
+                                                cursor.execute('UPDATE t SET b = %s WHERE a = %s LIMIT 3', (b, a))
+                                c.rollback() if rng.random() < 0.05 else c.commit()
+                                self.done[n] += 1
+                                time.sleep(0.004)
+
+        def quiet(self):
+                self.pausing.set()
+                for n, thread in enumerate(self.threads):
+                        while thread.is_alive() and not self.idle[n].wait(0.05):
+                                pass
+
+
+def test_writers_and_kills(agent, pair, link):
+        """Writers through copying, synchronizing, a switch and a rollback, with the agent killed in each of them."""
+        source, destination = pair
+        rng = random.Random(SEED)
+        print(f'seed {SEED}')
+        simple(source, 12000, ', KEY (a)')
+
+        def kill(within):
+                time.sleep(rng.uniform(0, within))
+                agent.kill9()
+                time.sleep(0.1)
+                agent.start()
+
+        def compare():
+                writers.quiet()
+                shop.wait_caught_up()
+                equal.wait_equal(source, destination, [DB])
+                writers.pausing.clear()
+
+        with Writers([source, destination]) as writers:
+                shop = link(source, destination, max_copy_rate=1 << 20)
+                shop.operate('Start', flags=1)
+                kill(0.6)
+                kill(0.6)
+                shop.wait_phase('synchronizing', 120)
+                for _ in range(3):
+                        kill(1)
+                        shop.wait_caught_up()
+                compare()
+                for method in ('Switch', 'Rollback'):
+                        steps.change_side(shop, method)
+                        kill(0.8)
+                        time.sleep(0.5)
+                        compare()
+                print(f'{sum(writers.done)} transactions')
+        assert not writers.failures, writers.failures
+        assert min(writers.done) > 50
