@@ -70,13 +70,12 @@ void apply_worker_free(ApplyWorker *worker) {
 }
 
 static void append_checkpoint(const ApplyWorker *worker, GString *sql, const Packet *last) {
-        g_string_append_printf(sql,
-                               "UPDATE %s SET seq=%" G_GUINT64_FORMAT ", part=%" G_GUINT64_FORMAT
-                               ", file='%s', pos=%" G_GUINT64_FORMAT ", hold_seq=%" G_GUINT64_FORMAT
-                               ", hold_file='%s', hold_pos=%" G_GUINT64_FORMAT " WHERE leg=%u AND w=%u AND seq=%" G_GUINT64_FORMAT
-                               " AND part=%" G_GUINT64_FORMAT " AND epoch=%" G_GUINT64_FORMAT ";",
-                               worker->config.ledger->checkpoint, last->done_seq, last->part, last->done_file,
-                               last->done_offset, last->hold.seq, last->hold.file ? last->hold.file : "", last->hold.offset, worker->config.leg, worker->config.number, worker->seq, worker->part,
+        g_string_append_printf(sql, "UPDATE %s SET seq=%" G_GUINT64_FORMAT ", part=%" G_GUINT64_FORMAT, worker->config.ledger->checkpoint,
+                               last->done_seq, last->part);
+        place_append_columns(last->place, sql);
+        g_string_append_printf(sql, ", hold_seq=%" G_GUINT64_FORMAT ", hold_file='%s', hold_pos=%" G_GUINT64_FORMAT " WHERE leg=%u AND w=%u AND seq=%"
+                               G_GUINT64_FORMAT " AND part=%" G_GUINT64_FORMAT " AND epoch=%" G_GUINT64_FORMAT ";", last->hold.seq,
+                               last->hold.file ? last->hold.file : "", last->hold.offset, worker->config.leg, worker->config.number, worker->seq, worker->part,
                                worker->config.epoch);
 }
 

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "engine/apply-worker.h"
 #include "engine/change-multiset.h"
+#include "mysql/executed.h"
 
 #define FLUSH_WEIGHT (128u * 1024)
 #define FLUSH_USEC (5 * USEC_PER_MSEC)
@@ -16,7 +17,6 @@ struct Apply {
         ApplyConfig config;
         Thread *dispatcher;
         gint stop;
-        GStringChunk *files; /* interned names, the dispatcher's */
         ApplyWorker **workers;
 
         /* The dispatcher's. */
@@ -25,8 +25,12 @@ struct Apply {
         guint64 *resume_seq, *resume_part; /* per worker: what it had when we began */
         guint64 *part;        /* per worker: changes of the transaction being read */
         guint64 seq;          /* the last whole transaction that was dispatched */
-        const char *file;
-        guint64 offset;
+        GStringChunk *files;  /* interned names */
+        char *server;
+        Place *place;         /* where it ended; NULL: not made yet of the two members below */
+        char *file;
+        RelayCommit commit;
+        Executed *executed;   /* everything up to it */
         RelayHold hold;       /* then */
         gint64 flushed_at, live_checked_at;
         bool all_live;
@@ -64,16 +68,11 @@ static void on_worker_failure(gpointer userdata, const GError *error) {
         fail(userdata, error);
 }
 
-/* Whose changes all go to one worker in the order of the log. */
-static guint32 worker_of_table(const Apply *apply, const LinkTable *table) {
-        return (guint32) (key_hash((const char *) &table->id, sizeof table->id) % apply->config.workers);
-}
-
 /* Worker W may have to read whole tables. */
 static bool has_multiset(const Apply *apply, guint32 w) {
         for (guint i = 0; i < apply->config.tables->list->len; i++) {
                 const LinkTable *table = g_ptr_array_index(apply->config.tables->list, i);
-                if (table->multiset && worker_of_table(apply, table) == w)
+                if (table->multiset && table->hash % apply->config.workers == w)
                         return true;
         }
         return false;
@@ -87,6 +86,7 @@ Apply *apply_new(const ApplyConfig *config, GError **error) {
         pthread_mutex_init(&apply->lock, /* attr= */ NULL);
         clock_cond_init(&apply->progress);
         apply->files = g_string_chunk_new(1024);
+        apply->server = g_strdup(config->server);
         apply->workers = g_new0(ApplyWorker *, n);
         apply->pending = g_new0(Packet *, n);
         apply->sent = g_new0(guint64, n);
@@ -94,8 +94,7 @@ Apply *apply_new(const ApplyConfig *config, GError **error) {
         apply->resume_part = g_new0(guint64, n);
         apply->part = g_new0(guint64, n);
         apply->seq = config->seq;
-        apply->file = g_string_chunk_insert_const(apply->files, config->file);
-        apply->offset = config->offset;
+        apply->place = place_ref(config->place);
         map_cache_init(&apply->maps, config->tables);
         row_image_init(&apply->before, 0);
         row_image_init(&apply->after, 0);
@@ -106,6 +105,7 @@ Apply *apply_new(const ApplyConfig *config, GError **error) {
                 apply->resume_seq[w] = apply->sent[w] = checkpoint->seq;
                 apply->resume_part[w] = checkpoint->part;
         }
+        apply->executed = executed_new(apply->place->gtids, config->mariadb);
         for (guint32 w = 0; w < n; w++) {
                 ApplyWorkerConfig worker = {
                         .number = w,
@@ -139,6 +139,10 @@ void apply_free(Apply *apply) {
         row_image_clear(&apply->after);
         g_string_free(apply->key, TRUE);
         g_string_chunk_free(apply->files);
+        place_unref(apply->place);
+        executed_free(apply->executed);
+        g_free(apply->server);
+        g_free(apply->file);
         g_free(apply->workers);
         g_free(apply->pending);
         g_free(apply->sent);
@@ -152,6 +156,15 @@ void apply_free(Apply *apply) {
 
 /* --- the dispatcher --- */
 
+/* Made when it is asked for, since a set of GTIDs may be long. */
+static Place *current_place(Apply *apply) {
+        if (!apply->place) {
+                g_autofree char *gtid = executed_gtid_to_string(&apply->commit.gtid), *gtids = executed_to_string(apply->executed);
+                apply->place = place_new(apply->server, apply->file, apply->commit.start, apply->commit.offset, apply->commit.crc, gtid, gtids);
+        }
+        return place_ref(apply->place);
+}
+
 /* Hands a worker what was gathered for it; with nothing gathered, the news that it has everything up to here. */
 static bool flush_worker(Apply *apply, guint32 w, bool persist) {
         if (!apply->pending[w] && !persist && apply->sent[w] >= apply->seq)
@@ -159,8 +172,7 @@ static bool flush_worker(Apply *apply, guint32 w, bool persist) {
         Packet *packet = apply->pending[w] ? g_steal_pointer(&apply->pending[w]) : packet_new();
         packet->done_seq = MAX(apply->seq, apply->resume_seq[w]);
         packet->part = apply->seq < apply->resume_seq[w] ? apply->resume_part[w] : apply->part[w];
-        packet->done_file = apply->file;
-        packet->done_offset = apply->offset;
+        packet->place = current_place(apply);
         packet->hold = apply->hold;
         packet->persist = persist;
         apply->sent[w] = packet->done_seq;
@@ -181,7 +193,7 @@ static bool flush_all(Apply *apply) {
 }
 
 static bool add_change(Apply *apply, LinkTable *table, RowOperation operation, guint64 hash, const RowImage *image) {
-        guint32 w = table->ordered ? worker_of_table(apply, table) : (guint32) (hash % apply->config.workers);
+        guint32 w = (guint32) ((table->ordered ? table->hash : hash) % apply->config.workers);
         guint64 seq = apply->seq + 1;
         apply->part[w]++;
         if (seq <= apply->resume_seq[w] || (seq == apply->resume_seq[w] + 1 && apply->part[w] <= apply->resume_part[w]))
@@ -211,7 +223,8 @@ static bool dispatch_image(Apply *apply, LinkTable *table, RowOperation operatio
                         return false;
                 chunk_map_wait(table->chunks, 20 * USEC_PER_MSEC);
         }
-        return add_change(apply, table, operation, key_hash(apply->key->str, apply->key->len), image);
+        return add_change(apply, table, operation, key_hash_value(table->schema, apply->key->str, apply->key->len),
+                          image);
 }
 
 static bool same_key(const TableSchema *schema, const RowImage *a, const RowImage *b) {
@@ -283,6 +296,15 @@ static void check_live(Apply *apply, gint64 now) {
         g_atomic_int_set(&apply->persist, 1);
 }
 
+/* Begun before the oldest checkpoint, for the sake of an XA transaction: a row knows what was executed up to it. */
+static void learn_executed(Apply *apply) {
+        for (guint32 w = 0; w < apply->config.workers && !executed_known(apply->executed); w++)
+                if (apply->resume_seq[w] == apply->seq) {
+                        executed_free(apply->executed);
+                        apply->executed = executed_new(apply->config.checkpoints[w].place->gtids, apply->config.mariadb);
+                }
+}
+
 static bool dispatch_commit(Apply *apply, const RelayRecord *record, GError **error) {
         RelayCommit commit;
         if (record->size < sizeof commit) {
@@ -295,7 +317,6 @@ static bool dispatch_commit(Apply *apply, const RelayRecord *record, GError **er
                 return false;
         }
         const char *files = (const char *) record->data + sizeof commit;
-        g_autofree char *file = g_strndup(files, commit.file_length);
         g_autofree char *hold_file = g_strndup(files + commit.file_length, commit.hold_file_length);
 
         bool changes = false;
@@ -304,8 +325,12 @@ static bool dispatch_commit(Apply *apply, const RelayRecord *record, GError **er
                 apply->part[w] = 0;
         }
         apply->seq++;
-        apply->file = g_string_chunk_insert_const(apply->files, file);
-        apply->offset = commit.offset;
+        g_clear_pointer(&apply->place, place_unref);
+        g_free(apply->file);
+        apply->file = g_strndup(files, commit.file_length);
+        apply->commit = commit;
+        executed_add(apply->executed, &commit.gtid);
+        learn_executed(apply);
         apply->hold = (RelayHold){0};
         if (commit.hold_file_length > 0)
                 apply->hold = (RelayHold){commit.hold_seq, commit.hold_offset, g_string_chunk_insert_const(apply->files, hold_file)};

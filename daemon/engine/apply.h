@@ -27,8 +27,10 @@ typedef struct ApplyConfig {
         guint64 epoch;
         const Checkpoint *checkpoints; /* one per worker, by number */
         guint32 workers;
-        const char *file; /* where the relay begins: … */
-        guint64 offset, seq; /* … behind this transaction, at the oldest checkpoint, or before it */
+        const Place *place; /* where the relay begins: … */
+        guint64 seq;        /* … behind this transaction, at the oldest checkpoint, or before it */
+        const char *server; /* whose log is read: conn_host_uuid() */
+        bool mariadb;       /* it is one */
         /* Called on a worker's or the dispatcher's thread. */
         void (*on_progress)(gpointer userdata); /* the low-water mark may have risen */
         void (*on_failure)(gpointer userdata, const GError *error);

@@ -25,6 +25,7 @@ void packet_free(Packet *packet) {
                 return;
         g_array_unref(packet->changes);
         g_string_free(packet->arena, TRUE);
+        place_unref(packet->place);
         g_free(packet);
 }
 

@@ -8,6 +8,7 @@
 #include <glib.h>
 
 #include "engine/link-table.h"
+#include "engine/place.h"
 #include "engine/relay.h"
 
 /* One change; offsets into the packet's arena. An UPDATE that changes the key is a DELETE and an INSERT. The key of a table without one (a
@@ -28,9 +29,8 @@ typedef struct Packet {
         GString *arena;
         guint64 done_seq;      /* with this packet the worker has everything up to this transaction … */
         guint64 part;          /* … and so many changes of the next one */
-        const char *done_file; /* where done_seq ends; interned by the link */
-        guint64 done_offset;
-        RelayHold hold;        /* then; its file is interned, too */
+        Place *place;          /* where done_seq ends */
+        RelayHold hold;        /* then; its file is interned by the link */
         bool persist;          /* the checkpoint row has to follow, even when there is nothing else to write */
 } Packet;
 Packet *packet_new(void);

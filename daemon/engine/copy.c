@@ -39,6 +39,18 @@ struct Copy {
         guint64 rows, bytes;
 };
 
+/* The newest transaction that a chunk holds. The copier's checkpoint row says where it is, so that it can be proven later that the upstream
+ * still has it. */
+typedef struct Horizon {
+        guint64 seq;
+        Place *place;
+} Horizon;
+
+static void horizon_clear(Horizon *h) {
+        g_clear_pointer(&h->place, place_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Horizon, horizon_clear)
+
 typedef enum ChunkOutcome { OUTCOME_DONE, OUTCOME_LATER, OUTCOME_FAILED } ChunkOutcome;
 
 bool copy_load(const Ledger *ledger, Conn *downstream, LinkTables *tables, guint64 *ret_rows, guint64 *ret_bytes, GError **error) {
@@ -61,6 +73,12 @@ bool copy_load(const Ledger *ledger, Conn *downstream, LinkTables *tables, guint
                         g_set_error(error, PS_ERROR, PS_ERROR_STALE_STATE,
                                     "%s holds a chunk of a table that is not carried any more, or whose key changed; Cancel "
                                     "and start again", ledger->chunk);
+                        return false;
+                }
+                if ((lo.data || hi.data) && table->schema->key_order != KEY_ORDER_AGENT) {
+                        g_set_error(error, PS_ERROR, PS_ERROR_STALE_STATE,
+                                    "`%s`.`%s` was copied in pieces, but its rows cannot be ordered here any more; Cancel and start again",
+                                    row[0], row[1]);
                         return false;
                 }
                 chunk_map_load(table->chunks, &lo, &hi, g_ascii_strtoull(row[4], NULL, 10));
@@ -134,13 +152,15 @@ static bool read_range(Copier *copier, const LinkTable *table, Chunk *chunk, GEr
 
 /* --- writing --- */
 
-static void append_marker(Copier *copier) {
+static void append_marker(Copier *copier, const Horizon *h) {
         const CopyConfig *config = &copier->copy->config;
-        g_string_append_printf(copier->sql,
-                               "BEGIN;UPDATE %s SET part=%" G_GUINT64_FORMAT " WHERE leg=%u AND w=%u AND part=%" G_GUINT64_FORMAT
-                               " AND epoch=%" G_GUINT64_FORMAT ";",
-                               config->ledger->checkpoint, copier->part + 1, config->leg, LEDGER_COPIER_BASE + copier->number,
-                               copier->part, config->epoch);
+        g_string_append_printf(copier->sql, "BEGIN;UPDATE %s SET part=%" G_GUINT64_FORMAT, config->ledger->checkpoint, copier->part + 1);
+        if (h) {
+                g_string_append_printf(copier->sql, ", seq=%" G_GUINT64_FORMAT, h->seq);
+                place_append_columns(h->place, copier->sql);
+        }
+        g_string_append_printf(copier->sql, " WHERE leg=%u AND w=%u AND part=%" G_GUINT64_FORMAT " AND epoch=%" G_GUINT64_FORMAT ";",
+                               config->leg, LEDGER_COPIER_BASE + copier->number, copier->part, config->epoch);
 }
 
 static void append_chunk_row(Copier *copier, const LinkTable *table, const Key *lo, const Key *hi, guint64 h_seq, guint64 n_rows,
@@ -194,15 +214,15 @@ static bool insert_rows(Copier *copier, const LinkTable *table, GError **error) 
 }
 
 /* One transaction downstream; with CHUNK_ROW the copier's SQL has the chunk's row already. */
-static bool write_transaction(Copier *copier, const LinkTable *table, const Key *lo, const Key *hi, const guint64 *h_seq,
+static bool write_transaction(Copier *copier, const LinkTable *table, const Key *lo, const Key *hi, const Horizon *h,
                               GError **error) {
         ConnResult results[3];
         gsize done;
         g_string_truncate(copier->sql, 0);
-        append_marker(copier);
-        if (h_seq)
-                append_chunk_row(copier, table, lo, hi, *h_seq, copier->rows.total_rows, copier->rows.total_bytes);
-        bool good = conn_exec_multi(copier->down, copier->sql->str, (gssize) copier->sql->len, results, h_seq ? 3 : 2, &done, error) &&
+        append_marker(copier, h);
+        if (h)
+                append_chunk_row(copier, table, lo, hi, h->seq, copier->rows.total_rows, copier->rows.total_bytes);
+        bool good = conn_exec_multi(copier->down, copier->sql->str, (gssize) copier->sql->len, results, h ? 3 : 2, &done, error) &&
                     (results[1].affected == 1 || stale(copier, error)) && insert_rows(copier, table, error) &&
                     conn_exec(copier->down, "COMMIT", -1, NULL, error);
         if (good)
@@ -214,12 +234,12 @@ static bool write_transaction(Copier *copier, const LinkTable *table, const Key 
 
 /* Until the reader has passed FILE/OFFSET, however far behind it is, as long as it gets on: after a long pause, or over a slow network, it
  * may need more than any fixed time. */
-static bool wait_for_reader(Copier *copier, const char *file, guint64 offset, guint64 *ret_seq, GError **error) {
+static bool wait_for_reader(Copier *copier, const char *file, guint64 offset, Horizon *ret, GError **error) {
         Stream *stream = copier->copy->config.stream;
         for (;;) {
                 guint64 before = stream_completed(stream);
                 g_autoptr(GError) local = NULL;
-                if (stream_wait(stream, file, offset, READER_TIMEOUT, ret_seq, &local))
+                if (stream_wait(stream, file, offset, READER_TIMEOUT, &ret->seq, &ret->place, &local))
                         return true;
                 if (!g_error_matches(local, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED) || stream_completed(stream) == before) {
                         g_propagate_error(error, g_steal_pointer(&local));
@@ -284,31 +304,32 @@ static bool wait_for_live_rows(Copier *copier, const LinkTable *table, guint64 h
 static ChunkOutcome copy_interval(Copier *copier, LinkTable *table, Chunk *chunk, GError **error) {
         ChunkMap *map = table->chunks;
         g_autofree char *file = NULL;
-        guint64 offset, h_seq;
+        g_auto(Horizon) h = {0};
+        guint64 offset;
 
         row_buffer_reset(&copier->rows);
         if (!commit_watermark(copier, error) || !read_range(copier, table, chunk, error) ||
             !conn_binlog_position(copier->up, &file, &offset, error) ||
-            !wait_for_reader(copier, file, offset, &h_seq, error)) {
+            !wait_for_reader(copier, file, offset, &h, error)) {
                 chunk_map_cancel(map, chunk);
                 return OUTCOME_FAILED;
         }
-        g_autoptr(GPtrArray) side = chunk_map_close_side(map, chunk, h_seq);
+        g_autoptr(GPtrArray) side = chunk_map_close_side(map, chunk, h.seq);
         if (!side) { /* more was written to it than it holds */
                 table->chunk_rows = MAX(table->chunk_rows / 4, CHUNK_ROWS_MIN);
                 chunk_map_cancel(map, chunk);
                 return OUTCOME_LATER;
         }
         row_buffer_overlay(&copier->rows, table->schema, &chunk->hi, side);
-        if (!wait_for_live_rows(copier, table, h_seq, error)) {
+        if (!wait_for_live_rows(copier, table, h.seq, error)) {
                 chunk_map_cancel(map, chunk);
                 return OUTCOME_FAILED;
         }
-        if (!write_transaction(copier, table, &chunk->lo, &chunk->hi, &h_seq, error)) {
+        if (!write_transaction(copier, table, &chunk->lo, &chunk->hi, &h, error)) {
                 cancel_unless_unknown(copier, table, chunk);
                 return give_up(copier, table, error);
         }
-        chunk_map_finish(map, chunk, h_seq);
+        chunk_map_finish(map, chunk, h.seq);
         return OUTCOME_DONE;
 }
 
@@ -330,7 +351,7 @@ static ChunkOutcome copy_chunk(Copier *copier, LinkTable *table, Key *lo, Key *l
 
 /* --- a table under a brief lock --- */
 
-static bool snapshot(Copier *copier, const LinkTable *table, Conn *locker, guint64 *ret_h, GError **error) {
+static bool snapshot(Copier *copier, const LinkTable *table, Conn *locker, Horizon *ret_h, GError **error) {
         g_autofree char *name = sql_table(table->schema->database, table->schema->name), *file = NULL;
         guint64 offset;
         bool good = conn_exec(locker, "SET SESSION lock_wait_timeout=5, innodb_lock_wait_timeout=5, innodb_table_locks=1, autocommit=0", -1, NULL, error) &&
@@ -338,7 +359,7 @@ static bool snapshot(Copier *copier, const LinkTable *table, Conn *locker, guint
                     conn_exec(copier->up, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", -1, NULL, error) &&
                     conn_exec(copier->up, "START TRANSACTION WITH CONSISTENT SNAPSHOT", -1, NULL, error) &&
                     conn_binlog_position(locker, &file, &offset, error) &&
-                    stream_wait(copier->copy->config.stream, file, offset, LOCK_READER_TIMEOUT, ret_h, error);
+                    stream_wait(copier->copy->config.stream, file, offset, LOCK_READER_TIMEOUT, &ret_h->seq, &ret_h->place, error);
         if (!conn_is_dead(locker)) {
                 g_autoptr(GError) ignored = NULL;
                 (void) conn_exec(locker, "COMMIT", -1, NULL, &ignored);
@@ -350,11 +371,11 @@ static bool snapshot(Copier *copier, const LinkTable *table, Conn *locker, guint
 static bool copy_snapshot(Copier *copier, LinkTable *table, Chunk *chunk, GError **error) {
         Copy *copy = copier->copy;
         g_autofree char *name = sql_table(table->schema->database, table->schema->name);
-        guint64 h_seq;
+        g_auto(Horizon) h = {0};
         g_autoptr(Conn) locker = conn_open(copy->config.upstream, 0, error);
-        if (!locker || !snapshot(copier, table, locker, &h_seq, error))
+        if (!locker || !snapshot(copier, table, locker, &h, error))
                 return false;
-        chunk_map_know_h(table->chunks, chunk, h_seq);
+        chunk_map_know_h(table->chunks, chunk, h.seq);
         conn_free(g_steal_pointer(&locker));
 
         /* What an interrupted copy left behind. */
@@ -377,7 +398,7 @@ static bool copy_snapshot(Copier *copier, LinkTable *table, Chunk *chunk, GError
                 }
                 row_buffer_next(&copier->rows);
                 if (!row_buffer_read(&copier->rows, table->schema, rows, CHUNK_BYTES, &more, error) ||
-                    !write_transaction(copier, table, &chunk->lo, &chunk->hi, more ? NULL : &h_seq, error))
+                    !write_transaction(copier, table, &chunk->lo, &chunk->hi, more ? NULL : &h, error))
                         return false;
                 pthread_mutex_lock(&copy->lock);
                 copy->rows += copier->rows.rows->len;
@@ -387,7 +408,7 @@ static bool copy_snapshot(Copier *copier, LinkTable *table, Chunk *chunk, GError
         g_clear_pointer(&rows, conn_rows_free);
         if (!conn_exec(copier->up, "COMMIT", -1, NULL, error))
                 return false;
-        chunk_map_finish(table->chunks, chunk, h_seq);
+        chunk_map_finish(table->chunks, chunk, h.seq);
         return true;
 }
 

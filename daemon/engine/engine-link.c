@@ -47,6 +47,7 @@ bool engine_params(Engine *engine, Side side, GError **error) {
         g_autoptr(GError) local = NULL;
 
         params->endpoint = endpoint_copy(server->endpoint);
+        params->identity = engine->state->leg > 0 ? g_strdup(engine->state->identity[side]) : NULL;
         params->password = engine->config.read_credential(credential, engine->config.userdata, &local);
         bool good = !local;
         if (good && !params->password && server->credential) {
@@ -64,6 +65,14 @@ bool engine_params(Engine *engine, Side side, GError **error) {
         return true;
 }
 
+/* Those of Start were made before it was known who is meant. */
+static bool knows_identities(const Engine *engine) {
+        for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++)
+                if (engine->params[side] && !engine->params[side]->identity && engine->state->identity[side])
+                        return false;
+        return true;
+}
+
 void engine_drop_params(Engine *engine) {
         for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++)
                 g_clear_pointer(&engine->params[side], conn_params_free);
@@ -77,6 +86,15 @@ static void on_table(gpointer userdata, const char *database, const char *table)
 
 static void on_note(gpointer userdata, const char *message) {
         engine_event(userdata, ENGINE_EVENT_NOT_CARRIED, 4, "%s", message);
+}
+
+static void on_crash(gpointer userdata, const char *file) {
+        Engine *engine = userdata;
+        engine_event(engine, ENGINE_EVENT_NOTE, 4, "the upstream crashed: %s has no proper end. Both sides are compared again before a switch", file);
+        pthread_mutex_lock(&engine->lock);
+        engine->crashed = true;
+        pthread_mutex_unlock(&engine->lock);
+        engine_poke(engine);
 }
 
 static void on_gap(gpointer userdata) {
@@ -255,6 +273,7 @@ static bool start_link(Engine *engine, GError **error) {
                 .on_change = engine_poke,
                 .on_table = on_table,
                 .on_note = on_note,
+                .on_crash = on_crash,
                 .userdata = engine,
         };
         Link *link = link_start(&config, error);
@@ -514,6 +533,20 @@ static void look_at_link(Engine *engine) {
         link_trouble(engine, error);
 }
 
+/* Without full durability its rows may then be older, or newer, than its log: no event speaks of that. */
+void engine_take_crash(Engine *engine) {
+        pthread_mutex_lock(&engine->lock);
+        bool crashed = engine->crashed;
+        engine->crashed = false;
+        pthread_mutex_unlock(&engine->lock);
+        if (!crashed || engine->state->verification == VERIFICATION_NONE)
+                return;
+        engine->state->verification = VERIFICATION_NONE;
+        if (!engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, NULL))
+                engine->crashed = true;
+        engine_verify_soon(engine);
+}
+
 void engine_step(Engine *engine) {
         bool wanted = engine_direction(engine) != DIRECTION_NONE && engine->state->leg > 0;
         pthread_mutex_lock(&engine->lock);
@@ -521,6 +554,7 @@ void engine_step(Engine *engine) {
         pthread_mutex_unlock(&engine->lock);
 
         engine_verify_collect(engine);
+        engine_take_crash(engine);
         if (engine->link)
                 look_at_link(engine);
         if (engine->link && paused)
@@ -528,7 +562,7 @@ void engine_step(Engine *engine) {
         if (wanted && !paused && !engine->link && !engine->link_broken && clock_monotonic() >= engine->link_retry_at) {
                 g_autoptr(GError) error = NULL;
                 take_ddl_choice(engine);
-                if (engine->link_failures > 0) /* credentials and endpoints may have been mended */
+                if (engine->link_failures > 0 || !knows_identities(engine)) /* credentials and endpoints may have been mended */
                         engine_refresh_params(engine);
                 if (start_link(engine, &error)) {
                         engine->link_failures = 0;

@@ -60,6 +60,7 @@ struct Engine {
         guint64 acknowledge;
         bool commit_answered;
         GError *commit_error;
+        bool crashed;                    /* the reader saw that the upstream had crashed */
         unsigned link_users;             /* who waits in the link, beside the thread */
         Link *link;                      /* set and freed by the thread under the lock; used by the verifier in between */
         EngineStatus status;             /* what get_status() shows, apart from what is asked at once */
@@ -105,6 +106,7 @@ bool engine_start_monitor(Engine *engine, GError **error);
 void engine_start_watch(Engine *engine);
 void engine_take_watch(Engine *engine); /* how far the watch is, into the state */
 void engine_stop_watch(Engine *engine);
+void engine_take_crash(Engine *engine); /* after a crash of the side that takes writes both sides have to be compared again */
 void engine_drop_idle_connections(Engine *engine);
 void engine_refresh_params(Engine *engine);
 /* Through whatever link there is, or will be within TIMEOUT_USEC (< 0: for ever). Any thread. */

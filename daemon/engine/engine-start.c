@@ -127,12 +127,13 @@ static bool begin_leg(Engine *engine, GError **error) {
         if (!down)
                 return false;
         state->workers = engine_workers(engine);
-        if (!conn_binlog_position(up, &state->leg_start.file, &state->leg_start.offset, error)) {
+        binlog_position_clear(&state->leg_start);
+        if (!conn_binlog_gtid_position(up, &state->leg_start.file, &state->leg_start.offset, &state->leg_start.gtids, error)) {
                 engine_name_error(engine, SIDE_SOURCE, error);
                 return false;
         }
         if (!ledger_begin_leg(engine->ledger, down, 1, state->workers, ENGINE_COPIERS_MAX, state->epoch, error) ||
-            !ledger_set_leg_start(engine->ledger, down, 1, &state->leg_start, error)) {
+            !ledger_set_leg_start(engine->ledger, down, 1, conn_host_uuid(up), &state->leg_start, error)) {
                 engine_name_error(engine, SIDE_DESTINATION, error);
                 return false;
         }

@@ -71,6 +71,7 @@ static ConnParams *copy_params(const ConnParams *params) {
         copy->tls.ca = g_strdup(params->tls.ca);
         copy->tls.cert = g_strdup(params->tls.cert);
         copy->tls.key = g_strdup(params->tls.key);
+        copy->identity = g_strdup(params->identity);
         return copy;
 }
 

@@ -112,12 +112,29 @@ bool key_valid(const TableSchema *table, const char *data, gsize size) {
         return data == end;
 }
 
+#define FNV_BASIS G_GUINT64_CONSTANT(0xcbf29ce484222325)
+
 /* FNV-1a with a final mix: short keys, and the low bits choose the worker. */
-guint64 key_hash(const char *data, gsize size) {
-        guint64 hash = G_GUINT64_CONSTANT(0xcbf29ce484222325);
-        for (gsize i = 0; i < size; i++)
-                hash = (hash ^ (guint8) data[i]) * G_GUINT64_CONSTANT(0x100000001b3);
+static guint64 mix(guint64 hash) {
         hash ^= hash >> 32;
         hash *= G_GUINT64_CONSTANT(0x9e3779b97f4a7c15);
         return hash ^ (hash >> 29);
+}
+
+guint64 key_hash(const char *data, gsize size) {
+        guint64 hash = FNV_BASIS;
+        for (gsize i = 0; i < size; i++)
+                hash = collation_hash_byte(hash, (guint8) data[i]);
+        return mix(hash);
+}
+
+guint64 key_hash_value(const TableSchema *table, const char *data, gsize size) {
+        if (!table->key_has_text)
+                return key_hash(data, size);
+        guint64 hash = FNV_BASIS;
+        for (guint i = 0; i < table->key->len; i++) {
+                hash = collation_hash_byte(value_hash(key_column(table, i), hash, data), 0);
+                data += strlen(data) + 1;
+        }
+        return mix(hash);
 }

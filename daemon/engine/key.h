@@ -24,4 +24,7 @@ gsize key_append_from_image(GString *out, const TableSchema *table, const RowIma
 void key_split(const TableSchema *table, const char *data, const char **ret);
 /* Whether DATA of SIZE bytes is a literal of each key column and nothing else: for keys read from a server, which will stand in statements. */
 bool key_valid(const TableSchema *table, const char *data, gsize size);
+/* Of the bytes: as different as key_identical(). */
 guint64 key_hash(const char *data, gsize size);
+/* The same for all spellings of one key ('a', 'A' and 'a ' under a case-insensitive collation), in tables that the agent can order. */
+guint64 key_hash_value(const TableSchema *table, const char *data, gsize size);

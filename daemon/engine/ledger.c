@@ -49,7 +49,8 @@ bool ledger_create(const Ledger *ledger, Conn *conn, GError **error) {
                conn_execf(conn, error,
                           "CREATE TABLE IF NOT EXISTS %s (leg INT UNSIGNED NOT NULL, w INT UNSIGNED NOT NULL, "
                           "seq BIGINT UNSIGNED NOT NULL, part BIGINT UNSIGNED NOT NULL, epoch BIGINT UNSIGNED NOT NULL, "
-                          "file VARBINARY(255) NOT NULL, pos BIGINT UNSIGNED NOT NULL, "
+                          "server VARBINARY(255) NOT NULL DEFAULT '', file VARBINARY(255) NOT NULL, start BIGINT UNSIGNED NOT NULL DEFAULT 0, "
+                          "pos BIGINT UNSIGNED NOT NULL, crc INT UNSIGNED NOT NULL DEFAULT 0, gtid VARBINARY(127), gtids MEDIUMBLOB, "
                           "hold_seq BIGINT UNSIGNED NOT NULL DEFAULT 0, hold_file VARBINARY(255) NOT NULL DEFAULT '', "
                           "hold_pos BIGINT UNSIGNED NOT NULL DEFAULT 0, PRIMARY KEY (leg, w)) ENGINE=InnoDB",
                           ledger->checkpoint) &&
@@ -134,12 +135,12 @@ bool ledger_write_owner(const Ledger *ledger, Conn *conn, guint64 agent, guint64
 bool ledger_begin_leg(const Ledger *ledger, Conn *conn, guint32 leg, guint32 workers, guint32 copiers, guint64 epoch,
                       GError **error) {
         g_autoptr(GString) sql = g_string_new(NULL);
-        g_string_printf(sql, "INSERT IGNORE INTO %s (leg, w, seq, part, epoch, file, pos) VALUES ", ledger->checkpoint);
+        g_string_printf(sql, "INSERT IGNORE INTO %s (leg, w, seq, part, epoch, server, file, start, pos, crc) VALUES ", ledger->checkpoint);
         for (guint32 w = 0; w < workers; w++)
-                g_string_append_printf(sql, "(%u,%u,0,0,%" G_GUINT64_FORMAT ",'',0),", leg, w, epoch);
+                g_string_append_printf(sql, "(%u,%u,0,0,%" G_GUINT64_FORMAT ",'','',0,0,0),", leg, w, epoch);
         for (guint32 c = 0; c < copiers; c++)
-                g_string_append_printf(sql, "(%u,%u,0,0,%" G_GUINT64_FORMAT ",'',0),", leg, LEDGER_COPIER_BASE + c, epoch);
-        g_string_append_printf(sql, "(%u,%u,0,0,%" G_GUINT64_FORMAT ",'',0)", leg, LEDGER_REPAIR_SLOT, epoch);
+                g_string_append_printf(sql, "(%u,%u,0,0,%" G_GUINT64_FORMAT ",'','',0,0,0),", leg, LEDGER_COPIER_BASE + c, epoch);
+        g_string_append_printf(sql, "(%u,%u,0,0,%" G_GUINT64_FORMAT ",'','',0,0,0)", leg, LEDGER_REPAIR_SLOT, epoch);
         return conn_exec(conn, sql->str, (gssize) sql->len, NULL, error);
 }
 
@@ -147,20 +148,24 @@ bool ledger_forget_leg(const Ledger *ledger, Conn *conn, guint32 leg, GError **e
         return conn_execf(conn, error, "DELETE FROM %s WHERE leg=%u", ledger->checkpoint, leg);
 }
 
-bool ledger_set_leg_start(const Ledger *ledger, Conn *conn, guint32 leg, const BinlogPosition *start, GError **error) {
-        g_autofree char *file = sql_string(start->file);
-        return conn_execf(conn, error,
-                          "UPDATE %s SET file=%s, pos=%" G_GUINT64_FORMAT " WHERE leg=%u AND seq=0 AND file=''",
-                          ledger->checkpoint, file, start->offset, leg);
+bool ledger_set_leg_start(const Ledger *ledger, Conn *conn, guint32 leg, const char *server, const BinlogPosition *start, GError **error) {
+        g_autoptr(Place) place = place_new(server, start->file, 0, start->offset, 0, NULL, start->gtids);
+        g_autoptr(GString) sql = g_string_new(NULL);
+        g_string_printf(sql, "UPDATE %s SET part=part", ledger->checkpoint);
+        place_append_columns(place, sql);
+        g_string_append_printf(sql, " WHERE leg=%u AND seq=0 AND file=''", leg);
+        return conn_exec(conn, sql->str, (gssize) sql->len, NULL, error);
 }
 
 void checkpoint_clear(Checkpoint *checkpoint) {
-        g_clear_pointer(&checkpoint->file, g_free);
+        g_clear_pointer(&checkpoint->place, place_unref);
         g_clear_pointer(&checkpoint->hold_file, g_free);
 }
 
 GArray *ledger_load_checkpoints(const Ledger *ledger, Conn *conn, guint32 leg, GError **error) {
-        g_autoptr(ConnRows) rows = conn_queryf(conn, error, "SELECT w, seq, part, file, pos, hold_seq, hold_file, hold_pos FROM %s WHERE leg=%u ORDER BY w",
+        g_autoptr(ConnRows) rows = conn_queryf(conn, error,
+                                               "SELECT w, seq, part, server, file, start, pos, crc, gtid, gtids, hold_seq, hold_file, hold_pos FROM %s "
+                                               "WHERE leg=%u ORDER BY w",
                                                ledger->checkpoint, leg);
         if (!rows)
                 return NULL;
@@ -176,15 +181,44 @@ GArray *ledger_load_checkpoints(const Ledger *ledger, Conn *conn, guint32 leg, G
                         .worker = (guint32) g_ascii_strtoull(row[0], NULL, 10),
                         .seq = g_ascii_strtoull(row[1], NULL, 10),
                         .part = g_ascii_strtoull(row[2], NULL, 10),
-                        .file = g_strdup(row[3]),
-                        .offset = g_ascii_strtoull(row[4], NULL, 10),
-                        .hold_seq = g_ascii_strtoull(row[5], NULL, 10),
-                        .hold_file = g_strdup(row[6]),
-                        .hold_offset = g_ascii_strtoull(row[7], NULL, 10),
+                        .place = place_new(row[3], row[4], g_ascii_strtoull(row[5], NULL, 10), g_ascii_strtoull(row[6], NULL, 10),
+                                           (guint32) g_ascii_strtoull(row[7], NULL, 10), row[8], row[9]),
+                        .hold_seq = g_ascii_strtoull(row[10], NULL, 10),
+                        .hold_file = g_strdup(row[11]),
+                        .hold_offset = g_ascii_strtoull(row[12], NULL, 10),
                 };
                 g_array_append_val(list, checkpoint);
         }
         return g_steal_pointer(&list);
+}
+
+bool ledger_keep_collation(const Ledger *ledger, Conn *conn, guint32 leg, guint64 epoch, GArray *checkpoints, const char *collation,
+                           guint64 digest, bool changeable, GError **error) {
+        guint32 number = LEDGER_COLLATION_BASE;
+        for (guint i = 0; i < checkpoints->len; i++) {
+                const Checkpoint *row = &g_array_index(checkpoints, Checkpoint, i);
+                if (row->worker < LEDGER_COLLATION_BASE)
+                        continue;
+                number = MAX(number, row->worker + 1);
+                if (!g_str_equal(row->place->file, collation))
+                        continue;
+                if (row->seq == digest)
+                        return true;
+                if (!changeable) {
+                        g_set_error(error, PS_ERROR, PS_ERROR_STALE_STATE,
+                                    "the collation %s orders characters otherwise than when this direction was begun (was a server "
+                                    "upgraded?), and changes are on their way that rest on it: bring the server back to the version that "
+                                    "it had, or Cancel and start again", collation);
+                        return false;
+                }
+                return conn_execf(conn, error, "UPDATE %s SET seq=%" G_GUINT64_FORMAT " WHERE leg=%u AND w=%u", ledger->checkpoint,
+                                  digest, leg, row->worker);
+        }
+        Checkpoint added = {.worker = number, .seq = digest, .place = place_new(NULL, collation, 0, 0, 0, NULL, NULL), .hold_file = g_strdup("")};
+        g_array_append_val(checkpoints, added);
+        return conn_execf(conn, error,
+                          "INSERT INTO %s (leg, w, seq, part, epoch, file, pos) VALUES (%u,%u,%" G_GUINT64_FORMAT
+                          ",0,%" G_GUINT64_FORMAT ",'%s',0)", ledger->checkpoint, leg, number, digest, epoch, collation);
 }
 
 bool ledger_raise_epoch(const Ledger *ledger, Conn *conn, guint64 epoch, GError **error) {

@@ -9,6 +9,7 @@
 #include <glib.h>
 
 #include "engine/phase.h"
+#include "engine/place.h"
 #include "engine/state.h"
 #include "mysql/conn.h"
 
@@ -17,6 +18,8 @@
 /* Rows of ckpt with a number from here on belong to copiers and to repair, not to apply workers. */
 #define LEDGER_COPIER_BASE 1000
 #define LEDGER_REPAIR_SLOT 2000
+/* From here on they are no checkpoints: FILE names a collation, SEQ is its digest (ledger_keep_collation()). */
+#define LEDGER_COLLATION_BASE 100000
 
 typedef struct Ledger {
         char *uuid;
@@ -53,8 +56,7 @@ bool ledger_write_owner(const Ledger *ledger, Conn *conn, guint64 agent, guint64
 typedef struct Checkpoint {
         guint32 worker;
         guint64 seq, part;
-        char *file; /* where transaction SEQ ends on the upstream; "" while SEQ is 0 and the leg's start was not written yet */
-        guint64 offset;
+        Place *place; /* where transaction SEQ ends on the upstream. A copier's: the newest transaction that its chunks hold */
         /* A transaction that was prepared by XA PREPARE behind transaction HOLD_SEQ was still open then: reading has to begin there. */
         guint64 hold_seq, hold_offset;
         char *hold_file; /* "": none was open */
@@ -66,9 +68,14 @@ void checkpoint_clear(Checkpoint *checkpoint); /* frees what it holds */
 bool ledger_begin_leg(const Ledger *ledger, Conn *conn, guint32 leg, guint32 workers, guint32 copiers, guint64 epoch,
                       GError **error);
 bool ledger_forget_leg(const Ledger *ledger, Conn *conn, guint32 leg, GError **error);
-/* Sets where ordinal 0 is for rows that do not know yet. */
-bool ledger_set_leg_start(const Ledger *ledger, Conn *conn, guint32 leg, const BinlogPosition *start, GError **error);
+/* Sets where ordinal 0 is, in the log of the server SERVER, for rows that do not know yet. */
+bool ledger_set_leg_start(const Ledger *ledger, Conn *conn, guint32 leg, const char *server, const BinlogPosition *start, GError **error);
 /* Of the workers and the copiers of a leg, by number; → GArray of Checkpoint (with clear function). */
 GArray *ledger_load_checkpoints(const Ledger *ledger, Conn *conn, guint32 leg, GError **error);
+/* Which keys are equal, and so which worker a change belongs to, rests on the weights of collations: the same ones for as long as workers
+ * are not all at the same transaction. Remembers the digest of COLLATION for a leg whose rows are CHECKPOINTS (which it adds to); another one
+ * than before is PS_ERROR_STALE_STATE unless CHANGEABLE. */
+bool ledger_keep_collation(const Ledger *ledger, Conn *conn, guint32 leg, guint64 epoch, GArray *checkpoints, const char *collation,
+                           guint64 digest, bool changeable, GError **error);
 /* Waits for transactions of orphaned sessions, and makes a stale agent's next commit fail. */
 bool ledger_raise_epoch(const Ledger *ledger, Conn *conn, guint64 epoch, GError **error);

@@ -7,17 +7,6 @@
 
 #define MAP_CACHE_MAX 8192
 
-/* Two keys that the server takes for one must not have two spellings, since workers are chosen by the bytes of a key. */
-static bool key_has_spellings(const TableSchema *schema) {
-        for (guint i = 0; i < schema->key->len; i++) {
-                const Column *column = g_ptr_array_index(schema->columns, g_array_index(schema->key, unsigned, i));
-                if (column->kind == COLUMN_KIND_TEXT || column->kind == COLUMN_KIND_FLOAT ||
-                    column->kind == COLUMN_KIND_DOUBLE)
-                        return true;
-        }
-        return false;
-}
-
 static void link_table_free(gpointer data) {
         LinkTable *table = data;
         chunk_map_free(table->chunks);
@@ -37,14 +26,15 @@ LinkTables *link_tables_new(GPtrArray *schemas, bool copying) {
         for (guint i = 0; i < schemas->len; i++) {
                 LinkTable *table = g_new0(LinkTable, 1);
                 table->schema = g_ptr_array_index(schemas, i);
-                table->id = i;
-                table->ordered = table->schema->n_unique_secondary > 0 ||
-                                 table->schema->key_order != KEY_ORDER_AGENT || key_has_spellings(table->schema);
+                /* Where the agent can order keys it knows all spellings of one (key_hash_value()). */
+                table->ordered = table->schema->n_unique_secondary > 0 || table->schema->key_order != KEY_ORDER_AGENT;
                 table->multiset = table->schema->key->len == 0;
                 table->chunks = copying ? chunk_map_new(table->schema) : NULL;
                 table->live = !copying;
                 g_ptr_array_add(tables->list, table);
-                g_hash_table_insert(tables->by_name, full_name(table->schema->database, table->schema->name), table);
+                char *name = full_name(table->schema->database, table->schema->name);
+                table->hash = key_hash(name, strlen(name));
+                g_hash_table_insert(tables->by_name, name, table);
         }
         g_ptr_array_set_free_func(schemas, NULL);
         g_ptr_array_unref(schemas);

@@ -12,9 +12,9 @@
 
 typedef struct LinkTable {
         TableSchema *schema;
-        guint id;         /* position in the set */
-        bool ordered;     /* rows can collide on other keys than their own, or equal keys have several spellings: one worker,
-                           * in the order of the log */
+        guint64 hash;     /* of its name: chooses the worker of an ordered table, the same one after every restart */
+        bool ordered;     /* rows can collide on other keys than their own, or only the server knows which keys are equal: one
+                           * worker, in the order of the log */
         bool multiset;    /* no row key: see change-multiset.h */
         bool zeros_alike; /* one of the sides has no negative zero: -0 and 0 are the same to a multiset */
         ChunkMap *chunks; /* NULL: nothing is being copied, every event is applied */

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "engine/apply.h"
 #include "engine/copy.h"
+#include "engine/link-keys.h"
 #include "engine/relay.h"
 #include "engine/stream.h"
 #include "mysql/schema.h"
@@ -26,6 +27,10 @@ struct Link {
         LinkTables *tables;
         GArray *checkpoints;
         guint32 workers, copiers;
+        bool from_mariadb;
+        char *server; /* the upstream's conn_host_uuid() */
+        Place *begin; /* where reading begins, behind transaction … */
+        guint64 begin_seq;
         Relay *relay;
         Stream *stream;
         Apply *apply;
@@ -87,6 +92,11 @@ static void on_canary(gpointer userdata, guint64 seq, guint64 value) {
         link->canary_seq = seq;
         pthread_cond_broadcast(&link->changed);
         pthread_mutex_unlock(&link->lock);
+}
+
+static void on_crash(gpointer userdata, const char *file) {
+        Link *link = userdata;
+        link->config.on_crash(link->config.userdata, file);
 }
 
 static void on_stream_note(gpointer userdata, const char *message) {
@@ -174,6 +184,7 @@ static GPtrArray *load_schemas(Link *link, Conn *up, Conn *down, GError **error)
                         continue;
                 const TableSchema *sizes = upstream ? find_schema(upstream, schema) : NULL;
                 if (sizes) {
+                        link_keys_take_collations(schema, sizes);
                         schema->avg_row_bytes = sizes->avg_row_bytes;
                         link->rows_total += sizes->rows_estimate;
                         link->bytes_total += sizes->data_bytes;
@@ -194,17 +205,6 @@ static bool load(Link *link, GError **error) {
         g_autoptr(GPtrArray) schemas = load_schemas(link, up, down, error);
         if (!schemas)
                 return false;
-        link->tables = link_tables_new(g_steal_pointer(&schemas), config->copying);
-
-        for (guint i = 0; i < link->tables->list->len; i++) {
-                LinkTable *table = g_ptr_array_index(link->tables->list, i);
-                table->zeros_alike = !flavor_has_negative_zero(conn_flavor(up)) || !flavor_has_negative_zero(conn_flavor(down));
-        }
-
-        if (config->copying &&
-            !copy_load(config->ledger, down, link->tables, &link->rows_before, &link->bytes_before, error))
-                return false;
-
         link->checkpoints = ledger_load_checkpoints(config->ledger, down, config->leg, error);
         if (!link->checkpoints)
                 return false;
@@ -220,25 +220,41 @@ static bool load(Link *link, GError **error) {
                 return false;
         }
         link->copiers = MIN(link->copiers, config->copiers);
-        return true;
+        link->from_mariadb = conn_flavor(up)->mariadb;
+        link->server = g_strdup(conn_host_uuid(up));
+
+        if (!link_keys_order(config, link->checkpoints, link->workers, schemas, up, down, error))
+                return false;
+        link->tables = link_tables_new(g_steal_pointer(&schemas), config->copying);
+        for (guint i = 0; i < link->tables->list->len; i++) {
+                LinkTable *table = g_ptr_array_index(link->tables->list, i);
+                table->zeros_alike = !flavor_has_negative_zero(conn_flavor(up)) || !flavor_has_negative_zero(conn_flavor(down));
+        }
+        return !config->copying ||
+               copy_load(config->ledger, down, link->tables, &link->rows_before, &link->bytes_before, error);
+}
+
+static void begin_at(Link *link, guint64 seq, Place *place /* consumed */) {
+        place_unref(link->begin);
+        link->begin = place;
+        link->begin_seq = seq;
 }
 
 /* Where reading begins: at the oldest checkpoint, or before it, where an XA transaction was prepared that is still open then. */
-static RelayHold beginning(const Link *link) {
-        RelayHold begin = {.seq = G_MAXUINT64};
+static void find_beginning(Link *link) {
+        link->begin_seq = G_MAXUINT64;
         for (guint32 w = 0; w < link->workers; w++) {
                 const Checkpoint *checkpoint = &g_array_index(link->checkpoints, Checkpoint, w);
-                if (checkpoint->seq < begin.seq)
-                        begin = (RelayHold){checkpoint->seq, checkpoint->offset, checkpoint->file};
-                if (*checkpoint->hold_file && checkpoint->hold_seq < begin.seq)
-                        begin = (RelayHold){checkpoint->hold_seq, checkpoint->hold_offset, checkpoint->hold_file};
+                if (checkpoint->seq < link->begin_seq)
+                        begin_at(link, checkpoint->seq, place_ref(checkpoint->place));
+                if (*checkpoint->hold_file && checkpoint->hold_seq < link->begin_seq)
+                        begin_at(link, checkpoint->hold_seq, place_new(checkpoint->place->server, checkpoint->hold_file, 0, checkpoint->hold_offset, 0, NULL, NULL));
         }
-        return begin;
 }
 
 static bool connect_parts(Link *link, GError **error) {
         const LinkConfig *config = &link->config;
-        RelayHold begin = beginning(link);
+        find_beginning(link);
 
         link->relay = relay_new(config->directory, error);
         if (!link->relay)
@@ -252,15 +268,19 @@ static bool connect_parts(Link *link, GError **error) {
                 .relay = link->relay,
                 .directory = config->directory,
                 .server_id = config->server_id,
-                .file = begin.file,
-                .offset = begin.offset,
-                .seq = begin.seq,
+                .server = link->server,
+                .mariadb = link->from_mariadb,
+                .rows = (const Checkpoint *) link->checkpoints->data,
+                .n_rows = link->checkpoints->len,
+                .begin = link->begin,
+                .seq = link->begin_seq,
                 .skip_ddl_seq = config->skip_ddl_seq,
                 .on_heartbeat = on_heartbeat,
                 .on_canary = on_canary,
                 .on_failure = on_failure,
                 .on_halt = on_halt,
                 .on_note = on_stream_note,
+                .on_crash = on_crash,
                 .userdata = link,
         };
         ApplyConfig apply = {
@@ -272,9 +292,10 @@ static bool connect_parts(Link *link, GError **error) {
                 .epoch = config->epoch,
                 .checkpoints = (const Checkpoint *) link->checkpoints->data,
                 .workers = link->workers,
-                .file = begin.file,
-                .offset = begin.offset,
-                .seq = begin.seq,
+                .server = link->server,
+                .mariadb = link->from_mariadb,
+                .place = link->begin,
+                .seq = link->begin_seq,
                 .on_progress = on_progress,
                 .on_failure = on_failure,
                 .userdata = link,
@@ -349,6 +370,8 @@ void link_free(Link *link) {
         relay_free(link->relay);
         link_tables_free(link->tables);
         g_clear_pointer(&link->checkpoints, g_array_unref);
+        place_unref(link->begin);
+        g_free(link->server);
         g_queue_clear_full(&link->heartbeats, g_free);
         g_clear_error(&link->error);
         link_halt_free(link->halt);
@@ -398,7 +421,7 @@ bool link_copied(Link *link) {
 bool link_wait_applied(Link *link, const char *file, guint64 offset, gint64 timeout_usec, GError **error) {
         gint64 until = clock_monotonic() + timeout_usec;
         guint64 seq;
-        if (!stream_wait(link->stream, file, offset, timeout_usec, &seq, error))
+        if (!stream_wait(link->stream, file, offset, timeout_usec, &seq, /* ret_place= */ NULL, error))
                 return false;
         return apply_wait(link->apply, seq, timeout_usec < 0 ? -1 : MAX(until - clock_monotonic(), 0), error);
 }

@@ -33,6 +33,7 @@ typedef struct LinkConfig {
         void (*on_change)(gpointer userdata);
         void (*on_table)(gpointer userdata, const char *database, const char *table);
         void (*on_note)(gpointer userdata, const char *message);
+        void (*on_crash)(gpointer userdata, const char *file); /* the upstream crashed: FILE has no proper end */
         gpointer userdata;
 } LinkConfig;
 

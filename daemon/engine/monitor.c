@@ -187,6 +187,7 @@ Monitor *monitor_start(const MonitorConfig *config) {
                 monitor->params[side] = *config->servers[side];
                 monitor->params[side].io_timeout = IO_TIMEOUT;
                 monitor->params[side].connect_timeout = IO_TIMEOUT;
+                monitor->params[side].identity = NULL; /* it shows a stranger as one */
         }
         pthread_mutex_init(&monitor->lock, /* attr= */ NULL);
         clock_cond_init(&monitor->changed);

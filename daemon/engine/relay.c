@@ -38,6 +38,8 @@ struct Relay {
         pthread_mutex_t lock;
         pthread_cond_t readable;
         guint64 committed;      /* records before it may be read */
+        guint64 kept;           /* committed by the writer; the same unless kept back */
+        bool kept_back;
         GArray *segments;       /* of guint64: start offsets, oldest first */
         bool woken;
 
@@ -144,28 +146,46 @@ bool relay_append(Relay *relay, const RelayRecord *record, GError **error) {
         return append(relay, &header, record->data, record->size, NULL, 0, error);
 }
 
-bool relay_commit(Relay *relay, const char *file, guint64 offset, guint32 timestamp, const RelayHold *hold, GError **error) {
-        RelayCommit commit = {
-                .offset = offset,
-                .timestamp = timestamp,
-                .file_length = (guint32) strlen(file),
-                .hold_seq = hold->seq,
-                .hold_offset = hold->offset,
-                .hold_file_length = hold->file ? (guint32) strlen(hold->file) : 0,
-        };
+/* Under the lock. */
+static void hand_over(Relay *relay) {
+        if (relay->kept_back)
+                return;
+        relay->committed = relay->kept;
+        pthread_cond_signal(&relay->readable);
+}
+
+void relay_keep_back(Relay *relay) {
+        pthread_mutex_lock(&relay->lock);
+        relay->kept_back = true;
+        pthread_mutex_unlock(&relay->lock);
+}
+
+void relay_hand_over(Relay *relay) {
+        pthread_mutex_lock(&relay->lock);
+        relay->kept_back = false;
+        hand_over(relay);
+        pthread_mutex_unlock(&relay->lock);
+}
+
+bool relay_commit(Relay *relay, const char *file, const RelayCommit *given, const RelayHold *hold, GError **error) {
+        RelayCommit commit = *given;
+        commit.file_length = (guint32) strlen(file);
+        commit.hold_seq = hold->seq;
+        commit.hold_offset = hold->offset;
+        commit.hold_file_length = hold->file ? (guint32) strlen(hold->file) : 0;
         g_autofree char *files = g_strconcat(file, hold->file, NULL); /* either of them may end the list */
         gsize length = commit.file_length + commit.hold_file_length;
         Header header = {
                 .size = (guint32) (sizeof commit + length),
                 .kind = RELAY_COMMIT,
-                .timestamp = timestamp,
+                .timestamp = commit.timestamp,
         };
         if (!append(relay, &header, &commit, sizeof commit, files, length, error) || !flush(relay, error))
                 return false;
 
         pthread_mutex_lock(&relay->lock);
-        relay->committed = relay->end;
-        pthread_cond_signal(&relay->readable);
+        relay->kept = relay->end;
+        hand_over(relay);
         pthread_mutex_unlock(&relay->lock);
 
         if (relay->end - relay->segment_start >= SEGMENT_SIZE)
@@ -175,7 +195,7 @@ bool relay_commit(Relay *relay, const char *file, guint64 offset, guint32 timest
 
 void relay_rollback(Relay *relay) {
         pthread_mutex_lock(&relay->lock);
-        guint64 committed = relay->committed;
+        guint64 committed = relay->kept;
         pthread_mutex_unlock(&relay->lock);
         g_string_truncate(relay->buffer, 0);
         relay->end = relay->flushed = committed;

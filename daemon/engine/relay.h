@@ -10,6 +10,8 @@
 
 #include <glib.h>
 
+#include "mysql/binlog-decode.h"
+
 typedef struct Relay Relay;
 
 typedef enum RelayKind {
@@ -25,9 +27,12 @@ typedef struct RelayHold {
 
 /* Where and when a transaction ended, and the hold then. */
 typedef struct RelayCommit {
-        guint64 offset;    /* end position in FILE */
+        guint64 start, offset; /* in FILE: its first byte, and behind its last one */
+        guint32 crc;           /* see place.h */
+        guint32 timestamp;     /* of its last event, s since the epoch */
+        BinlogGtid gtid;       /* its number; gno 0: none */
+        /* Set by relay_commit(). */
         guint64 hold_seq, hold_offset;
-        guint32 timestamp; /* of its last event, s since the epoch */
         guint32 file_length, hold_file_length;
 } RelayCommit;
 
@@ -46,7 +51,10 @@ void relay_free(Relay *relay);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Relay, relay_free)
 
 bool relay_append(Relay *relay, const RelayRecord *record, GError **error);
-bool relay_commit(Relay *relay, const char *file, guint64 offset, guint32 timestamp, const RelayHold *hold, GError **error);
+bool relay_commit(Relay *relay, const char *file, const RelayCommit *commit, const RelayHold *hold, GError **error);
+/* While kept back, what is committed is not shown to the reader; handing over shows all of it. */
+void relay_keep_back(Relay *relay);
+void relay_hand_over(Relay *relay);
 void relay_rollback(Relay *relay); /* takes back what was appended since the last commit */
 
 /* The next record of a committed transaction. Waits up to TIMEOUT_USEC; *ret_found false when there was none. */

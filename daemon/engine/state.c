@@ -48,7 +48,7 @@ typedef enum MemberType {
         MEMBER_U32,
         MEMBER_BOOL,
         MEMBER_DOUBLE,
-        MEMBER_POSITION, /* [file, offset] or null */
+        MEMBER_POSITION, /* [file, offset], [file, offset, GTIDs] or null */
         MEMBER_SIDE,
         MEMBER_STEP,
         MEMBER_VERIFICATION,
@@ -129,10 +129,18 @@ void binlog_position_set(BinlogPosition *position, const char *file, guint64 off
         g_free(position->file);
         position->file = copy;
         position->offset = offset;
+        g_clear_pointer(&position->gtids, g_free);
+}
+
+void binlog_position_set_gtids(BinlogPosition *position, const char *gtids) {
+        char *copy = g_strdup(gtids);
+        g_free(position->gtids);
+        position->gtids = copy;
 }
 
 void binlog_position_clear(BinlogPosition *position) {
         g_clear_pointer(&position->file, g_free);
+        g_clear_pointer(&position->gtids, g_free);
         position->offset = 0;
 }
 
@@ -201,6 +209,7 @@ EngineState *engine_state_copy(const EngineState *state) {
                         break;
                 case MEMBER_POSITION:
                         FIELD(copy, m, BinlogPosition).file = g_strdup(CONST_FIELD(state, m, BinlogPosition).file);
+                        FIELD(copy, m, BinlogPosition).gtids = g_strdup(CONST_FIELD(state, m, BinlogPosition).gtids);
                         break;
                 case MEMBER_CHECKS:
                         FIELD(copy, m, GPtrArray *) = copy_checks(CONST_FIELD(state, m, GPtrArray *));
@@ -237,6 +246,8 @@ static JsonNode *position_node(const BinlogPosition *position) {
         JsonArray *pair = json_array_new();
         json_array_add_element(pair, string_node(position->file));
         json_array_add_int_element(pair, (gint64) position->offset);
+        if (position->gtids)
+                json_array_add_element(pair, string_node(position->gtids));
         JsonNode *node = json_node_alloc();
         json_node_init_array(node, pair);
         json_array_unref(pair);
@@ -343,17 +354,20 @@ static bool read_string(JsonNode *node, char **ret) {
 }
 
 static bool read_position(JsonNode *node, BinlogPosition *ret) {
-        const char *file;
+        const char *file, *gtids = NULL;
         guint64 offset;
         if (JSON_NODE_HOLDS_NULL(node))
                 return true;
         if (!JSON_NODE_HOLDS_ARRAY(node))
                 return false;
         JsonArray *pair = json_node_get_array(node);
-        if (json_array_get_length(pair) != 2 || !node_string(json_array_get_element(pair, 0), &file) ||
-            !node_unsigned(json_array_get_element(pair, 1), G_MAXINT64, &offset))
+        guint length = json_array_get_length(pair);
+        if (length < 2 || length > 3 || !node_string(json_array_get_element(pair, 0), &file) ||
+            !node_unsigned(json_array_get_element(pair, 1), G_MAXINT64, &offset) ||
+            (length == 3 && !node_string(json_array_get_element(pair, 2), &gtids)))
                 return false;
         binlog_position_set(ret, file, offset);
+        binlog_position_set_gtids(ret, gtids);
         return true;
 }
 

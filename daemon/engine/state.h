@@ -13,6 +13,7 @@
 typedef struct BinlogPosition {
         char *file; /* NULL: not set */
         guint64 offset;
+        char *gtids; /* of all transactions up to there (mysql/executed.h); NULL: not known, or of no use for this position */
 } BinlogPosition;
 
 typedef enum CheckSeverity { CHECK_OK, CHECK_NOTE, CHECK_WARNING, CHECK_ERROR, _CHECK_MAX, _CHECK_INVALID = -1 } CheckSeverity;
@@ -101,4 +102,5 @@ JsonNode *engine_state_to_json(const EngineState *state);
 EngineState *engine_state_from_json(JsonNode *node, GError **error);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(EngineState, engine_state_free)
 void binlog_position_set(BinlogPosition *position, const char *file, guint64 offset);
+void binlog_position_set_gtids(BinlogPosition *position, const char *gtids);
 void binlog_position_clear(BinlogPosition *position);

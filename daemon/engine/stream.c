@@ -27,6 +27,7 @@
 #include "engine/change.h"
 #include "engine/ddl.h"
 #include "engine/held.h"
+#include "engine/proof.h"
 #include "mysql/sql.h"
 #include "mysql/value.h"
 
@@ -45,6 +46,12 @@ struct Stream {
         /* The transaction being read. */
         bool in_transaction, ours, first_table_seen;
         bool carried; /* it has rows of tables that are carried */
+        bool open;    /* its first event was seen */
+        RelayCommit commit;
+        guint64 folded; /* the end of the event that was added to its sum last */
+        unsigned last_type; /* of the events that are in the file itself */
+        Proof *proof;
+        Place *again; /* the transaction to be read again first; or NULL */
         Held *held;   /* it is an XA transaction: its events are gathered here; else NULL */
         HeldSet *prepared;
 
@@ -53,26 +60,50 @@ struct Stream {
         guint64 started, completed;
         char *file; /* how far everything was read */
         guint64 offset;
+        Place *done;          /* where COMPLETED ended; NULL: not made yet of the two members below */
+        char *done_file;
+        RelayCommit done_commit;
+        Executed *executed;   /* everything up to there */
         bool failed;
 };
 
 Stream *stream_new(const StreamConfig *config, GError **error) {
+        const Place *place = config->begin;
+        g_autoptr(Proof) proof = proof_new(config->rows, config->n_rows, place, config->seq, config->server, error);
+        if (!proof)
+                return NULL;
+        bool elsewhere = proof_by_gtids(proof), again = !elsewhere && place->start > 0;
+        g_autoptr(Executed) executed = executed_new(place->gtids, config->mariadb);
         BinlogStreamParams params = {
                 .server = config->upstream,
-                .file = config->file,
-                .position = config->offset,
+                .file = elsewhere ? NULL : place->file,
+                .position = again ? place->start : place->offset,
+                .executed = elsewhere ? executed : NULL,
                 .server_id = config->server_id,
         };
         g_autoptr(BinlogStream) dump = binlog_stream_open(&params, error);
         if (!dump)
                 return NULL;
+        if (strcmp(binlog_stream_identity(dump), config->server) != 0) {
+                g_set_error(error, PS_ERROR, PS_ERROR_STOPPED, "%s is another server than a moment ago", binlog_stream_label(dump));
+                return NULL;
+        }
 
         Stream *stream = g_new0(Stream, 1);
         stream->config = *config;
         stream->dump = g_steal_pointer(&dump);
+        stream->config.rows = NULL;
+        stream->config.begin = NULL;
+        stream->config.server = NULL;
         stream->started = stream->completed = config->seq;
-        stream->file = g_strdup(config->file);
-        stream->offset = config->offset;
+        stream->file = g_strdup(elsewhere ? "" : place->file);
+        stream->offset = elsewhere ? 0 : place->offset;
+        stream->done = place_ref(place);
+        stream->again = again ? place_ref(place) : NULL;
+        stream->executed = g_steal_pointer(&executed);
+        stream->proof = g_steal_pointer(&proof);
+        if (proof_next(stream->proof) != G_MAXUINT64)
+                relay_keep_back(config->relay);
         pthread_mutex_init(&stream->lock, /* attr= */ NULL);
         clock_cond_init(&stream->moved);
         map_cache_init(&stream->maps, config->tables);
@@ -101,17 +132,44 @@ void stream_free(Stream *stream) {
         held_set_free(stream->prepared);
         pthread_cond_destroy(&stream->moved);
         pthread_mutex_destroy(&stream->lock);
+        proof_free(stream->proof);
+        executed_free(stream->executed);
+        place_unref(stream->done);
+        place_unref(stream->again);
+        g_free(stream->done_file);
         g_free(stream->file);
         g_free(stream);
 }
 
 /* --- positions and numbers --- */
 
+/* Under the lock, as what comes out of it has to be. */
+static void complete(Stream *stream, const char *file) {
+        stream->completed = stream->started;
+        g_clear_pointer(&stream->done, place_unref);
+        if (!stream->done_file || strcmp(stream->done_file, file) != 0) {
+                g_free(stream->done_file);
+                stream->done_file = g_strdup(file);
+        }
+        stream->done_commit = stream->commit;
+        executed_add(stream->executed, &stream->commit.gtid);
+}
+
+/* Made when it is asked for, since a set of GTIDs may be long. */
+static Place *done_place(Stream *stream) {
+        const RelayCommit *commit = &stream->done_commit;
+        if (!stream->done) {
+                g_autofree char *gtid = executed_gtid_to_string(&commit->gtid), *gtids = executed_to_string(stream->executed);
+                stream->done = place_new(binlog_stream_identity(stream->dump), stream->done_file, commit->start, commit->offset, commit->crc, gtid, gtids);
+        }
+        return place_ref(stream->done);
+}
+
 static void move(Stream *stream, bool transaction_ended) {
         const char *file = binlog_stream_file(stream->dump);
         pthread_mutex_lock(&stream->lock);
         if (transaction_ended)
-                stream->completed = stream->started;
+                complete(stream, file);
         if (!stream->file || strcmp(stream->file, file) != 0) {
                 g_free(stream->file);
                 stream->file = g_strdup(file);
@@ -135,19 +193,43 @@ static bool refuse(Stream *stream, const BinlogEvent *event, PsErrorCode code, c
         return false;
 }
 
+/* Compares what the checkpoints know of the transaction that was just read; behind the last of them the appliers may go on. */
+static bool prove(Stream *stream, GError **error) {
+        if (stream->completed < proof_next(stream->proof))
+                return true;
+        pthread_mutex_lock(&stream->lock);
+        g_autoptr(Place) place = done_place(stream);
+        pthread_mutex_unlock(&stream->lock);
+        const char *gtids = NULL;
+        if (!proof_take(stream->proof, stream->completed, place, stream->executed, &gtids, error))
+                return false;
+        /* Begun before the oldest checkpoint, for the sake of an XA transaction. */
+        if (gtids && !executed_known(stream->executed)) {
+                pthread_mutex_lock(&stream->lock);
+                executed_free(stream->executed);
+                stream->executed = executed_new(gtids, stream->config.mariadb);
+                g_clear_pointer(&stream->done, place_unref);
+                pthread_mutex_unlock(&stream->lock);
+        }
+        if (proof_next(stream->proof) == G_MAXUINT64)
+                relay_hand_over(stream->config.relay);
+        return true;
+}
+
 static bool end(Stream *stream, const BinlogEvent *event, GError **error) {
         if (!stream->in_transaction) /* counting it would shift the numbers of all that follow */
                 return refuse(stream, event, PS_ERROR_DATA_MISMATCH, "the end of a transaction that did not begin", error);
         if (stream->held)
                 return refuse(stream, event, PS_ERROR_DATA_MISMATCH, "an XA transaction that ends like an ordinary one", error);
-        stream->in_transaction = false;
+        stream->in_transaction = stream->open = false;
+        stream->commit.offset = binlog_stream_position(stream->dump);
+        stream->commit.timestamp = event->timestamp;
         RelayHold hold = {0};
         (void) held_set_oldest(stream->prepared, &hold.seq, &hold.file, &hold.offset);
-        if (!relay_commit(stream->config.relay, binlog_stream_file(stream->dump), binlog_stream_position(stream->dump),
-                          event->timestamp, &hold, error))
+        if (!relay_commit(stream->config.relay, binlog_stream_file(stream->dump), &stream->commit, &hold, error))
                 return false;
         move(stream, /* transaction_ended= */ true);
-        return true;
+        return prove(stream, error);
 }
 
 /* --- row events --- */
@@ -460,6 +542,7 @@ static bool take_gtid(Stream *stream, const BinlogEvent *event, GError **error) 
         BinlogGtid gtid;
         if (!binlog_gtid_parse(event, &gtid, error))
                 return false;
+        stream->commit.gtid = gtid;
         if (gtid.mariadb && gtid.prepared)
                 begin_xa(stream);
         else if (gtid.mariadb && !gtid.standalone)
@@ -467,7 +550,62 @@ static bool take_gtid(Stream *stream, const BinlogEvent *event, GError **error) 
         return true;
 }
 
+/* What is in a file beside transactions. */
+static bool is_between(unsigned type) {
+        switch (type) {
+        case BINLOG_EVENT_ROTATE:
+        case BINLOG_EVENT_STOP:
+        case BINLOG_EVENT_FORMAT_DESCRIPTION:
+        case BINLOG_EVENT_PREVIOUS_GTIDS:
+        case BINLOG_EVENT_MARIADB_GTID_LIST:
+        case BINLOG_EVENT_MARIADB_BINLOG_CHECKPOINT:
+        case BINLOG_EVENT_MARIADB_START_ENCRYPTION:
+        case BINLOG_EVENT_HEARTBEAT:
+        case BINLOG_EVENT_HEARTBEAT_V2:
+                return true;
+        default:
+                return false;
+        }
+}
+
+static bool is_heartbeat(const BinlogEvent *event) {
+        return event->type == BINLOG_EVENT_HEARTBEAT || event->type == BINLOG_EVENT_HEARTBEAT_V2;
+}
+
+/* Where the transaction begins, and the sum of its events: what proves later that it is still there. */
+static void follow(Stream *stream, const BinlogEvent *event) {
+        guint64 position = binlog_stream_position(stream->dump);
+        bool numbered = event->type == BINLOG_EVENT_GTID || event->type == BINLOG_EVENT_ANONYMOUS_GTID || event->type == BINLOG_EVENT_GTID_TAGGED ||
+                        event->type == BINLOG_EVENT_MARIADB_GTID;
+        if (is_between(event->type))
+                return;
+        if (numbered || !stream->open) {
+                stream->open = true;
+                stream->folded = 0;
+                stream->commit = (RelayCommit){.start = position - event->size};
+        }
+        if (position == stream->folded) /* one more of the events of a compressed transaction */
+                return;
+        stream->folded = position;
+        stream->commit.crc = proof_fold(stream->commit.crc, binlog_stream_crc(stream->dump));
+}
+
+/* An orderly stop ends the file with an event of its own, and so does a new file. */
+static void look_for_crash(Stream *stream, const BinlogEvent *event) {
+        bool artificial = event->log_pos == 0 || event->flags & BINLOG_FLAG_ARTIFICIAL;
+        if (is_heartbeat(event))
+                return;
+        if (event->type == BINLOG_EVENT_ROTATE && artificial) {
+                if (*stream->file && strcmp(stream->file, binlog_stream_file(stream->dump)) != 0 && stream->last_type != BINLOG_EVENT_STOP &&
+                    stream->last_type != BINLOG_EVENT_ROTATE)
+                        stream->config.on_crash(stream->config.userdata, stream->file);
+        } else if (!artificial)
+                stream->last_type = event->type;
+}
+
 static bool take(Stream *stream, const BinlogEvent *event, GError **error) {
+        look_for_crash(stream, event);
+        follow(stream, event);
         if (binlog_row_operation(event->type) != _ROW_OPERATION_INVALID)
                 return take_rows(stream, event, error);
 
@@ -503,7 +641,7 @@ static bool take(Stream *stream, const BinlogEvent *event, GError **error) {
         case BINLOG_EVENT_HEARTBEAT_V2:
                 if (!stream->in_transaction)
                         move(stream, /* transaction_ended= */ false);
-                return true;
+                return !is_heartbeat(event) || proof_take_end(stream->proof, stream->completed, error);
         case BINLOG_EVENT_PARTIAL_UPDATE_ROWS:
                 return take_partial_rows(stream, event, error);
         default:
@@ -518,7 +656,8 @@ static void reader(gpointer data) {
         g_autoptr(GError) error = NULL;
         BinlogEvent event;
 
-        while (!g_atomic_int_get(&stream->stop))
+        bool good = !stream->again || proof_read_again(stream->dump, stream->again, &error);
+        while (good && !g_atomic_int_get(&stream->stop))
                 if (!binlog_stream_next(stream->dump, &event, &error) || !take(stream, &event, &error))
                         break;
 
@@ -554,7 +693,7 @@ guint64 stream_completed(Stream *stream) {
         return seq;
 }
 
-bool stream_wait(Stream *stream, const char *file, guint64 offset, gint64 timeout_usec, guint64 *ret_seq, GError **error) {
+bool stream_wait(Stream *stream, const char *file, guint64 offset, gint64 timeout_usec, guint64 *ret_seq, Place **ret_place, GError **error) {
         struct timespec until = clock_deadline(MAX(timeout_usec, 0));
         bool there, failed, timed_out = false;
 
@@ -570,6 +709,8 @@ bool stream_wait(Stream *stream, const char *file, guint64 offset, gint64 timeou
                         timed_out = pthread_cond_timedwait(&stream->moved, &stream->lock, &until) != 0;
         }
         *ret_seq = stream->completed;
+        if (there && ret_place)
+                *ret_place = done_place(stream);
         pthread_mutex_unlock(&stream->lock);
 
         if (there)

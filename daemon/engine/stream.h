@@ -25,8 +25,12 @@ typedef struct StreamConfig {
         Relay *relay;
         const char *directory;   /* the relay's: what is prepared is kept in it, too */
         guint32 server_id;       /* for the dump */
-        const char *file;        /* where transaction SEQ ends */
-        guint64 offset, seq;
+        const char *server;      /* the upstream's conn_host_uuid() … */
+        bool mariadb;            /* … and what it is */
+        const Checkpoint *rows;  /* the workers' and copiers' */
+        guint n_rows;
+        const Place *begin;      /* where reading begins, behind transaction SEQ: the oldest one of ROWS, or before it */
+        guint64 seq;
         guint64 skip_ddl_seq;    /* DDL statements up to here are passed over */
         /* Called on the reader's thread. */
         void (*on_heartbeat)(gpointer userdata, guint64 seq, guint64 value);
@@ -34,6 +38,7 @@ typedef struct StreamConfig {
         void (*on_failure)(gpointer userdata, const GError *error);
         void (*on_halt)(gpointer userdata, const LinkHalt *halt); /* the last call: reading has ended in front of it */
         void (*on_note)(gpointer userdata, const char *message);
+        void (*on_crash)(gpointer userdata, const char *file); /* the upstream did not end FILE as an orderly stop does */
         gpointer userdata;
 } StreamConfig;
 
@@ -46,7 +51,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Stream, stream_free)
 /* The transaction that was begun last, and the last one that is whole. */
 guint64 stream_started(Stream *stream);
 guint64 stream_completed(Stream *stream);
-/* Until everything up to FILE/OFFSET was read; *ret_seq: the last whole transaction then. PS_ERROR_DEADLINE_EXCEEDED, PS_ERROR_STOPPED. */
-bool stream_wait(Stream *stream, const char *file, guint64 offset, gint64 timeout_usec, guint64 *ret_seq, GError **error);
+/* Until everything up to FILE/OFFSET was read; *ret_seq: the last whole transaction then, *ret_place (may be NULL): where it ended.
+ * PS_ERROR_DEADLINE_EXCEEDED, PS_ERROR_STOPPED. */
+bool stream_wait(Stream *stream, const char *file, guint64 offset, gint64 timeout_usec, guint64 *ret_seq, Place **ret_place, GError **error);
 /* Where the last whole transaction ended; FILE is a copy. */
 void stream_position(Stream *stream, char **ret_file, guint64 *ret_offset);

@@ -179,6 +179,7 @@ static bool prepare_sides(Engine *engine, Side from, Side to, GError **error) {
 
 bool switch_guard(Engine *engine, const EngineOperation *operation, Side from, Side to, GError **error) {
         engine_verify_collect(engine);
+        engine_take_crash(engine);
         engine_start_watch(engine);
         bool dry = operation->flags & 1; /* looks only; of what it writes there is but the canary */
         return check_link(engine, operation, error) && check_verified(engine, error) && switch_no_foreign_writes(engine, error) &&

@@ -9,7 +9,7 @@
  *    6 epoch          appliers are stopped and can never commit again
  *    7 flip           what B needs to take writes
  *    8 reverse-start  where B's own changes will begin
- *    9 commit         A is looked at once more; the owner row on B says who takes writes; B opens: applications go on
+ *    9 commit         A is looked at once more; the owner row on B says who takes writes (the commit point); B opens: applications go on
  *   10 release        A stays closed
  *   11 reverse        the stream B → A runs, a canary came through it
  *
@@ -213,12 +213,14 @@ static bool do_flip(Switchover *s, GError **error) {
 }
 
 static bool do_reverse_start(Switchover *s, GError **error) {
-        g_autofree char *file = NULL;
+        BinlogPosition *start = &s->engine->state->reverse_start;
+        g_autofree char *file = NULL, *gtids = NULL;
         guint64 offset;
         Conn *b = conn_of(s, s->to, error);
-        if (!b || !named(s, s->to, conn_binlog_position(b, &file, &offset, error), error))
+        if (!b || !named(s, s->to, conn_binlog_gtid_position(b, &file, &offset, &gtids, error), error))
                 return false;
-        binlog_position_set(&s->engine->state->reverse_start, file, offset);
+        binlog_position_set(start, file, offset);
+        binlog_position_set_gtids(start, gtids);
         return true;
 }
 
@@ -256,18 +258,59 @@ static void take_over(const Switchover *s) {
         state->leg++;
         state->copied = true;
         binlog_position_set(&state->leg_start, state->reverse_start.file, state->reverse_start.offset);
+        binlog_position_set_gtids(&state->leg_start, state->reverse_start.gtids);
         binlog_position_clear(&state->watched);
         state->foreign_writes = state->foreign_writes_acknowledged = 0;
         state->reverse_proven = false;
         state->skip_ddl_seq = 0;
 }
 
-/* The commit point: the owner row on B, and then B is opened. */
-static bool open_new_side(Switchover *s, GError **error) {
+/* Whether the owner row on B says that B takes writes; asked until B answers. Whoever asks holds B's lock of this migration: no session is
+ * left that could still write the row. false: the agent stops, and the journal says that it is not known. */
+static bool ask_owner(Switchover *s, bool *ret_committed) {
         Engine *engine = s->engine;
+        for (;;) {
+                g_autoptr(GError) error = NULL;
+                OwnerRow owner;
+                Conn *b = conn_of(s, s->to, &error);
+                if (b && named(s, s->to, ledger_read_owner(engine->ledger, b, &owner, &error), &error)) {
+                        *ret_committed = owner.present && owner.writer == s->to && owner.epoch == engine->state->epoch;
+                        return true;
+                }
+                engine_set_error(engine, error);
+                if (engine_stopping(engine))
+                        return false;
+                engine_wait(engine, USEC_PER_SEC / 5);
+        }
+}
+
+/* The commit point: the owner row on B. When it is not known what became of it B says it, and before it is tried again A is looked at
+ * again: meanwhile it may have been restarted and taken writes. (tests/model/switch.pml, MISTAKE_LOOK_ONCE) */
+static bool commit_row(Switchover *s, GError **error) {
+        Engine *engine = s->engine;
+        for (;;) {
+                g_autoptr(GError) local = NULL;
+                bool committed;
+                Conn *b = conn_of(s, s->to, &local);
+                if (b && conn_exec(b, "SET SESSION innodb_lock_wait_timeout=2", -1, NULL, &local) &&
+                    control_own(engine, s->to, s->to, engine->state->epoch, "committed", &local))
+                        return true;
+                engine_name_error(engine, s->to, &local);
+                engine_set_error(engine, local);
+                if (!ask_owner(s, &committed)) {
+                        g_set_error(error, PS_ERROR, PS_ERROR_STOPPED, "told to stop");
+                        return false;
+                }
+                if (committed)
+                        return true;
+                if (!look_once_more(s, error))
+                        return false;
+        }
+}
+
+static bool open_new_side(Switchover *s, GError **error) {
         Conn *b = conn_of(s, s->to, error);
-        return b && control_own(engine, s->to, s->to, engine->state->epoch, "committed", error) &&
-               named(s, s->to, fence_open(b, engine->state->events_were_on[s->to], error), error);
+        return b && named(s, s->to, fence_open(b, s->engine->state->events_were_on[s->to], error), error);
 }
 
 typedef struct Step {
@@ -408,7 +451,7 @@ static bool release(Switchover *s, GError **error) {
                           conn_exec(a, "SET GLOBAL read_only=1", -1, NULL, error) &&
                                   ledger_begin_leg(engine->ledger, a, state->leg, state->workers, 0, state->epoch, error) &&
                                   ledger_raise_epoch(engine->ledger, a, state->epoch, error) &&
-                                  ledger_set_leg_start(engine->ledger, a, state->leg, &state->leg_start, error),
+                                  ledger_set_leg_start(engine->ledger, a, state->leg, state->identity[s->to], &state->leg_start, error),
                           error) &&
                control_own(engine, s->from, s->to, state->epoch, "released", error);
 }
@@ -518,8 +561,11 @@ static void run(Switchover *s) {
                 g_autoptr(GError) cause = g_steal_pointer(&error);
                 g_set_error(&error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED, "the %s did not get through within its deadline: %s", name_of(s), cause->message);
         }
-        if (good && in_time(s, &error))
+        good = good && in_time(s, &error) && commit_row(s, &error);
+        if (good)
                 commit_and_finish(s);
+        else if (g_error_matches(error, PS_ERROR, PS_ERROR_STOPPED) && engine->state->step == SWITCH_STEP_COMMIT)
+                return; /* the next start asks B */
         else {
                 engine_event(engine, ENGINE_EVENT_OPERATION_STEP, 4, "the %s is undone at step %s: %s", name_of(s),
                              switch_step_to_string(engine->state->step), error->message);
@@ -536,18 +582,10 @@ static void recover(Switchover *s) {
         engine_event(engine, ENGINE_EVENT_RECOVERED, 4, "the agent stopped in the middle of a %s, at step %s", name_of(s), switch_step_to_string(step));
         engine_set_step(engine, "recovery");
         if (step == SWITCH_STEP_COMMIT) {
-                OwnerRow owner = {0};
-                for (;;) {
-                        Conn *b = conn_of(s, s->to, &error);
-                        if (b && named(s, s->to, ledger_read_owner(engine->ledger, b, &owner, &error), &error))
-                                break;
-                        engine_set_error(engine, error);
-                        g_clear_error(&error);
-                        if (engine_stopping(engine))
-                                return;
-                        engine_wait(engine, USEC_PER_SEC);
-                }
-                if (owner.present && owner.writer == s->to && owner.epoch == engine->state->epoch) {
+                bool committed;
+                if (!ask_owner(s, &committed))
+                        return;
+                if (committed) {
                         commit_and_finish(s);
                         return;
                 }

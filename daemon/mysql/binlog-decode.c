@@ -363,6 +363,7 @@ bool binlog_gtid_parse(const BinlogEvent *event, BinlogGtid *ret, GError **error
                         .mariadb = true,
                         .gno = bytes_le64(p),
                         .domain_id = bytes_le32(p + 8),
+                        .server_id = event->server_id,
                         .standalone = p[12] & 1,
                         .prepared = p[12] & 64,
                 };
@@ -372,7 +373,7 @@ bool binlog_gtid_parse(const BinlogEvent *event, BinlogGtid *ret, GError **error
                 return malformed(event->type, "it is not a GTID that can be read", error);
         if (event->body_size < 25)
                 return malformed(event->type, "it is too short", error);
-        *ret = (BinlogGtid){.gno = bytes_le64(p + 17)};
+        *ret = (BinlogGtid){.gno = event->type == BINLOG_EVENT_GTID ? bytes_le64(p + 17) : 0};
         memcpy(ret->sid, p + 1, sizeof ret->sid);
         return true;
 }

@@ -117,8 +117,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(BinlogTableMap, binlog_table_map_free)
 typedef struct BinlogGtid { /* MySQL's 33/34 and MariaDB's 162 */
         bool mariadb;
         guint8 sid[16];   /* MySQL */
-        guint64 gno;      /* MySQL: number; MariaDB: sequence */
-        guint32 domain_id; /* MariaDB */
+        guint64 gno;      /* MySQL: number, 0 for an anonymous one; MariaDB: sequence */
+        guint32 domain_id, server_id; /* MariaDB */
         bool standalone;  /* MariaDB FL_STANDALONE: no COMMIT event follows (DDL) */
         bool prepared;    /* MariaDB FL_PREPARED_XA: an XA_PREPARE event ends it */
 } BinlogGtid;

@@ -3,7 +3,8 @@
  *
  *  1. The session says what it can take: checksums as the server writes them, heartbeats, a name of its own
  * (a second dump under the same name ends the first one), on MariaDB the events of its own kind.
- *  2. COM_BINLOG_DUMP names file, position (32 bits) and server id. From then on the server only sends:
+ *  2. COM_BINLOG_DUMP names file, position (32 bits) and server id; or COM_BINLOG_DUMP_GTID the transactions
+ * that are not wanted any more (MariaDB: a variable of the session). From then on the server only sends:
  * packets that begin with 0x00 and hold one event each, an error packet, or an end packet.
  *  3. First comes an artificial ROTATE with the file's name, then the FORMAT_DESCRIPTION of that file, which
  * says whether the events behind it end in a CRC32; then events from the position on.
@@ -19,21 +20,29 @@
 
 #include <errmsg.h>
 #include <string.h>
+#include <zlib.h>
 
 #include "base/error.h"
 #include "mysql/binlog-payload.h"
+#include "mysql/bytes.h"
 #include "mysql/conn-private.h"
 
 #define FIRST_POSITION 4u
 #define HEARTBEAT_USEC (1000 * 1000u)
+#define COM_BINLOG_DUMP_GTID_ 30 /* not in the library's header */
+#define GTID_DUMP_FLAGS 4u       /* through GTIDs */
 
 struct BinlogStream {
         Conn *conn;
         char *file;
         guint64 position;
+        char *base_file; /* where the transactions that are passed over by their GTIDs end; or NULL */
+        guint64 base;
         guint64 wanted; /* events that end here or before are skipped: the start lies above what the command
                            can say */
         bool with_crc;
+        guint32 crc;
+        char *reason;
         BinlogPayload *payload; /* a compressed transaction whose events are being handed out; they all end where it does */
 };
 
@@ -61,32 +70,72 @@ static void put_le(GByteArray *buffer, guint32 value, unsigned bytes) {
         }
 }
 
-static bool send_dump(BinlogStream *stream, guint32 server_id, GError **error) {
+static bool send_command(BinlogStream *stream, int command, const GByteArray *body, GError **error) {
         MYSQL *mysql = conn_handle(stream->conn);
+        if (mysql->methods->db_command(mysql, (enum enum_server_command)command, (const char *)body->data, body->len, 1,
+                                       NULL) != 0)
+                return conn_fail(stream->conn, error);
+        return true;
+}
+
+/* flags, server, no file name, position; then the set with its length. */
+static bool send_dump_gtid(BinlogStream *stream, guint32 server_id, const Executed *executed, GError **error) {
+        g_autoptr(GByteArray) command = g_byte_array_new(), set = executed_encode(executed);
+        if (!set) {
+                g_set_error(error, PS_ERROR, PS_ERROR_BINLOG_UNAVAILABLE, "%s: no GTIDs are known to go on from", conn_label(stream->conn));
+                return false;
+        }
+        put_le(command, GTID_DUMP_FLAGS, 2);
+        put_le(command, server_id, 4);
+        put_le(command, 0, 4);
+        put_le(command, FIRST_POSITION, 4);
+        put_le(command, 0, 4);
+        put_le(command, set->len, 4);
+        g_byte_array_append(command, set->data, set->len);
+        return send_command(stream, COM_BINLOG_DUMP_GTID_, command, error);
+}
+
+static bool send_dump(BinlogStream *stream, guint32 server_id, GError **error) {
         g_autoptr(GByteArray) command = g_byte_array_new();
         put_le(command, (guint32)stream->position, 4);
         put_le(command, 0, 2); /* flags: wait for more at the end */
         put_le(command, server_id, 4);
         g_byte_array_append(command, (const guint8 *)stream->file, (guint)strlen(stream->file));
-        if (mysql->methods->db_command(mysql, COM_BINLOG_DUMP, (const char *)command->data, command->len, 1,
-                                       NULL) != 0)
-                return conn_fail(stream->conn, error);
-        return true;
+        return send_command(stream, COM_BINLOG_DUMP, command, error);
+}
+
+/* MariaDB takes the position as a variable, and a file without a name. */
+static bool set_connect_state(BinlogStream *stream, const Executed *executed, GError **error) {
+        g_autofree char *text = executed_to_string(executed);
+        return conn_execf(stream->conn, error, "SET @slave_connect_state='%s', @slave_gtid_strict_mode=0, @slave_gtid_ignore_duplicates=0",
+                          text ? text : "");
+}
+
+static bool request(BinlogStream *stream, const BinlogStreamParams *params, GError **error) {
+        if (!params->executed)
+                return send_dump(stream, params->server_id, error);
+        if (!conn_flavor(stream->conn)->mariadb)
+                return send_dump_gtid(stream, params->server_id, params->executed, error);
+        return set_connect_state(stream, params->executed, error) && send_dump(stream, params->server_id, error);
 }
 
 BinlogStream *binlog_stream_open(const BinlogStreamParams *params, GError **error) {
         guint64 heartbeat = params->heartbeat_usec > 0 ? params->heartbeat_usec : HEARTBEAT_USEC;
         unsigned timeout = (unsigned)MIN((3 * heartbeat + G_USEC_PER_SEC - 1) / G_USEC_PER_SEC + 2, 3600);
         g_autoptr(BinlogStream) stream = g_new0(BinlogStream, 1);
-        stream->file = g_strdup(params->file);
-        stream->position = MAX(params->position, FIRST_POSITION);
+        stream->file = g_strdup(params->executed ? "" : params->file);
+        stream->position = params->executed ? FIRST_POSITION : MAX(params->position, FIRST_POSITION);
+        if (params->executed && params->file) {
+                stream->base_file = g_strdup(params->file);
+                stream->base = params->position;
+        }
         if (stream->position > G_MAXUINT32) {
                 stream->wanted = stream->position;
                 stream->position = FIRST_POSITION;
         }
         stream->conn = conn_open_with_timeout(params->server, 0, timeout, error);
         if (!stream->conn || !set_session(stream, heartbeat, error) ||
-            !send_dump(stream, params->server_id, error))
+            !request(stream, params, error))
                 return NULL;
         return g_steal_pointer(&stream);
 }
@@ -97,6 +146,8 @@ void binlog_stream_free(BinlogStream *stream) {
         binlog_payload_free(stream->payload);
         conn_free(stream->conn);
         g_free(stream->file);
+        g_free(stream->base_file);
+        g_free(stream->reason);
         g_free(stream);
 }
 
@@ -112,6 +163,26 @@ guint64 binlog_stream_position(const BinlogStream *stream) {
         return stream->position;
 }
 
+guint32 binlog_stream_crc(const BinlogStream *stream) {
+        return stream->crc;
+}
+
+void binlog_stream_drop_payload(BinlogStream *stream) {
+        g_clear_pointer(&stream->payload, binlog_payload_free);
+}
+
+const char *binlog_stream_reason(const BinlogStream *stream) {
+        return stream->reason ? stream->reason : "";
+}
+
+const char *binlog_stream_label(const BinlogStream *stream) {
+        return conn_label(stream->conn);
+}
+
+const char *binlog_stream_identity(const BinlogStream *stream) {
+        return conn_host_uuid(stream->conn);
+}
+
 const Flavor *binlog_stream_flavor(const BinlogStream *stream) {
         return conn_flavor(stream->conn);
 }
@@ -119,12 +190,14 @@ const Flavor *binlog_stream_flavor(const BinlogStream *stream) {
 /* ---- packets */
 
 static bool set_unavailable(BinlogStream *stream, const char *text, GError **error) {
+        g_free(stream->reason);
+        stream->reason = g_strndup(text, strcspn(text, ";")); /* behind it MySQL repeats the position twice */
         g_set_error(error, PS_ERROR, PS_ERROR_BINLOG_UNAVAILABLE,
                     "%s: The binary log cannot be read from %s, position %" G_GUINT64_FORMAT
                     ": %s. If it was purged, start the migration anew and let the server keep its binary "
                     "logs for longer "
                     "(expire_logs_days)",
-                    conn_label(stream->conn), stream->file, MAX(stream->position, stream->wanted), text);
+                    conn_label(stream->conn), stream->file, MAX(stream->position, stream->wanted), stream->reason);
         return false;
 }
 
@@ -210,11 +283,18 @@ static bool take_rotate(BinlogStream *stream, const BinlogEvent *event, GError *
         return true;
 }
 
+/* On the way to what comes behind the base. */
+static bool in_base_file(const BinlogStream *stream) {
+        return stream->base_file && g_str_equal(stream->file, stream->base_file);
+}
+
 static bool take_heartbeat(BinlogStream *stream, const BinlogEvent *event, GError **error) {
         BinlogHeartbeat heartbeat;
         if (!binlog_heartbeat_parse(event, &heartbeat, error))
                 return false;
-        if (g_str_equal(heartbeat.file, stream->file)) {
+        if (in_base_file(stream)) /* it may tell of what is passed over, in 32 bits */
+                stream->position = stream->base;
+        else if (g_str_equal(heartbeat.file, stream->file)) {
                 /* The old form has the low half only. What it is ahead by was not sent on purpose. */
                 guint64 position = heartbeat.position;
                 if (position <= G_MAXUINT32)
@@ -238,6 +318,12 @@ static bool advance(BinlogStream *stream, const BinlogEvent *event, GError **err
         /* The head of the file is sent whatever the start was; it counts only when the start was the head. */
         if (event->type == BINLOG_EVENT_FORMAT_DESCRIPTION && stream->position > FIRST_POSITION)
                 return true;
+        /* Events have the low half of their position only. What is sent of this file begins where we were, or in its head. */
+        if (in_base_file(stream) && event->type != BINLOG_EVENT_FORMAT_DESCRIPTION &&
+            event->type != BINLOG_EVENT_PREVIOUS_GTIDS && event->type != BINLOG_EVENT_MARIADB_GTID_LIST) {
+                stream->position = stream->base;
+                g_clear_pointer(&stream->base_file, g_free);
+        }
         guint32 step = event->log_pos - (guint32)stream->position;
         if (step < event->size) {
                 g_set_error(error, PS_ERROR, PS_ERROR_DATA_MISMATCH,
@@ -267,6 +353,7 @@ bool binlog_stream_next(BinlogStream *stream, BinlogEvent *ret, GError **error) 
                 if (!read_packet(stream, &data, &size, error) || !parse(stream, data, size, &event, error) ||
                     !advance(stream, &event, error))
                         return false;
+                stream->crc = stream->with_crc ? bytes_le32(data + size - 4) : (guint32)crc32_z(0, data, size);
                 bool skipped = stream->wanted > 0 && event.type != BINLOG_EVENT_ROTATE &&
                                event.type != BINLOG_EVENT_FORMAT_DESCRIPTION;
                 if (!skipped && event.type == BINLOG_EVENT_TRANSACTION_PAYLOAD) {

@@ -5,6 +5,7 @@
 
 #include "mysql/binlog-decode.h"
 #include "mysql/conn.h"
+#include "mysql/executed.h"
 
 typedef struct BinlogStream BinlogStream;
 
@@ -12,6 +13,7 @@ typedef struct BinlogStreamParams {
         const ConnParams *server;
         const char *file;    /* start: file name and position (64 bit; above 4 GiB see engine.md §6: starts at 4 and skips) */
         guint64 position;
+        const Executed *executed; /* or: behind these transactions, wherever they end. FILE may then say where that is on this very server */
         guint32 server_id;   /* unique among the server's dump connections: a duplicate kills the older one */
         guint64 heartbeat_usec; /* 0 = 1 s */
 } BinlogStreamParams;
@@ -31,6 +33,14 @@ bool binlog_stream_next(BinlogStream *stream, BinlogEvent *ret, GError **error);
  * events: unchanged (a ROTATE moves to the new file). HEARTBEATs carry a position that is at the end of what was sent. */
 const char *binlog_stream_file(const BinlogStream *stream);
 guint64 binlog_stream_position(const BinlogStream *stream);
+/* The checksum of the event as the server sent it: a compressed transaction is one event. */
+guint32 binlog_stream_crc(const BinlogStream *stream);
+/* Passes over what is left of a compressed transaction. */
+void binlog_stream_drop_payload(BinlogStream *stream);
+/* What the server said when the log could not be read; "" before. */
+const char *binlog_stream_reason(const BinlogStream *stream);
+const char *binlog_stream_label(const BinlogStream *stream);
+const char *binlog_stream_identity(const BinlogStream *stream); /* conn_host_uuid() */
 const Flavor *binlog_stream_flavor(const BinlogStream *stream);
 /* Any thread: makes binlog_stream_next() fail now. */
 void binlog_stream_abort(BinlogStream *stream);

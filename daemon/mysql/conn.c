@@ -411,6 +411,11 @@ Conn *conn_open_with_timeout(const ConnParams *params, ConnFlags flags, unsigned
         thread_connections++;
         if (!connect_any(conn, params, flags, read_timeout, error) || !set_session(conn, error))
                 return NULL;
+        if (params->identity && *params->identity && strcmp(params->identity, conn->uuid) != 0) {
+                g_set_error(error, PS_ERROR, PS_ERROR_STOPPED, "%s is another server than a moment ago (%s instead of %s)", conn->label,
+                            conn->uuid, params->identity);
+                return NULL;
+        }
         return g_steal_pointer(&conn);
 }
 
@@ -453,5 +458,6 @@ void conn_params_free(ConnParams *params) {
         g_free(params->tls.ca);
         g_free(params->tls.cert);
         wipe_string(params->tls.key);
+        g_free(params->identity);
         g_free(params);
 }

@@ -27,6 +27,7 @@ typedef struct ConnParams {
         ConnTls tls;
         unsigned connect_timeout; /* s; 0 = 10 */
         unsigned io_timeout;      /* s per read or write; 0 = 60 */
+        char *identity;           /* conn_host_uuid() of the server that is meant; NULL or "": whoever answers */
 } ConnParams;
 
 void conn_params_free(ConnParams *params);
@@ -42,7 +43,7 @@ typedef enum ConnFlags {
  * SET NAMES binary, character_set_results=NULL, time_zone='+00:00', sql_mode='NO_AUTO_VALUE_ON_ZERO' (and
  * ALLOW_INVALID_DATES), foreign_key_checks=0, unique_checks=1, autocommit=1, READ COMMITTED, wait_timeout large,
  * max_allowed_packet of the client 1 GiB.
- * MYSQL_ERROR. */
+ * MYSQL_ERROR; PS_ERROR_STOPPED when another server answers than is meant: an address may have moved in between. */
 Conn *conn_open(const ConnParams *params, ConnFlags flags, GError **error);
 void conn_free(Conn *conn);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Conn, conn_free)
@@ -94,6 +95,15 @@ bool conn_query_uint64(Conn *conn, const char *sql, guint64 *ret, GError **error
 
 /* The named columns FILE and POSITION of flavor_position_statement(). PS_ERROR_BINLOG_UNAVAILABLE when the binary log is off. */
 bool conn_binlog_position(Conn *conn, char **ret_file, guint64 *ret_position, GError **error);
+
+/* Whether every transaction gets a GTID: MariaDB's do, MySQL's with gtid_mode=ON. */
+bool conn_numbers_transactions(Conn *conn, bool *ret, GError **error);
+/* What is in the binary log by GTID, and what of it was purged (on MariaDB: "", the dump itself says). */
+char *conn_executed_gtids(Conn *conn, GError **error);
+char *conn_purged_gtids(Conn *conn, GError **error);
+/* As conn_binlog_position(), with the GTIDs of all transactions up to exactly there; NULL when they are not known. On a busy MySQL it needs
+ * a new log file (RELOAD). */
+bool conn_binlog_gtid_position(Conn *conn, char **ret_file, guint64 *ret_position, char **ret_gtids, GError **error);
 
 /* The numbers of the last statement's warnings, each once ("1264, 1292"): without their texts, which may hold values. */
 char *conn_warning_codes(Conn *conn);

@@ -141,6 +141,29 @@ bool gtid_set_equal(const GtidSet *a, const GtidSet *b) {
         return gtid_set_contains(a, b) && gtid_set_contains(b, a);
 }
 
+GtidSet *gtid_set_subtract(const GtidSet *set, const GtidSet *other) {
+        GtidSet *left = gtid_set_new();
+        for (guint i = 0; i < set->sources->len; i++) {
+                const Source *source = source_at(set, i);
+                bool found;
+                guint at = find_source(other, source->sid, &found);
+                const Source *had = found ? source_at(other, at) : NULL;
+                for (guint j = 0; j < source->intervals->len; j++) {
+                        guint64 next = interval_at(source, j)->first, last = interval_at(source, j)->last;
+                        for (guint k = 0; had && k < had->intervals->len && next <= last; k++) {
+                                const Interval *taken = interval_at(had, k);
+                                if (taken->last < next)
+                                        continue;
+                                if (taken->first > next)
+                                        gtid_set_add(left, source->sid, next, MIN(last, taken->first - 1));
+                                next = taken->last + 1;
+                        }
+                        gtid_set_add(left, source->sid, next, last);
+                }
+        }
+        return left;
+}
+
 static const char *skip_space(const char *p) {
         while (g_ascii_isspace(*p))
                 p++;

@@ -18,6 +18,7 @@ void gtid_set_add(GtidSet *set, const guint8 sid[16], guint64 first, guint64 las
 void gtid_set_union(GtidSet *set, const GtidSet *other);
 bool gtid_set_contains(const GtidSet *set, const GtidSet *subset);
 bool gtid_set_equal(const GtidSet *a, const GtidSet *b);
+GtidSet *gtid_set_subtract(const GtidSet *set, const GtidSet *other); /* what OTHER lacks */
 /* As COM_BINLOG_DUMP_GTID wants it, without the length in front: number of uuids, and for each its bytes, the number of
  * intervals and their starts and exclusive ends, all of 64 bits. */
 GByteArray *gtid_set_encode(const GtidSet *set);

@@ -155,6 +155,7 @@ void column_free(Column *column) {
         g_free(column->type);
         g_free(column->charset);
         g_free(column->collation);
+        collation_unref(column->order);
         g_free(column);
 }
 

@@ -240,11 +240,20 @@ static void finish(TableSchema *table) {
         if (!key)
                 return;
         table->key_is_primary = is_primary(key);
-        table->key_order = key->prefix ? KEY_ORDER_SERVER : KEY_ORDER_AGENT;
+        table->key_prefix = key->prefix;
         for (guint i = 0; i < key->columns->len; i++) {
                 unsigned column = g_array_index(key->columns, unsigned, i);
                 g_array_append_val(table->key, column);
-                if (!value_comparable(table->columns->pdata[column]))
+        }
+        table_schema_order_key(table);
+}
+
+void table_schema_order_key(TableSchema *table) {
+        table->key_order = table->key->len == 0 ? KEY_ORDER_NONE : table->key_prefix ? KEY_ORDER_SERVER : KEY_ORDER_AGENT;
+        for (guint i = 0; i < table->key->len; i++) {
+                const Column *column = table->columns->pdata[g_array_index(table->key, unsigned, i)];
+                table->key_has_text |= column->kind == COLUMN_KIND_TEXT;
+                if (!value_comparable(column))
                         table->key_order = KEY_ORDER_SERVER;
         }
 }

@@ -6,8 +6,9 @@
 
 #include <glib.h>
 
-#include "mysql/conn.h"
 #include "base/enum-table.h"
+#include "mysql/collation.h"
+#include "mysql/conn.h"
 
 /* How values of a column are read and written; see value.h. */
 typedef enum ColumnKind {
@@ -47,14 +48,16 @@ typedef struct Column {
         unsigned fsp;       /* fractional digits of TIME, DATETIME, TIMESTAMP */
         unsigned int_bytes; /* 1, 2, 3, 4, 8 for INTEGER */
         char *charset, *collation; /* of TEXT, ENUM and SET; NULL otherwise */
+        Collation *order;   /* of TEXT in a row key, once collation_set_resolve() found that it can be compared here; else NULL */
 } Column;
 
 /* Whether two keys can be compared here exactly as the server orders them. */
 typedef enum KeyOrder {
         KEY_ORDER_NONE,   /* no primary key and no UNIQUE key of NOT NULL columns only: rows are known by their images */
-        KEY_ORDER_SERVER, /* a collation decides, only the server can compare */
+        KEY_ORDER_SERVER, /* only the server can compare: a collation that is not simple, a prefix, FLOAT … */
         KEY_ORDER_AGENT,  /* integers, DECIMAL, YEAR, temporal, BINARY/VARBINARY, text under a _bin collation of a charset
-                           * whose bytes sort like its code points (latin1, ascii, utf8, utf8mb4, binary) */
+                           * whose bytes sort like its code points (latin1, ascii, utf8, utf8mb4, binary), or under a simple
+                           * one (collation.h) whose weights were asked for */
 } KeyOrder;
 
 typedef struct Index {
@@ -74,6 +77,8 @@ typedef struct TableSchema {
         GArray *key;        /* of unsigned: the columns of the row key (PRIMARY, else the smallest UNIQUE of NOT NULL columns
                              * without prefix parts), if it has no FLOAT in it; empty: none */
         bool key_is_primary;
+        bool key_prefix;    /* only the beginning of some column is in the key */
+        bool key_has_text;  /* the same value of some key column may be spelled in several ways */
         KeyOrder key_order;
         unsigned n_unique_secondary; /* UNIQUE indexes beside the row key: rows can collide on them */
         guint64 rows_estimate, data_bytes, index_bytes, avg_row_bytes; /* information_schema.tables: estimates */
@@ -91,6 +96,9 @@ GPtrArray *schema_load(Conn *conn, const char *database, GError **error);
 /* One table; NULL without error when it is not there. */
 TableSchema *schema_load_table(Conn *conn, const char *database, const char *name, GError **error);
 bool schema_is_system_database(const char *name); /* with `polarshift` */
+
+/* Sets key_order (and key_has_text) from what is known of the key columns. */
+void table_schema_order_key(TableSchema *table);
 
 /* Whether rows of A can go into B: same columns by name, order and kind. PS_ERROR_DATA_MISMATCH names the difference. */
 bool table_schema_compatible(const TableSchema *a, const TableSchema *b, GError **error);

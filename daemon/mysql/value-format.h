@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
-/* How numbers are written as literals, shared by the two ways into a literal (value.c, value-binlog.c). Written by hand:
- * hundreds of thousands of rows per second pass here. */
+/* How numbers are written as literals, shared by the two ways into a literal (value.c, value-binlog.c), and how the bytes of '…' are
+ * read again. Written by hand: hundreds of thousands of rows per second pass here. */
 
 #include <stdbool.h>
 
@@ -24,3 +24,18 @@ char *value_put_padded(char *p, guint64 v, unsigned digits);
 bool value_append_double(GString *out, double v, unsigned digits);
 /* x'…' of the low BYTES bytes of V, high byte first. */
 void value_append_bits(GString *out, guint64 v, unsigned bytes);
+
+/* Reads '…' byte by byte; *p points behind the opening quote. -1 at the end. */
+static inline int value_next_byte(const char **p) {
+        char c = **p;
+        if (G_UNLIKELY(c == '\'' || c == '\0'))
+                return -1;
+        if (G_UNLIKELY(c == '\\')) {
+                c = *++*p;
+                if (c == '\0')
+                        return -1;
+                c = c == '0' ? '\0' : c == 'n' ? '\n' : c == 'r' ? '\r' : c == 'Z' ? '\x1a' : c;
+        }
+        (*p)++;
+        return (guint8) c;
+}

@@ -197,21 +197,6 @@ bool value_literal_from_text(const Column *column, const char *text, gsize lengt
         return bad_text(column, text, length, error);
 }
 
-/* Reads '…' byte by byte; p points behind the opening quote. -1 at the end. */
-static int next_byte(const char **p) {
-        char c = **p;
-        if (G_UNLIKELY(c == '\'' || c == '\0'))
-                return -1;
-        if (G_UNLIKELY(c == '\\')) {
-                c = *++*p;
-                if (c == '\0')
-                        return -1;
-                c = c == '0' ? '\0' : c == 'n' ? '\n' : c == 'r' ? '\r' : c == 'Z' ? '\x1a' : c;
-        }
-        (*p)++;
-        return (guint8) c;
-}
-
 GBytes *value_literal_bytes(const char *literal) {
         if (literal[0] == 'x' && literal[1] == '\'') {
                 GByteArray *bytes = g_byte_array_new();
@@ -226,7 +211,7 @@ GBytes *value_literal_bytes(const char *literal) {
 
         GString *bytes = g_string_new(NULL);
         const char *p = literal + 1;
-        for (int c; (c = next_byte(&p)) >= 0;)
+        for (int c; (c = value_next_byte(&p)) >= 0;)
                 g_string_append_c(bytes, (char) c);
         return g_string_free_to_bytes(bytes);
 }
@@ -264,7 +249,7 @@ static int compare_bytes(const char *a, const char *b, bool pad) {
                 return strcmp(a, b);
         a++, b++;
         for (;;) {
-                int x = next_byte(&a), y = next_byte(&b);
+                int x = value_next_byte(&a), y = value_next_byte(&b);
                 if (x < 0 && y < 0)
                         return 0;
                 if (x < 0 || y < 0) {
@@ -302,6 +287,7 @@ int value_compare(const Column *column, const char *a, const char *b) {
         case COLUMN_KIND_DOUBLE:
                 return compare_reals(a, b);
         case COLUMN_KIND_TEXT:
+                return column->order ? collation_compare(column->order, a, b) : compare_bytes(a, b, /* pad= */ true);
         case COLUMN_KIND_JSON:
                 return compare_bytes(a, b, /* pad= */ true);
         case COLUMN_KIND_BINARY:
@@ -318,6 +304,30 @@ int value_compare(const Column *column, const char *a, const char *b) {
                 break;
         }
         return strcmp(a, b);
+}
+
+/* Spaces at the end do not count. */
+static guint64 hash_padded(guint64 hash, const char *literal) {
+        guint64 spaces = 0;
+        const char *p = literal + (*literal == '\'');
+        for (int byte; (byte = value_next_byte(&p)) >= 0;) {
+                if (byte == ' ') {
+                        spaces++;
+                        continue;
+                }
+                for (; spaces > 0; spaces--)
+                        hash = collation_hash_byte(hash, ' ');
+                hash = collation_hash_byte(hash, (guint8) byte);
+        }
+        return hash;
+}
+
+guint64 value_hash(const Column *column, guint64 hash, const char *literal) {
+        if (column->kind == COLUMN_KIND_TEXT)
+                return column->order ? collation_hash(column->order, hash, literal) : hash_padded(hash, literal);
+        for (const char *p = literal; *p; p++)
+                hash = collation_hash_byte(hash, (guint8) *p);
+        return hash;
 }
 
 bool value_comparable(const Column *column) {
@@ -342,7 +352,7 @@ bool value_comparable(const Column *column) {
         case COLUMN_KIND_SET:
                 return column->length < 64; /* servers are not sure about the highest bit themselves */
         case COLUMN_KIND_TEXT:
-                return column->collation && g_strv_contains(padded_bin, column->collation);
+                return column->order || (column->collation && g_strv_contains(padded_bin, column->collation));
         case COLUMN_KIND_FLOAT:
         case COLUMN_KIND_DOUBLE:
         case COLUMN_KIND_BIT:

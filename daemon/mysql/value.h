@@ -28,7 +28,9 @@ bool value_skip_binlog(guint8 type, guint16 meta, const guint8 **p, const guint8
 GBytes *value_literal_bytes(const char *literal);
 
 /* Orders two key values of COLUMN by their literals exactly as the server orders the column, for columns that
- * KEY_ORDER_AGENT allows (see value_column_order()). <0, 0, >0. */
+ * value_comparable() allows. <0, 0, >0. */
 int value_compare(const Column *column, const char *a, const char *b);
+/* Continues HASH with a key value of such a column; the same for values that value_compare() finds equal. */
+guint64 value_hash(const Column *column, guint64 hash, const char *literal);
 /* Whether value_compare() is exact for the column. */
 bool value_comparable(const Column *column);

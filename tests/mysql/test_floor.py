@@ -11,11 +11,11 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / 'tests' / 'lib'))
 
-from servers import MariaDB, MySQL56, create_account  # noqa: E402
+from servers import MariaDB, MariaDB118, MySQL56, MySQL97, create_account  # noqa: E402
 
 PASSWORD = "flo'or \\ pass"
 BUILD = pathlib.Path(os.environ.get('POLARSHIFT_BUILD', ROOT / 'build'))
-PROGRAMS = ['test-conn', 'test-schema', 'test-binlog-stream']
+PROGRAMS = ['test-conn', 'test-schema', 'test-collation', 'test-binlog-stream']
 
 
 def openssl(*arguments):
@@ -42,8 +42,8 @@ def certificates(tmp_path_factory):
         return folder
 
 
-def run(environment, prefix):
-        for program in PROGRAMS:
+def run(environment, prefix, programs=PROGRAMS):
+        for program in programs:
                 done = subprocess.run([str(BUILD / 'tests' / 'unit' / program), '--verbose', '-p', prefix], text=True,
                                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors='replace', timeout=300,
                                       check=False,
@@ -65,3 +65,13 @@ def test_mariadb(certificates):
                 run({'POLARSHIFT_TEST_MARIADB': server.uri('floor'),
                      'POLARSHIFT_TEST_CA': str(certificates / 'ca.pem'),
                      'POLARSHIFT_TEST_OTHER_CA': str(certificates / 'other.pem')}, '/mariadb')
+
+
+@pytest.mark.parametrize('kind', [MySQL97, MariaDB118], ids=['mysql97', 'mariadb118'])
+def test_newer(kind):
+        missing = kind.missing()
+        if missing and os.environ.get('POLARSHIFT_TEST_ALL') != '1':
+                pytest.skip(missing)
+        with kind(durable=False) as server:
+                create_account(server, 'floor', PASSWORD, ['ALL PRIVILEGES'])
+                run({'POLARSHIFT_TEST_NEWER': server.uri('floor')}, '/newer', ['test-collation'])

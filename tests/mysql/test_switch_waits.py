@@ -3,6 +3,7 @@
 
 import time
 
+import equal
 import schemas
 import servers
 import steps
@@ -99,3 +100,48 @@ def test_event_scheduler(agent, link, pair):
                         assert (on in ('ON', 1)) == (shop.get('Phase') == 'synchronizing')
         finally:
                 source.admin('SET GLOBAL event_scheduler = OFF')
+
+
+def test_source_restarted_at_the_commit_point(link, pair):
+        """The owner row of the destination is locked by somebody, and the source comes back from a restart without its fence: what
+        was acknowledged there must not be left behind."""
+        source, destination = pair
+        schemas.create_shop(source, 500)
+        shop = link(source, destination)
+        steps.start(shop)
+        steps.make_ready(shop)
+        with destination.connect() as holder, holder.cursor() as cursor:
+                cursor.execute('BEGIN')
+                cursor.execute('SELECT * FROM polarshift.owner FOR UPDATE')
+                operation = shop.begin('Switch', {'deadline': 60.0})
+                shop.wait(lambda: shop.get('OperationStep') == 'commit', 20, 'the commit point')
+                assert steps.write_refused(source) and steps.write_refused(destination)
+                source.restart()
+                with source.connect('app', servers.APP_PASSWORD, 'shop') as c, c.cursor() as app:
+                        app.execute('UPDATE stock SET quantity = quantity + 1 WHERE product_id = 1')
+                        c.commit()
+                result, name, message = shop.finish(operation, check=False)
+                print(result, name, message)
+                assert result == 'undone' and name in ('ForeignWrites', 'SourceUnreachable')
+                assert not steps.write_refused(source) and steps.write_refused(destination)
+        shop.wait_caught_up(60)
+        equal.wait_equal(source, destination, ['shop'])
+        steps.make_ready(shop)
+        steps.change_side(shop, 'Switch')
+
+
+def test_commit_point_held_up(link, pair):
+        """The same without the restart: it is tried until it works."""
+        source, destination = pair
+        schemas.create_shop(source, 500)
+        shop = link(source, destination)
+        steps.start(shop)
+        steps.make_ready(shop)
+        with destination.connect() as holder, holder.cursor() as cursor:
+                cursor.execute('BEGIN')
+                cursor.execute('SELECT * FROM polarshift.owner FOR UPDATE')
+                operation = shop.begin('Switch', {'deadline': 60.0})
+                shop.wait(lambda: shop.get('OperationStep') == 'commit', 20, 'the commit point')
+                time.sleep(3)
+        assert shop.finish(operation)[0] == 'done'
+        assert steps.write_refused(source) and not steps.write_refused(destination)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 /* Tests of daemon/mysql that need servers run on every one that an environment variable names
- * (POLARSHIFT_TEST_MYSQL56, POLARSHIFT_TEST_MARIADB: URIs of an account with all privileges, its password in
- * POLARSHIFT_TEST_PASSWORD) and are left out without; tests/mysql/test_floor.py starts the servers and sets
+ * (POLARSHIFT_TEST_MYSQL56, POLARSHIFT_TEST_MARIADB, POLARSHIFT_TEST_NEWER: URIs of an account with all privileges, its
+ * password in POLARSHIFT_TEST_PASSWORD) and are left out without; tests/mysql/test_floor.py starts the servers and sets
  * them. */
 
 #include <string.h>
@@ -66,10 +66,11 @@ typedef struct LiveTest {
         GTestDataFunc func;
 } LiveTest;
 
-/* Each test once per server, as /mysql56/NAME and /mariadb/NAME. */
+/* Each test once per server, as /mysql56/NAME, /mariadb/NAME and /newer/NAME. */
 static inline void add_live_tests(const LiveTest *tests, gsize n) {
         static const char *const servers[][2] = {{"mysql56", "POLARSHIFT_TEST_MYSQL56"},
-                                                 {"mariadb", "POLARSHIFT_TEST_MARIADB"}};
+                                                 {"mariadb", "POLARSHIFT_TEST_MARIADB"},
+                                                 {"newer", "POLARSHIFT_TEST_NEWER"}};
         for (gsize s = 0; s < G_N_ELEMENTS(servers); s++)
                 for (gsize i = 0; g_getenv(servers[s][1]) && i < n; i++) {
                         g_autofree char *path = g_strdup_printf("/%s/%s", servers[s][0], tests[i].name);

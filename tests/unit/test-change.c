@@ -339,6 +339,47 @@ static void test_delete_keys(void) {
         }
 }
 
+/* 'a' and 'A' are one key under the table's collation, so their hashes are the same, and at most one of them is there at any time. Each
+ * spelling is folded by itself: what is left removes the first one and adds the last one, in this order. */
+static void test_spellings(void) {
+        static const struct {
+                const char *changes[7]; /* operation and key */
+                const char *sql;
+        } table[] = {
+                {{"Ua", "Da", "IA", "UA"}, "DELETE FROM `db`.`t` WHERE `k` IN ('a');INSERT INTO `db`.`t` (`k`) VALUES ('A');"},
+                {{"Da", "IA", "DA"}, "DELETE FROM `db`.`t` WHERE `k` IN ('a');"},
+                {{"Ia", "Da", "IA"}, "INSERT INTO `db`.`t` (`k`) VALUES ('A');"},
+                {{"Ia", "Da", "IA", "DA"}, ""},
+                {{"DA", "Ia", "Da", "IA"},
+                 "INSERT INTO `db`.`t` (`k`) VALUES ('A'),('A') ON DUPLICATE KEY UPDATE `db`.`t`.`k`=`db`.`t`.`k`;"},
+        };
+        for (gsize i = 0; i < G_N_ELEMENTS(table); i++) {
+                LinkTable link = {.schema = fixture_table("column k text 0 0 0 0 0 0 0 0 latin1_swedish_ci varchar(9)", "k")};
+                g_autoptr(GPtrArray) packets = g_ptr_array_new_with_free_func((GDestroyNotify) packet_free);
+                Packet *packet = packet_new();
+                g_ptr_array_add(packets, packet);
+                RowImage image;
+                row_image_init(&image, 1);
+                for (const char *const *change = table[i].changes; *change; change++) {
+                        char literal[] = {'\'', (*change)[1], '\'', '\0'};
+                        const char *literals[] = {literal};
+                        set_image(&image, 1, literals);
+                        packet_add(packet, &link,
+                                   **change == 'I' ? ROW_OPERATION_INSERT : **change == 'U' ? ROW_OPERATION_UPDATE : ROW_OPERATION_DELETE,
+                                   literal, sizeof literal, /* hash= */ 7, &image);
+                }
+                Batch batch;
+                batch_init(&batch);
+                GError *error = NULL;
+                batch_build(&batch, packets, &mysql56, 1000, &error);
+                g_assert_no_error(error);
+                g_assert_cmpstr(batch.text->str, ==, table[i].sql);
+                batch_clear(&batch);
+                row_image_clear(&image);
+                fixture_table_free(link.schema);
+        }
+}
+
 /* Generated columns are not written, in no form. */
 static void test_generated(void) {
         LinkTable link = {.schema = fixture_table("column id integer 0 0 0 0 0 0 0 8 - bigint(20)\n"
@@ -400,6 +441,7 @@ int main(int argc, char **argv) {
         g_test_add_func("/change/bounds", test_bounds);
         g_test_add_func("/change/large-row", test_large_row);
         g_test_add_func("/change/delete-keys", test_delete_keys);
+        g_test_add_func("/change/spellings", test_spellings);
         g_test_add_func("/change/generated", test_generated);
         g_test_add_func("/change/images-complete", test_images_complete);
         return g_test_run();

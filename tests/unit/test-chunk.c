@@ -85,6 +85,37 @@ static void test_key_order(void) {
         fixture_table_free(schema);
 }
 
+/* One key, spelled in several ways: the same place, the same worker. */
+static void test_key_spellings(void) {
+        guint16 weights[256];
+        for (guint c = 0; c < 256; c++)
+                weights[c] = (guint16) (g_ascii_isalpha((char) c) ? g_ascii_toupper((char) c) : (char) c) & 0xff;
+        Collation *collation = collation_new(CHAR_FORM_BYTE, weights, 0);
+        TableSchema *schema = make_table(INTEGER "\n" TEXT, "a,b");
+        schema->key_has_text = true;
+        static const char *const groups[][3] = {
+                {"1\0'a'", "1\0'A'", "1\0'a  '"}, {"1\0'a b'", "1\0'A B'", "1\0'a B '"}, {"1\0''", "1\0' '", "1\0'   '"},
+                {"11\0''", "11\0' '", "11\0'  '"}, {"1\0'1'", "1\0'1 '", "1\0'1  '"},
+        };
+        for (guint folded = 0; folded < 2; folded++) { /* without weights case counts */
+                if (folded)
+                        ((Column *) schema->columns->pdata[1])->order = collation;
+                for (gsize i = 0; i < G_N_ELEMENTS(groups) * 3; i++)
+                        for (gsize k = 0; k < G_N_ELEMENTS(groups) * 3; k++) {
+                                const char *a = groups[i / 3][i % 3], *b = groups[k / 3][k % 3];
+                                gsize size_a = strlen(a) + 1, size_b = strlen(b) + 1;
+                                size_a += strlen(a + size_a) + 1;
+                                size_b += strlen(b + size_b) + 1;
+                                bool same = key_compare(schema, a, b) == 0;
+                                g_assert_true(!folded || same == (i / 3 == k / 3));
+                                g_assert_true(same == (key_hash_value(schema, a, size_a) == key_hash_value(schema, b, size_b)));
+                        }
+        }
+        ((Column *) schema->columns->pdata[1])->order = NULL;
+        collation_unref(collation);
+        fixture_table_free(schema);
+}
+
 static void test_key_identity(void) {
         Key a = make_key("1"), b = make_key("1"), c = make_key("10"), none = {0}, copy = key_copy(&a), no_copy = key_copy(&none);
         g_assert_true(key_identical(&a, &b) && key_identical(&a, &copy) && key_identical(&none, &no_copy));
@@ -446,6 +477,7 @@ int main(int argc, char **argv) {
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/key/valid", test_key_valid);
         g_test_add_func("/key/order", test_key_order);
+        g_test_add_func("/key/spellings", test_key_spellings);
         g_test_add_func("/key/identity", test_key_identity);
         g_test_add_func("/chunk/holes", test_holes);
         g_test_add_func("/chunk/shrink-spelling", test_shrink_spelling);

@@ -2,6 +2,7 @@
 /* Sets of GTIDs: text, union, inclusion and the encoding of COM_BINLOG_DUMP_GTID. */
 
 #include "base/error.h"
+#include "mysql/executed.h"
 #include "mysql/gtid.h"
 
 #define A "3e11fa47-71ca-11e1-9e33-c80aa9429562"
@@ -139,6 +140,88 @@ static void test_mariadb(void) {
         }
 }
 
+static void test_subtract(void) {
+        static const struct {
+                const char *set, *other, *left;
+        } cases[] = {
+                {A ":1-10", "", A ":1-10"},
+                {A ":1-10", A ":1-10", ""},
+                {A ":1-10", A ":3-4:7", A ":1-2:5-6:8-10"},
+                {A ":5-10", A ":1-6:10-20", A ":7-9"},
+                {A ":1-3," B ":9", B ":9", A ":1-3"},
+                {A ":1-3:8-9", A ":2-8", A ":1:9"},
+                {"", A ":1", ""},
+        };
+        for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+                g_autoptr(GtidSet) set = gtid_set_parse(cases[i].set, NULL), other = gtid_set_parse(cases[i].other, NULL);
+                g_autoptr(GtidSet) left = gtid_set_subtract(set, other);
+                g_autofree char *text = gtid_set_to_string(left);
+                g_assert_cmpstr(text, ==, cases[i].left);
+        }
+}
+
+static BinlogGtid mysql_gtid(guint8 sid, guint64 gno) {
+        BinlogGtid gtid = {.gno = gno};
+        memset(gtid.sid, sid, sizeof gtid.sid);
+        return gtid;
+}
+
+#define C "11111111-1111-1111-1111-111111111111"
+
+static void test_executed_mysql(void) {
+        g_autoptr(Executed) executed = executed_new(C ":1-4", false), more = executed_new(C ":1-9", false);
+        g_assert_true(executed_known(executed));
+        BinlogGtid gtid = mysql_gtid(0x11, 5);
+        executed_add(executed, &gtid);
+        g_autofree char *text = executed_to_string(executed), *one = executed_gtid_to_string(&gtid), *missing = executed_missing(more, executed);
+        g_assert_cmpstr(text, ==, C ":1-5");
+        g_assert_cmpstr(one, ==, C ":5");
+        g_assert_cmpstr(missing, ==, C ":6-9");
+        g_assert_true(executed_contains(more, executed));
+        g_assert_false(executed_contains(executed, more));
+        g_assert_true(executed_remove(executed, one));
+        g_assert_false(executed_remove(executed, one));
+        g_autofree char *less = executed_to_string(executed);
+        g_assert_cmpstr(less, ==, C ":1-4");
+        /* One without a number: nothing is known from there on. */
+        gtid = mysql_gtid(0x11, 0);
+        executed_add(executed, &gtid);
+        gtid = mysql_gtid(0x11, 5);
+        executed_add(executed, &gtid);
+        g_assert_false(executed_known(executed));
+        g_assert_null(executed_to_string(executed));
+        g_assert_false(executed_equal(executed, executed));
+}
+
+static void test_executed_mariadb(void) {
+        g_autoptr(Executed) executed = executed_new("2-7-9,0-1-100", true);
+        const struct {
+                guint32 domain, server;
+                guint64 sequence;
+                const char *text;
+        } steps[] = {
+                {0, 1, 101, "0-1-101,2-7-9"}, {1, 3, 1, "0-1-101,1-3-1,2-7-9"}, {2, 8, 10, "0-1-101,1-3-1,2-8-10"},
+        };
+        for (gsize i = 0; i < G_N_ELEMENTS(steps); i++) {
+                BinlogGtid gtid = {.mariadb = true, .domain_id = steps[i].domain, .server_id = steps[i].server, .gno = steps[i].sequence};
+                executed_add(executed, &gtid);
+                g_autofree char *text = executed_to_string(executed);
+                g_assert_cmpstr(text, ==, steps[i].text);
+        }
+        g_autoptr(Executed) same = executed_new("1-3-1,2-8-10,0-1-101", true), other = executed_new("0-2-101,1-3-1,2-8-10", true);
+        g_autoptr(Executed) behind = executed_new("0-1-100,1-3-1,2-8-10", true), empty = executed_new("", true), none = executed_new(NULL, true);
+        g_assert_true(executed_equal(executed, same));
+        g_assert_false(executed_equal(executed, other));
+        g_assert_true(executed_contains(executed, behind));
+        g_assert_false(executed_contains(behind, executed));
+        g_assert_true(executed_contains(executed, empty));
+        g_assert_true(executed_known(empty));
+        g_assert_false(executed_known(none));
+        BinlogGtid strange = mysql_gtid(0x11, 5);
+        executed_add(same, &strange);
+        g_assert_false(executed_known(same));
+}
+
 int main(int argc, char *argv[]) {
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/gtid/text", test_text);
@@ -146,5 +229,8 @@ int main(int argc, char *argv[]) {
         g_test_add_func("/gtid/random", test_random);
         g_test_add_func("/gtid/encode", test_encode);
         g_test_add_func("/gtid/mariadb", test_mariadb);
+        g_test_add_func("/subtract", test_subtract);
+        g_test_add_func("/executed/mysql", test_executed_mysql);
+        g_test_add_func("/executed/mariadb", test_executed_mariadb);
         return g_test_run();
 }

@@ -48,8 +48,9 @@ static void append(Relay *relay, guint32 number, gsize size) {
 
 static void commit(Relay *relay, guint64 offset) {
         g_autoptr(GError) error = NULL;
+        RelayCommit record = {.offset = offset, .timestamp = 42};
         RelayHold hold = {.seq = offset / 2, .offset = offset / 3, .file = offset % 3 == 0 ? "binlog.000005" : NULL};
-        relay_commit(relay, "binlog.000007", offset, 42, &hold, &error);
+        relay_commit(relay, "binlog.000007", &record, &hold, &error);
         g_assert_no_error(error);
 }
 
@@ -282,6 +283,33 @@ static void test_directory(void) {
         bench_clear(&bench);
 }
 
+static void test_hold(void) {
+        Bench bench;
+        RelayRecord record;
+        bench_init(&bench);
+        append(bench.relay, 1, 10);
+        commit(bench.relay, 100);
+        relay_keep_back(bench.relay);
+        g_assert_true(read_one(bench.relay, 0, &record));
+        g_assert_true(read_one(bench.relay, 0, &record));
+        append(bench.relay, 2, 10);
+        commit(bench.relay, 200);
+        append(bench.relay, 3, 10);
+        relay_rollback(bench.relay); /* takes back the last one only */
+        g_assert_false(read_one(bench.relay, 0, &record));
+        g_assert_cmpuint(relay_backlog(bench.relay), ==, 0);
+        relay_hand_over(bench.relay);
+        g_assert_true(read_one(bench.relay, 0, &record));
+        g_assert_cmpuint(record.timestamp, ==, 2);
+        g_assert_true(read_one(bench.relay, 0, &record));
+        g_assert_cmpint((int) record.kind, ==, RELAY_COMMIT);
+        g_assert_false(read_one(bench.relay, 0, &record));
+        append(bench.relay, 4, 10);
+        commit(bench.relay, 300);
+        g_assert_true(read_one(bench.relay, 0, &record));
+        bench_clear(&bench);
+}
+
 int main(int argc, char **argv) {
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/relay/commit", test_commit);
@@ -291,5 +319,6 @@ int main(int argc, char **argv) {
         g_test_add_func("/relay/wake", test_wake);
         g_test_add_func("/relay/threads", test_threads);
         g_test_add_func("/relay/directory", test_directory);
+        g_test_add_func("/hold", test_hold);
         return g_test_run();
 }

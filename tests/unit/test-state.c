@@ -26,6 +26,7 @@ static Record *make(void) {
         s->leg = 2;
         s->workers = 4;
         binlog_position_set(&s->leg_start, "bin.000001", 4);
+        binlog_position_set_gtids(&s->leg_start, "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5");
         s->copied = true;
         s->identity[SIDE_SOURCE] = g_strdup("uuid-a");
         s->operation_id = 7;
@@ -50,6 +51,8 @@ static void test_round_trip(void) {
         g_autofree char *again = record_to_text(read);
         g_assert_cmpstr(text, ==, again);
         g_assert_cmpuint(read->state->end_position.offset, ==, G_MAXUINT32 + G_GUINT64_CONSTANT(10));
+        g_assert_cmpstr(read->state->leg_start.gtids, ==, "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5");
+        g_assert_null(read->state->end_position.gtids);
         g_assert_cmpint((int) read->state->step, ==, SWITCH_STEP_COMMIT);
         g_assert_cmpuint(record_expires_at(read), ==, 1700000001000000 + 604800 * G_GUINT64_CONSTANT(1000000));
         g_assert_cmpint(read->last.error, ==, PS_ERROR_DEADLINE_EXCEEDED);

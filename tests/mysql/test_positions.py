@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Places in binary logs: files that end, servers that crash, logs that are not what they were."""
+
+import os
+import struct
+import time
+
+import pytest
+
+import equal
+import schemas
+import servers
+import steps
+from workload import Workload
+
+HEADER = struct.Struct('<IBIIIH')       # timestamp, type, server, size, end, flags
+FIRST_OF_TRANSACTION = {33, 34, 162}    # GTID, ANONYMOUS_GTID, MariaDB's GTID
+
+
+def pause(shop):
+        shop.call('Pause', '(a{sv}t)', {}, 0)
+        shop.wait_property('ReplicationState', 'stopped', 20)
+
+
+def resume(shop):
+        shop.call('Resume', '(a{sv}t)', {}, 0)
+
+
+def link_failed(shop, name, timeout=40):
+        shop.wait_property('ReplicationState', 'failed', timeout)
+        error, message = shop.get('LastError')
+        assert error.rsplit('.', 1)[-1] == name, (error, message)
+        print(message)
+        return message
+
+
+def small(link, source, destination, customers=300, **options):
+        schemas.create_shop(source, customers)
+        shop = link(source, destination, **options)
+        steps.start(shop)
+        shop.wait(lambda: shop.get('VerificationState') in ('equal', 'different'), 60, 'a verification')
+        return shop
+
+
+def log_file(server):
+        """The path of the file that is written now."""
+        return os.path.join(server.datadir, server.admin('SHOW MASTER STATUS')[0][0])
+
+
+def transactions(path):
+        """Where the transactions of a binary log begin."""
+        with open(path, 'rb') as f:
+                data = f.read()
+        at, starts = 4, []
+        while at + HEADER.size <= len(data):
+                _, kind, _, size, _, _ = HEADER.unpack_from(data, at)
+                if size < HEADER.size or at + size > len(data):
+                        break
+                if kind in FIRST_OF_TRANSACTION:
+                        starts.append(at)
+                at += size
+        return starts
+
+
+def lose_tail(server, lost):
+        """A crash without sync_binlog=1: the last transactions are not in the log any more, and their GTIDs are given
+        out again to others."""
+        path = log_file(server)
+        executed = server.scalar('SELECT @@global.gtid_executed')
+        server.kill9()
+        os.truncate(path, transactions(path)[-lost])
+        server.start()
+        print(f'{executed} before, {server.scalar("SELECT @@global.gtid_executed")} now')
+
+
+def write_others(server, n):
+        for i in range(n):
+                server.admin(f'UPDATE shop.products SET price = price + {i + 1} WHERE id = {i % 5 + 1}')
+
+
+# ---- the same server, and not the same log
+
+@pytest.mark.parametrize('moment', ['synchronizing', 'copying'])
+def test_lost_tail(agent, link, server, moment):
+        """Transactions that are applied are not on the source any more, others have their numbers and places."""
+        source = server(servers.MySQL56, durable=False, config=['innodb_flush_log_at_trx_commit=0'])
+        destination = server(servers.MariaDB)
+        if moment == 'copying':
+                schemas.create_shop(source, 6000)
+                shop = link(source, destination, max_copy_rate=1 << 20)
+                shop.operate('Start', flags=1)
+                shop.wait(lambda: shop.get('RowsCopied') > 1000, 30, 'the first rows')
+        else:
+                shop = small(link, source, destination)
+        with Workload([source], writers=2, rate=100) as load:
+                time.sleep(2)
+                load.pause()
+                shop.wait_caught_up()
+                lose_tail(source, 12)
+        write_others(source, 40)
+        message = link_failed(shop, 'BinlogUnavailable')
+        assert 'binlog.0' in message and 'new migration' in message, message
+        assert shop.get('Phase') == moment
+        agent.restart()                         # it is not forgotten, nor got over by itself
+        link_failed(shop, 'BinlogUnavailable')
+        resume(shop)
+        time.sleep(1)
+        link_failed(shop, 'BinlogUnavailable')
+        shop.operate('Cancel')
+        assert not steps.write_refused(source)
+
+
+def test_log_begun_anew(link, pair):
+        """RESET MASTER under us, and a log that has the very same places; without a pause, and with one."""
+        source, destination = pair
+        shop = small(link, source, destination)
+        source.admin('RESET MASTER')
+        link_failed(shop, 'BinlogUnavailable')
+        shop.operate('Cancel')
+        shop.call('Remove', '(a{sv}t)', {}, 0)
+        destination.script(['SET GLOBAL read_only = 0', 'DROP DATABASE shop'])
+
+        def round_of_writes():
+                source.admin('RESET MASTER')
+                for i in range(20):
+                        source.admin(f'UPDATE shop.stock SET quantity = quantity + 1 WHERE product_id = {i % 5 + 1}')
+
+        source.admin('CREATE DATABASE aside')
+        shop = link(source, destination, name='again', exclude=['aside'])
+        steps.start(shop)
+        shop.wait_caught_up()
+        pause(shop)
+        ours = destination.admin("SELECT table_name FROM information_schema.tables "
+                                 "WHERE table_schema = 'polarshift' AND table_name LIKE 'ckpt%'")[0][0]
+        row = destination.admin(f'SELECT MIN(seq), MAX(file), MIN(pos), MIN(start), MAX(gtid), MAX(gtids) '
+                                f'FROM polarshift.{ours} WHERE w < 1000')[0]
+        print(row)
+        assert row[3] > 0 and row[4] and row[5]
+        source.admin('RESET MASTER')
+        for _ in range(3000):
+                source.admin('UPDATE shop.stock SET quantity = quantity + 1 WHERE product_id = 1')
+                if source.admin('SHOW MASTER STATUS')[0][1] > row[2] + 1000:
+                        break
+        resume(shop)
+        link_failed(shop, 'BinlogUnavailable')
+
+
+def test_crash_and_purge(agent, link, pair):
+        """A crash that loses nothing is got over, and asks for another comparison. A log that was purged during a
+        pause is missed."""
+        source, destination = pair
+        shop = small(link, source, destination)
+        with Workload([source], writers=2, rate=100) as load:
+                before = shop.get('VerifiedAt')
+                source.restart()                # an orderly stop says nothing against the rows
+                shop.wait_caught_up()
+                time.sleep(1)
+                assert shop.get('VerificationState') == 'equal' and shop.get('VerifiedAt') == before
+                source.kill9()
+                source.start()
+                shop.wait(lambda: 'the upstream crashed' in agent.log(), 30, 'a note of the crash')
+                shop.wait(lambda: shop.get('VerificationState') == 'equal' and shop.get('VerifiedAt') > before, 60,
+                          'another verification')
+                for _ in range(20):             # new files under load
+                        source.admin('FLUSH BINARY LOGS')
+                        time.sleep(0.05)
+                source.admin('SET GLOBAL max_binlog_size = 4096')
+                time.sleep(1.5)
+                source.admin('SET GLOBAL max_binlog_size = 1073741824')
+                agent.restart()
+                shop.wait_caught_up()
+                load.pause()
+                equal.wait_equal(source, destination, ['shop'])
+                load.go_on()
+                pause(shop)
+                time.sleep(0.5)
+                load.pause()
+        load.check(source)
+        source.admin('FLUSH BINARY LOGS')
+        source.admin(f"PURGE BINARY LOGS TO '{source.admin('SHOW MASTER STATUS')[0][0]}'")
+        resume(shop)
+        message = link_failed(shop, 'BinlogUnavailable')
+        assert 'purged' in message, message
