@@ -114,8 +114,12 @@ static bool run(ApplyWorker *worker, const GString *sql, guint leading, guint fi
         gsize done = 0;
         g_array_set_size(worker->results, leading + count);
         ConnResult *results = (ConnResult *) worker->results->data;
-        if (!conn_exec_multi(worker->conn, sql->str, (gssize) sql->len, results, leading + count, &done, error))
+        if (!conn_exec_multi(worker->conn, sql->str, (gssize) sql->len, results, leading + count, &done, error)) {
+                if (done >= leading && done < leading + count)
+                        link_table_name_error(g_array_index(worker->batch.statements, BatchStatement, first + done - leading).table,
+                                              conn_label(worker->conn), error);
                 return false;
+        }
         if (leading > 0 && !check_claim(worker, &results[leading - 1], error))
                 return false;
         for (guint i = 0; i < count; i++)

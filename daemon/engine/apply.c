@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "engine/apply-worker.h"
 #include "engine/change-multiset.h"
+#include "engine/partial.h"
 #include "mysql/executed.h"
 
 #define FLUSH_WEIGHT (128u * 1024)
@@ -263,10 +264,13 @@ static bool dispatch_rows(Apply *apply, const BinlogEvent *event, bool *ret_stop
         bool more = true, good = true;
         while (good && more && !*ret_stop) {
                 good = binlog_rows_next(&rows, &apply->before, &apply->after, &more, error);
-                if (good && more) {
-                        good = change_images_complete(&rows, &apply->before, &apply->after, entry->table->schema, error);
-                        *ret_stop = good && !dispatch_row(apply, &rows, entry->table);
+                if (good && more && row_make_whole(rows.operation, &apply->before, &apply->after, entry->table->schema,
+                                                   apply->config.mariadb) == ROW_LOST) {
+                        partial_set_lost(entry->table->schema, error);
+                        good = false;
                 }
+                if (good && more)
+                        *ret_stop = !dispatch_row(apply, &rows, entry->table);
         }
         binlog_rows_end(&rows);
         return good;

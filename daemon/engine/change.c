@@ -71,14 +71,14 @@ static void append_assignments(GString *out, const TableSchema *schema, const Ro
         bool first = true;
         for (guint i = 0; i < schema->columns->len; i++) {
                 const Column *column = g_ptr_array_index(schema->columns, i);
-                if (column->generated)
+                gsize length = image->offsets[i + 1] - image->offsets[i] - 1;
+                if (column->generated || length == 0) /* not in a partial image */
                         continue;
                 if (!first)
                         g_string_append_c(out, ',');
                 first = false;
                 sql_append_identifier(out, column->name);
                 g_string_append_c(out, '=');
-                gsize length = image->offsets[i + 1] - image->offsets[i] - 1;
                 g_string_append_len(out, row_image_literal(image, i), (gssize) length);
         }
 }
@@ -93,18 +93,6 @@ guint change_enum_zeros(const TableSchema *schema, const RowImage *image) {
         return zeros;
 }
 
-bool change_images_complete(const BinlogRows *rows, const RowImage *before, const RowImage *after, const TableSchema *schema,
-                            GError **error) {
-        bool complete = (rows->operation == ROW_OPERATION_INSERT || before->complete) &&
-                        (rows->operation == ROW_OPERATION_DELETE || after->complete);
-        if (!complete)
-                g_set_error(error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT,
-                            "a session wrote to `%s`.`%s` with a binlog_row_image that is not FULL; this version needs full "
-                            "row images: set binlog_row_image=FULL for every session, and start a new migration",
-                            schema->database, schema->name);
-        return complete;
-}
-
 void packet_add(Packet *packet, LinkTable *table, RowOperation operation, const char *key, gsize key_size, guint64 hash,
                 const RowImage *image) {
         Change change = {
@@ -116,7 +104,8 @@ void packet_add(Packet *packet, LinkTable *table, RowOperation operation, const 
         };
         g_string_append_len(packet->arena, key, (gssize) key_size);
         change.text = packet->arena->len;
-        if (operation == ROW_OPERATION_UPDATE && table->ordered)
+        change.assigns = operation == ROW_OPERATION_UPDATE && (table->ordered || !image->complete);
+        if (change.assigns)
                 append_assignments(packet->arena, table->schema, image);
         else if (operation != ROW_OPERATION_DELETE && !table->multiset)
                 change_append_tuple(packet->arena, table->schema, image);
@@ -135,6 +124,7 @@ typedef struct Fold {
         const char *text;
         gsize text_size;
         guint enum_zeros;
+        bool assigns; /* the text is for an UPDATE of its own */
 } Fold;
 
 static bool fold_same_key(const Fold *a, const Fold *b) {
@@ -144,6 +134,7 @@ static bool fold_same_key(const Fold *a, const Fold *b) {
 typedef struct TableFolds {
         LinkTable *table;
         GArray *folds; /* of Fold, in order of first appearance; for ordered tables: every change */
+        bool partial;  /* some change is an UPDATE of a part of the columns: what it comes to depends on the row */
 } TableFolds;
 
 static bool impossible(const LinkTable *table, RowOperation first, RowOperation second, GError **error) {
@@ -236,8 +227,9 @@ static void append_key_condition(GString *sql, const LinkTable *table, const Fol
 /* Whether the literal of the only key column is equal to its value in an IN list too; the others need sql_append_key_equal(). */
 static bool key_fits_list(const TableSchema *schema) {
         const Column *column = g_ptr_array_index(schema->columns, g_array_index(schema->key, unsigned, 0));
+        bool signed_set = column->kind == COLUMN_KIND_SET && column->length >= 64; /* see append_comparison() of sql.c */
         return schema->key->len == 1 && column->kind != COLUMN_KIND_FLOAT && column->kind != COLUMN_KIND_DOUBLE &&
-               column->kind != COLUMN_KIND_BIT;
+               column->kind != COLUMN_KIND_BIT && !signed_set;
 }
 
 static void write_deletes(Batch *batch, const LinkTable *table, const Fold *folds, guint n, gsize max_statement) {
@@ -321,17 +313,18 @@ static void write_update(Batch *batch, const LinkTable *table, const Fold *fold)
         end_statement(batch, 1, fold->enum_zeros);
 }
 
-/* Tables on which rows can collide: the order of the log, neighbours of a kind in one statement. */
+/* Tables on which rows can collide, or with changes that cannot be folded: the order of the log, neighbours of a kind in one statement. */
 static void write_in_order(Batch *batch, const LinkTable *table, const GArray *folds, const Flavor *flavor, gsize max_statement) {
         for (guint i = 0; i < folds->len;) {
                 const Fold *first = &g_array_index(folds, Fold, i);
                 guint n = 1;
-                while (i + n < folds->len && g_array_index(folds, Fold, i + n).operation == first->operation)
+                while (i + n < folds->len && g_array_index(folds, Fold, i + n).operation == first->operation &&
+                       g_array_index(folds, Fold, i + n).assigns == first->assigns)
                         n++;
-                if (first->operation == ROW_OPERATION_INSERT)
-                        write_rows(batch, table, first, n, /* upsert= */ false, flavor, max_statement);
-                else if (first->operation == ROW_OPERATION_DELETE)
+                if (first->operation == ROW_OPERATION_DELETE)
                         write_deletes(batch, table, first, n, max_statement);
+                else if (!first->assigns)
+                        write_rows(batch, table, first, n, /* upsert= */ first->operation == ROW_OPERATION_UPDATE, flavor, max_statement);
                 else
                         for (guint k = 0; k < n; k++)
                                 write_update(batch, table, first + k);
@@ -403,7 +396,9 @@ bool batch_build(Batch *batch, GPtrArray *packets, const Flavor *flavor, gsize m
                                 .text = packet->arena->str + change->text,
                                 .text_size = change->text_size,
                                 .enum_zeros = change->enum_zeros,
+                                .assigns = change->assigns,
                         };
+                        last->partial |= change->assigns && !change->table->ordered;
                         g_array_append_val(last->folds, fold);
                 }
         }
@@ -414,7 +409,7 @@ bool batch_build(Batch *batch, GPtrArray *packets, const Flavor *flavor, gsize m
                         g_ptr_array_add(batch->multisets, multiset_of_changes(folds));
                         continue;
                 }
-                if (folds->table->ordered) {
+                if (folds->table->ordered || folds->partial) {
                         write_in_order(batch, folds->table, folds->folds, flavor, max_statement);
                         continue;
                 }

@@ -18,9 +18,10 @@ typedef struct Change {
         RowOperation operation;
         guint32 key_size;
         guint64 hash;         /* of the key */
-        gsize key, text;      /* key block; then "(v,…)" — or "c=v,…" for an UPDATE of an ordered table */
+        gsize key, text;      /* key block; then "(v,…)" — or "c=v,…" for an UPDATE of an ordered table, or of a part of the columns */
         gsize text_size;
         guint enum_zeros; /* see change_enum_zeros() */
+        bool assigns;     /* the text is "c=v,…" */
 } Change;
 
 /* What a worker gets at a time. */
@@ -41,10 +42,8 @@ void change_append_tuple(GString *out, const TableSchema *schema, const RowImage
 /* How many ENUM columns of the row hold 0, the error value '': the only values that every server stores exactly and yet warns about (1265).
  * Any other number of warnings means that something was not stored as it should. */
 guint change_enum_zeros(const TableSchema *schema, const RowImage *image);
-/* PS_ERROR_UNSUPPORTED_OBJECT unless the images hold all columns (binlog_row_image=FULL). */
-bool change_images_complete(const BinlogRows *rows, const RowImage *before, const RowImage *after, const TableSchema *schema,
-                            GError **error);
-/* Adds a change to PACKET; IMAGE is the row's new state, for a DELETE its old one. KEY is copied. */
+/* Adds a change to PACKET; IMAGE is the row's new state, for a DELETE its old one; for an UPDATE it may lack columns that do not change (see
+ * partial.h). KEY is copied. */
 void packet_add(Packet *packet, LinkTable *table, RowOperation operation, const char *key, gsize key_size, guint64 hash,
                 const RowImage *image);
 /* A TableSchema for our own (id, value) tables. */

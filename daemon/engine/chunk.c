@@ -180,15 +180,17 @@ void chunk_map_know_h(ChunkMap *map, Chunk *chunk, guint64 h_seq) {
         pthread_mutex_unlock(&map->lock);
 }
 
-GPtrArray *chunk_map_close_side(ChunkMap *map, Chunk *chunk, guint64 seq) {
+GPtrArray *chunk_map_close_side(ChunkMap *map, Chunk *chunk, guint64 seq, bool locked) {
         pthread_mutex_lock(&map->lock);
         stop_collecting(map, chunk);
         GPtrArray *side = g_steal_pointer(&chunk->side);
-        bool overflow = chunk->overflow;
+        bool overflow = !locked && (chunk->overflow || chunk->spoiled);
         if (!overflow)
                 know_h(map, chunk, seq);
         pthread_mutex_unlock(&map->lock);
 
+        if (locked)
+                g_ptr_array_set_size(side, 0);
         while (side->len > 0 && ((SideRow *) g_ptr_array_index(side, side->len - 1))->seq > seq)
                 g_ptr_array_set_size(side, (int) side->len - 1);
         if (overflow)
@@ -234,7 +236,7 @@ void chunk_map_collect(ChunkMap *map, guint64 seq, const char *key, gsize key_si
                        guint enum_zeros, bool deleted, gsize max_side_bytes) {
         pthread_mutex_lock(&map->lock);
         Chunk *chunk = find(map, key);
-        if (chunk && chunk->collecting && !chunk->overflow) {
+        if (chunk && chunk->collecting && !chunk->overflow && !chunk->spoiled) {
                 if (chunk->side_bytes + key_size + tuple_size > max_side_bytes) {
                         chunk->overflow = true;
                         g_ptr_array_set_size(chunk->side, 0);
@@ -251,6 +253,16 @@ void chunk_map_collect(ChunkMap *map, guint64 seq, const char *key, gsize key_si
                         g_ptr_array_add(chunk->side, row);
                         chunk->side_bytes += key_size + tuple_size;
                 }
+        }
+        pthread_mutex_unlock(&map->lock);
+}
+
+void chunk_map_spoil(ChunkMap *map, const char *key) {
+        pthread_mutex_lock(&map->lock);
+        Chunk *chunk = find(map, key);
+        if (chunk && chunk->collecting && !chunk->spoiled) {
+                chunk->spoiled = true;
+                g_ptr_array_set_size(chunk->side, 0);
         }
         pthread_mutex_unlock(&map->lock);
 }

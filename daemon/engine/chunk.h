@@ -40,6 +40,7 @@ typedef struct Chunk {
         GPtrArray *side;        /* of SideRow, in order */
         gsize side_bytes;
         bool overflow;          /* the side queue grew beyond its bound: the chunk must be given up */
+        bool spoiled;           /* so it must, but reading it again under locks helps */
 } Chunk;
 
 typedef struct ChunkMap ChunkMap;
@@ -55,8 +56,10 @@ void chunk_map_load(ChunkMap *map, const Key *lo, const Key *hi, guint64 h_seq);
 bool chunk_map_claim_hole(ChunkMap *map, Key *ret_lo, Key *ret_hi, bool *ret_complete);
 void chunk_map_release(ChunkMap *map);
 Chunk *chunk_map_register(ChunkMap *map, const Key *lo, const Key *hi, guint64 registered_seq);
-/* Ends collecting at transaction SEQ, which is the chunk's h_seq from now on: events up to it are dropped at once. The side queue's rows up to it (owned by the caller), NULL when it had overflowed. */
-GPtrArray *chunk_map_close_side(ChunkMap *map, Chunk *chunk, guint64 seq);
+/* Ends collecting at transaction SEQ, which is the chunk's h_seq from now on: events up to it are dropped at once. The side queue's rows up to it
+ * (owned by the caller), NULL when it had overflowed or was spoiled. LOCKED: the rows were read under locks that are held still, so that they
+ * are what they are at SEQ, whatever the queue says: an empty one is returned. */
+GPtrArray *chunk_map_close_side(ChunkMap *map, Chunk *chunk, guint64 seq, bool locked);
 /* For a chunk without side queue: it is exact at H_SEQ. */
 void chunk_map_know_h(ChunkMap *map, Chunk *chunk, guint64 h_seq);
 /* Shortens an in-flight chunk to (lo, HI]. */
@@ -68,6 +71,8 @@ void chunk_map_cancel(ChunkMap *map, Chunk *chunk); /* frees CHUNK */
 bool chunk_map_collecting(ChunkMap *map);
 void chunk_map_collect(ChunkMap *map, guint64 seq, const char *key, gsize key_size, const char *tuple, gsize tuple_size,
                        guint enum_zeros, bool deleted, gsize max_side_bytes);
+/* Something happened to the row of this key that cannot be laid over it. */
+void chunk_map_spoil(ChunkMap *map, const char *key);
 
 typedef enum ChunkVerdict {
         CHUNK_VERDICT_APPLY, /* behind the copy */

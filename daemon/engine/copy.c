@@ -116,7 +116,7 @@ static bool commit_watermark(Copier *copier, GError **error) {
 }
 
 /* The rows of CHUNK. Rows much larger than the estimate end it early: it is shortened to what was read. */
-static bool read_range(Copier *copier, const LinkTable *table, Chunk *chunk, GError **error) {
+static bool read_range(Copier *copier, const LinkTable *table, Chunk *chunk, bool locked, GError **error) {
         GString *sql = copier->sql;
         bool more = false;
         g_string_assign(sql, "SELECT ");
@@ -124,6 +124,8 @@ static bool read_range(Copier *copier, const LinkTable *table, Chunk *chunk, GEr
         copy_append_range(sql, table->schema, &chunk->lo, &chunk->hi);
         g_string_append(sql, " ORDER BY ");
         sql_append_key_list(sql, table->schema);
+        if (locked)
+                g_string_append(sql, " LOCK IN SHARE MODE");
         ConnRows *rows = conn_stream(copier->up, sql->str, (gssize) sql->len, error);
         if (!rows)
                 return false;
@@ -198,8 +200,10 @@ static bool insert_rows(Copier *copier, const LinkTable *table, GError **error) 
                 guint warnings;
                 g_string_truncate(copier->sql, 0);
                 guint count = row_buffer_append_insert(&copier->rows, table->schema, next, limit, copier->sql, &warnings);
-                if (!conn_exec(copier->down, copier->sql->str, (gssize) copier->sql->len, &result, error))
+                if (!conn_exec(copier->down, copier->sql->str, (gssize) copier->sql->len, &result, error)) {
+                        link_table_name_error(table, conn_label(copier->down), error);
                         return false;
+                }
                 if (result.affected != count || result.warnings != warnings) {
                         g_autofree char *codes = conn_warning_codes(copier->down);
                         g_set_error(error, PS_ERROR, PS_ERROR_DATA_MISMATCH,
@@ -301,26 +305,79 @@ static bool wait_for_live_rows(Copier *copier, const LinkTable *table, guint64 h
         return true;
 }
 
-static ChunkOutcome copy_interval(Copier *copier, LinkTable *table, Chunk *chunk, GError **error) {
-        ChunkMap *map = table->chunks;
-        g_autofree char *file = NULL;
-        g_auto(Horizon) h = {0};
-        guint64 offset;
+/* Too much was written to it, or something that cannot be laid over it: a smaller one next, under locks if that is what helps. */
+static ChunkOutcome give_up_chunk(LinkTable *table, Chunk *chunk) {
+        table->chunk_rows = MAX(table->chunk_rows / 4, CHUNK_ROWS_MIN);
+        if (chunk->spoiled)
+                g_atomic_int_set(&table->lock_next, 1);
+        chunk_map_cancel(table->chunks, chunk);
+        return OUTCOME_LATER;
+}
 
-        row_buffer_reset(&copier->rows);
-        if (!commit_watermark(copier, error) || !read_range(copier, table, chunk, error) ||
-            !conn_binlog_position(copier->up, &file, &offset, error) ||
-            !wait_for_reader(copier, file, offset, &h, error)) {
-                chunk_map_cancel(map, chunk);
+/* The rows at ret_h->seq without the help of the side queue: nobody can change them between their SELECT, which waits for every writer, and the
+ * reader's arrival at the position after it. */
+static bool read_locked(Copier *copier, const LinkTable *table, Chunk *chunk, Horizon *ret_h, GError **error) {
+        g_autofree char *file = NULL;
+        guint64 offset, session = conn_id(copier->up);
+        if (!conn_exec(copier->up, "SET SESSION innodb_lock_wait_timeout=2", -1, NULL, error) ||
+            !conn_exec(copier->up, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", -1, NULL, error) ||
+            !conn_exec(copier->up, "START TRANSACTION", -1, NULL, error) || !read_range(copier, table, chunk, /* locked= */ true, error) ||
+            !conn_binlog_position(copier->up, &file, &offset, error))
+                return false;
+        if (conn_id(copier->up) != session) { /* cut short, and the locks went with the session */
+                g_set_error(error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED, "a chunk was too large to be read under locks");
+                return false;
+        }
+        return stream_wait(copier->copy->config.stream, file, offset, LOCK_READER_TIMEOUT, &ret_h->seq, &ret_h->place, error);
+}
+
+static ChunkOutcome read_and_close_locked(Copier *copier, LinkTable *table, Chunk *chunk, Horizon *ret_h, GError **error) {
+        g_autoptr(GError) local = NULL;
+        bool good = read_locked(copier, table, chunk, ret_h, &local);
+        if (good)
+                g_ptr_array_unref(chunk_map_close_side(table->chunks, chunk, ret_h->seq, /* locked= */ true));
+        if (!conn_is_dead(copier->up))
+                (void) conn_exec(copier->up, "ROLLBACK", -1, NULL, NULL);
+        if (good)
+                return OUTCOME_DONE;
+        if (conn_is_dead(copier->up) || !(mysql_error_is_retryable(local) || g_error_matches(local, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED))) {
+                chunk_map_cancel(table->chunks, chunk);
+                g_propagate_error(error, g_steal_pointer(&local));
                 return OUTCOME_FAILED;
         }
-        g_autoptr(GPtrArray) side = chunk_map_close_side(map, chunk, h.seq);
-        if (!side) { /* more was written to it than it holds */
-                table->chunk_rows = MAX(table->chunk_rows / 4, CHUNK_ROWS_MIN);
-                chunk_map_cancel(map, chunk);
-                return OUTCOME_LATER;
+        chunk->spoiled = true; /* under locks again */
+        pthread_mutex_lock(&copier->copy->lock);
+        table->retry_at = clock_monotonic() + USEC_PER_SEC;
+        pthread_mutex_unlock(&copier->copy->lock);
+        return give_up_chunk(table, chunk);
+}
+
+/* Into the buffer what the interval's rows are at ret_h->seq. */
+static ChunkOutcome read_and_close(Copier *copier, LinkTable *table, Chunk *chunk, Horizon *ret_h, GError **error) {
+        g_autofree char *file = NULL;
+        guint64 offset;
+        if (g_atomic_int_compare_and_exchange(&table->lock_next, 1, 0))
+                return read_and_close_locked(copier, table, chunk, ret_h, error);
+        if (!commit_watermark(copier, error) || !read_range(copier, table, chunk, /* locked= */ false, error) ||
+            !conn_binlog_position(copier->up, &file, &offset, error) || !wait_for_reader(copier, file, offset, ret_h, error)) {
+                chunk_map_cancel(table->chunks, chunk);
+                return OUTCOME_FAILED;
         }
+        g_autoptr(GPtrArray) side = chunk_map_close_side(table->chunks, chunk, ret_h->seq, /* locked= */ false);
+        if (!side)
+                return give_up_chunk(table, chunk);
         row_buffer_overlay(&copier->rows, table->schema, &chunk->hi, side);
+        return OUTCOME_DONE;
+}
+
+static ChunkOutcome copy_interval(Copier *copier, LinkTable *table, Chunk *chunk, GError **error) {
+        ChunkMap *map = table->chunks;
+        g_auto(Horizon) h = {0};
+
+        row_buffer_reset(&copier->rows);
+        ChunkOutcome outcome = read_and_close(copier, table, chunk, &h, error);
+        if (outcome != OUTCOME_DONE)
+                return outcome;
         if (!wait_for_live_rows(copier, table, h.seq, error)) {
                 chunk_map_cancel(map, chunk);
                 return OUTCOME_FAILED;

@@ -102,6 +102,16 @@ bool map_cache_add(MapCache *cache, const BinlogEvent *event, const MapEntry **r
         return true;
 }
 
+void link_table_name_error(const LinkTable *table, const char *label, GError **error) {
+        if (!error || !mysql_error_is_value(*error))
+                return;
+        int code = (*error)->code;
+        g_clear_error(error);
+        g_set_error(error, PS_ERROR, PS_ERROR_DATA_MISMATCH,
+                    "%s cannot hold a value of `%s`.`%s` (its error %d): change the value where it comes from, or the column", label,
+                    table->schema->database, table->schema->name, code);
+}
+
 bool map_cache_find(MapCache *cache, const BinlogEvent *event, const MapEntry **ret, GError **error) {
         guint64 id;
         if (!binlog_rows_table_id(event, &id, error))

@@ -21,6 +21,7 @@ typedef struct LinkTable {
         gint live;        /* atomic: all is copied and the dispatcher is behind the last h_seq */
         gint64 retry_at;  /* monotonic: the copier lets the table rest until then (guarded by the copy) */
         guint retries;
+        gint lock_next;   /* atomic: the next chunk is to be read under locks: something happened to this one that cannot be laid over it */
         gint reported;    /* atomic: TABLE_COPIED was told */
         guint64 chunk_rows; /* what the next chunk should hold; guarded by the chunk map's claim */
 } LinkTable;
@@ -33,6 +34,8 @@ typedef struct LinkTables {
 /* Takes the schemas over (list of TableSchema). COPYING: every table gets a chunk map. */
 LinkTables *link_tables_new(GPtrArray *schemas, bool copying);
 void link_tables_free(LinkTables *tables);
+/* A server refused a value of TABLE: makes PS_ERROR_DATA_MISMATCH of its answer, which would show the value. Other errors stay. */
+void link_table_name_error(const LinkTable *table, const char *label, GError **error);
 LinkTable *link_tables_find(const LinkTables *tables, const char *database, const char *name);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(LinkTables, link_tables_free)
 

@@ -283,6 +283,9 @@ static bool connect_parts(Link *link, GError **error) {
                 .on_crash = on_crash,
                 .userdata = link,
         };
+        link->stream = stream_new(&stream, error);
+        if (!link->stream)
+                return false;
         ApplyConfig apply = {
                 .downstream = config->downstream,
                 .ledger = config->ledger,
@@ -300,8 +303,7 @@ static bool connect_parts(Link *link, GError **error) {
                 .on_failure = on_failure,
                 .userdata = link,
         };
-        link->stream = stream_new(&stream, error);
-        link->apply = link->stream ? apply_new(&apply, error) : NULL;
+        link->apply = apply_new(&apply, error);
         if (!link->apply)
                 return false;
         if (!config->copying)

@@ -27,6 +27,7 @@
 #include "engine/change.h"
 #include "engine/ddl.h"
 #include "engine/held.h"
+#include "engine/partial.h"
 #include "engine/proof.h"
 #include "mysql/sql.h"
 #include "mysql/value.h"
@@ -298,9 +299,18 @@ static bool feed_chunks(Stream *stream, const BinlogEvent *event, const MapEntry
                 }
                 if (!more)
                         break;
-                if (!change_images_complete(&rows, &stream->before, &stream->after, entry->table->schema, error)) {
+                RowVerdict verdict = row_make_whole(rows.operation, &stream->before, &stream->after, entry->table->schema,
+                                                    stream->config.mariadb);
+                if (verdict == ROW_LOST) {
+                        partial_set_lost(entry->table->schema, error);
                         binlog_rows_end(&rows);
                         return false;
+                }
+                if (verdict == ROW_PARTIAL) { /* laid over a row it would make a new one, and the row is not at hand */
+                        g_string_truncate(stream->key, 0);
+                        key_append_from_image(stream->key, entry->table->schema, &stream->after);
+                        chunk_map_spoil(entry->table->chunks, stream->key->str);
+                        continue;
                 }
                 if (rows.operation != ROW_OPERATION_INSERT)
                         collect(stream, entry->table, &stream->before, /* deleted= */ true);
@@ -378,6 +388,29 @@ static bool take_partial_rows(Stream *stream, const BinlogEvent *event, GError *
                       "migration", error);
 }
 
+/* --- what the engine has to deal with --- */
+
+/* Reading ends in front of the statement; false without an error. */
+static bool halt_at(Stream *stream, const BinlogEvent *event, const BinlogQuery *query, const Statement *statement, bool inside,
+                    GError **error) {
+        LinkHalt halt = {
+                .kind = LINK_HALT_STATEMENT,
+                .seq = stream->started,
+                .file = (char *) binlog_stream_file(stream->dump),
+                .offset = binlog_stream_position(stream->dump),
+                .understood = statement->kind == STATEMENT_DDL,
+                .inside = inside,
+                .database = (char *) query->database,
+        };
+        if (!query_session_parse(event, query, &halt.session, error))
+                return false;
+        g_strlcpy(halt.what, *statement->what ? statement->what : "an empty statement", sizeof halt.what);
+        halt.sql = g_bytes_new(query->sql, query->sql_length);
+        stream->config.on_halt(stream->config.userdata, &halt);
+        g_bytes_unref(halt.sql);
+        return false;
+}
+
 /* --- XA --- */
 
 static void begin_xa(Stream *stream) {
@@ -413,7 +446,7 @@ static bool release(Stream *stream, Held *held, GError **error) {
 static void name_xid(const Stream *stream, const char *xid, char ret[static BINLOG_XID_TEXT]) {
         g_strlcpy(ret, xid, BINLOG_XID_TEXT);
         char *format = strrchr(ret, ',');
-        if (format && binlog_stream_flavor(stream->dump)->mariadb)
+        if (format && stream->config.mariadb)
                 *format = '\0';
 }
 
@@ -433,7 +466,7 @@ static bool take_xa_prepare(Stream *stream, const BinlogEvent *event, GError **e
 }
 
 /* XA COMMIT and XA ROLLBACK of what was prepared before. */
-static bool take_xa_end(Stream *stream, const BinlogEvent *event, const Statement *statement, GError **error) {
+static bool take_xa_end(Stream *stream, const BinlogEvent *event, const BinlogQuery *query, Statement *statement, GError **error) {
         char name[BINLOG_XID_TEXT];
         name_xid(stream, statement->xid, name);
         g_autoptr(Held) held = held_set_take(stream->prepared, name);
@@ -445,37 +478,11 @@ static bool take_xa_end(Stream *stream, const BinlogEvent *event, const Statemen
         if (known || !commit || stream->started <= stream->config.skip_ddl_seq)
                 return end(stream, event, error);
         /* When a leg begins nothing is prepared on either side, and every checkpoint goes back far enough. */
-        g_set_error(error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT,
-                    "%s %s at %s:%" G_GUINT64_FORMAT
-                    " (transaction %" G_GUINT64_FORMAT
-                    ") ends an XA transaction that was prepared before the migration began to read this log: its rows are not known; Resume with "
-                    "ddl=skip passes over it, and Verify names the rows that differ then",
-                    statement->what, statement->xid, binlog_stream_file(stream->dump), binlog_stream_position(stream->dump), stream->started);
-        return false;
+        g_strlcpy(statement->what, "XA COMMIT of a transaction that was prepared before the migration began to read there", sizeof statement->what);
+        return halt_at(stream, event, query, statement, /* inside= */ false, error);
 }
 
 /* --- statements --- */
-
-/* Reading ends in front of the statement; false without an error. */
-static bool halt_at(Stream *stream, const BinlogEvent *event, const BinlogQuery *query, const Statement *statement, bool inside,
-                    GError **error) {
-        LinkHalt halt = {
-                .kind = LINK_HALT_STATEMENT,
-                .seq = stream->started,
-                .file = (char *) binlog_stream_file(stream->dump),
-                .offset = binlog_stream_position(stream->dump),
-                .understood = statement->kind == STATEMENT_DDL,
-                .inside = inside,
-                .database = (char *) query->database,
-        };
-        if (!query_session_parse(event, query, &halt.session, error))
-                return false;
-        g_strlcpy(halt.what, *statement->what ? statement->what : "an empty statement", sizeof halt.what);
-        halt.sql = g_bytes_new(query->sql, query->sql_length);
-        stream->config.on_halt(stream->config.userdata, &halt);
-        g_bytes_unref(halt.sql);
-        return false;
-}
 
 static bool take_query(Stream *stream, const BinlogEvent *event, GError **error) {
         g_auto(BinlogQuery) query = {0};
@@ -496,7 +503,7 @@ static bool take_query(Stream *stream, const BinlogEvent *event, GError **error)
                 return true;
         case STATEMENT_XA_COMMIT:
         case STATEMENT_XA_ROLLBACK:
-                return take_xa_end(stream, event, &statement, error);
+                return take_xa_end(stream, event, &query, &statement, error);
         case STATEMENT_COMMIT:
                 return end(stream, event, error);
         case STATEMENT_SAVEPOINT:

@@ -96,6 +96,7 @@ Column *column_from_row(char **row) {
                         column->int_bytes = types[i].int_bytes;
                 }
         column->nullable = row[1] && g_ascii_strcasecmp(row[1], "YES") == 0;
+        column->has_default = row[11] && *row[11] == '1';
         column->auto_increment = strstr(extra, "auto_increment") != NULL;
         column->generated = is_generated(extra);
         switch (column->kind) {
@@ -103,6 +104,10 @@ Column *column_from_row(char **row) {
         case COLUMN_KIND_FLOAT:
         case COLUMN_KIND_DOUBLE:
                 column->is_unsigned = strstr(type, "unsigned") != NULL;
+                if (column->kind != COLUMN_KIND_INTEGER && row[5]) {
+                        column->precision = MIN(small_number(row[4]), 255);
+                        column->scale = MIN(small_number(row[5]), 30);
+                }
                 break;
         case COLUMN_KIND_DECIMAL:
                 column->is_unsigned = strstr(type, "unsigned") != NULL;

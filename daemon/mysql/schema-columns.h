@@ -6,7 +6,7 @@
 
 #define COLUMN_SELECT_LIST                                                                                   \
         "COLUMN_NAME,IS_NULLABLE,DATA_TYPE,CHARACTER_OCTET_LENGTH,NUMERIC_PRECISION,NUMERIC_SCALE,"          \
-        "DATETIME_PRECISION,CHARACTER_SET_NAME,COLLATION_NAME,COLUMN_TYPE,EXTRA"
+        "DATETIME_PRECISION,CHARACTER_SET_NAME,COLLATION_NAME,COLUMN_TYPE,EXTRA,COLUMN_DEFAULT IS NOT NULL"
 
 /* ROW: the values of COLUMN_SELECT_LIST, any of which may be NULL. */
 Column *column_from_row(char **row);

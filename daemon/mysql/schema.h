@@ -41,10 +41,11 @@ typedef struct Column {
         ColumnKind kind;
         bool is_unsigned;
         bool nullable;
+        bool has_default;   /* beside NULL */
         bool generated;     /* never written */
         bool auto_increment;
         guint32 length;     /* octets of BINARY; bits of BIT; members of ENUM/SET */
-        unsigned precision, scale; /* DECIMAL */
+        unsigned precision, scale; /* DECIMAL, FLOAT(M,D) and DOUBLE(M,D); 0 for other reals */
         unsigned fsp;       /* fractional digits of TIME, DATETIME, TIMESTAMP */
         unsigned int_bytes; /* 1, 2, 3, 4, 8 for INTEGER */
         char *charset, *collation; /* of TEXT, ENUM and SET; NULL otherwise */

@@ -75,13 +75,11 @@ static const Column *key_column(const TableSchema *table, guint i) {
 
 void sql_append_select_column(GString *sql, const Column *column) {
         switch (column->kind) {
-        case COLUMN_KIND_DOUBLE:
-                /* DOUBLE(10,2) shows -0.01 and stores -0.010000000000000009, which the binary log has. */
-                if (!column->type || !strchr(column->type, '('))
-                        break;
-                G_GNUC_FALLTHROUGH;
         case COLUMN_KIND_FLOAT:
-                /* FLOAT's own text has 6 digits. */
+        case COLUMN_KIND_DOUBLE:
+                /* FLOAT's own text has 6 digits, that of DOUBLE(M,D) D behind the point, whatever it holds. */
+                if (column->kind == COLUMN_KIND_DOUBLE && column->precision == 0)
+                        break;
                 sql_append_identifier(sql, column->name);
                 g_string_append(sql, "*1e0");
                 return;
@@ -197,7 +195,14 @@ static bool append_as_members(GString *sql, const Column *column, const char *op
 static void append_comparison(GString *sql, const Column *column, const char *op, const char *literal) {
         if (append_as_members(sql, column, op, literal))
                 return;
-        /* A SET of 64 members is compared with numbers as if it were signed. That costs the index, but such keys hardly exist. */
+        /* A SET of 64 members is compared with numbers as if it were signed. For the order that costs the index, but such keys hardly
+         * exist. */
+        if (column->kind == COLUMN_KIND_SET && column->length >= 64 && op[0] == '=' && g_ascii_isdigit(literal[0])) {
+                sql_append_identifier(sql, column->name);
+                g_string_append_c(sql, '=');
+                value_append_int(sql, (gint64) g_ascii_strtoull(literal, NULL, 10));
+                return;
+        }
         if (column->kind == COLUMN_KIND_SET && column->length >= 64)
                 sql_append_select_column(sql, column);
         else
@@ -257,7 +262,11 @@ void sql_append_insert_prefix(GString *sql, const TableSchema *table) {
         g_string_append(sql, ") VALUES ");
 }
 
-static bool is_key_column(const TableSchema *table, guint position) {
+/* A column of the key stays as it is, but a date that is not assigned to may have ON UPDATE CURRENT_TIMESTAMP. */
+static bool is_left_alone(const TableSchema *table, guint position) {
+        ColumnKind kind = column_at(table, position)->kind;
+        if (kind == COLUMN_KIND_TIMESTAMP || kind == COLUMN_KIND_DATETIME)
+                return false;
         for (guint i = 0; i < table->key->len; i++)
                 if (g_array_index(table->key, unsigned, i) == position)
                         return true;
@@ -272,7 +281,7 @@ void sql_append_upsert_suffix(GString *sql, const TableSchema *table, const Flav
         g_string_append(sql, " ON DUPLICATE KEY UPDATE ");
         for (guint i = 0; i < table->columns->len; i++) {
                 const Column *column = column_at(table, i);
-                if (column->generated || is_key_column(table, i))
+                if (column->generated || is_left_alone(table, i))
                         continue;
                 if (any)
                         g_string_append_c(sql, ',');

@@ -204,17 +204,17 @@ static bool append_decimal(const Extent *value, guint16 meta, GString *out) {
         return true;
 }
 
-static bool append_real(const Extent *value, GString *out) {
+static bool append_real(const Column *column, const Extent *value, GString *out) {
         if (value->size == 4) {
                 guint32 bits = bytes_le32(value->data);
                 float f;
                 memcpy(&f, &bits, sizeof f);
-                return value_append_double(out, f, 9);
+                return value_append_real(out, column, f);
         }
         guint64 bits = bytes_le64(value->data);
         double d;
         memcpy(&d, &bits, sizeof d);
-        return value_append_double(out, d, 17);
+        return value_append_real(out, column, d);
 }
 
 typedef struct Moment {
@@ -415,7 +415,7 @@ static bool append_value(const Column *column, guint8 type, guint16 meta, const 
                 return true;
         case BINLOG_TYPE_FLOAT:
         case BINLOG_TYPE_DOUBLE:
-                return append_real(value, out);
+                return append_real(column, value, out);
         case BINLOG_TYPE_NEWDECIMAL:
                 return append_decimal(value, meta, out);
         case BINLOG_TYPE_BIT:

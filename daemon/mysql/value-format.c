@@ -62,6 +62,58 @@ bool value_append_double(GString *out, double v, unsigned digits) {
         return true;
 }
 
+/* The largest FLOAT(M,D) may be stored as more than its type allows (9999999.999 as 10000000), and servers warn of what is
+ * above: it is written as M digits, which a server stores as it is. */
+static bool append_largest(GString *out, const Column *column, double v) {
+        unsigned whole = column->precision - MIN(column->precision, column->scale);
+        gsize start = out->len;
+        double limit = 1;
+
+        for (unsigned i = 0; i < whole; i++)
+                limit *= 10;
+        if (fabs(v) < limit)
+                return false;
+        if (v < 0)
+                g_string_append_c(out, '-');
+        if (whole == 0)
+                g_string_append_c(out, '0');
+        for (unsigned i = 0; i < column->precision; i++) {
+                if (i == whole)
+                        g_string_append_c(out, '.');
+                g_string_append_c(out, '9');
+        }
+        double written = g_ascii_strtod(out->str + start, NULL);
+        if ((column->kind == COLUMN_KIND_FLOAT ? (double) (float) written : written) == v)
+                return true;
+        g_string_truncate(out, start);
+        return false;
+}
+
+/* What a server makes of a literal on its way into a column with D digits behind the point (Field_real::truncate()). */
+static double stored_as(const Column *column, const char *literal) {
+        double v = g_ascii_strtod(literal, NULL), whole = floor(v), digits = 1;
+        for (unsigned i = 0; i < column->scale; i++)
+                digits *= 10;
+        v = whole + rint((v - whole) * digits) / digits;
+        return column->kind == COLUMN_KIND_FLOAT ? (double) (float) v : v;
+}
+
+bool value_append_real(GString *out, const Column *column, double v) {
+        gsize start = out->len;
+
+        if (!isfinite(v))
+                return false;
+        if (column->precision > 0 && append_largest(out, column, v))
+                return true;
+        if (!value_append_double(out, v, column->kind == COLUMN_KIND_FLOAT ? 9 : 17))
+                return false;
+        /* INSERT … SELECT from a FLOAT column into a FLOAT(M,D) copies more digits than D; no literal brings them there. */
+        if (column->precision == 0 || stored_as(column, out->str + start) == v)
+                return true;
+        g_string_truncate(out, start);
+        return false;
+}
+
 void value_append_bits(GString *out, guint64 v, unsigned bytes) {
         static const char hex[] = "0123456789abcdef";
         char buffer[3 + 16], *p = buffer;

@@ -7,6 +7,8 @@
 
 #include <glib.h>
 
+#include "mysql/schema.h"
+
 /* "00" "01" … "99" in one string. */
 extern const char value_digit_pairs[201];
 
@@ -22,6 +24,8 @@ void value_append_int(GString *out, gint64 v);
 char *value_put_padded(char *p, guint64 v, unsigned digits);
 /* %.9g (DIGITS 9) or %.17g; false for infinities and NaN, which no server stores. The sign of zero is kept. */
 bool value_append_double(GString *out, double v, unsigned digits);
+/* A value of the FLOAT or DOUBLE column; false as above, or when a server would round it. */
+bool value_append_real(GString *out, const Column *column, double v);
 /* x'…' of the low BYTES bytes of V, high byte first. */
 void value_append_bits(GString *out, guint64 v, unsigned bytes);
 

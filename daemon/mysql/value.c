@@ -97,9 +97,7 @@ static bool append_real(const Column *column, const char *text, gsize length, GS
         double v = g_ascii_strtod(buffer, &end);
         if (*end)
                 return false;
-        if (column->kind == COLUMN_KIND_FLOAT)
-                return value_append_double(out, (float) v, 9);
-        return value_append_double(out, v, 17);
+        return value_append_real(out, column, column->kind == COLUMN_KIND_FLOAT ? (double) (float) v : v);
 }
 
 static bool append_temporal(const char *text, gsize length, GString *out) {

@@ -30,7 +30,8 @@ def _session(server):
         c = server.connect(charset='latin1', use_unicode=False, conv={})
         with c.cursor() as cursor:
                 cursor.execute('SET NAMES binary')
-                cursor.execute("SET SESSION time_zone='+00:00', sql_mode='', net_write_timeout=600")
+                cursor.execute("SET SESSION time_zone='+00:00', sql_mode='', net_write_timeout=600, max_sort_length=4096,"
+                               'sort_buffer_size=8388608')
         return c
 
 
@@ -100,6 +101,18 @@ def _definition(session, db, table, mariadb, widths=True):
         return {'columns': columns, 'keys': keys, 'foreign keys': foreign}
 
 
+def _sorted_by(column):
+        name, kind = _name(column[0]), column[3]
+        if kind.startswith(('float', 'double')):
+                return f'{name}+0e0'
+        if kind.startswith(('enum', 'set')):
+                return f'CAST({name} AS UNSIGNED)'
+        if re.match('(tiny|small|medium|big)?int|decimal|bit|date|time|year', kind):
+                return name
+        # All of a long value counts, which no server sorts by.
+        return f'CAST({name} AS BINARY)' if re.match('(var)?(char|binary)', kind) else f'SHA2(CAST({name} AS BINARY), 256)'
+
+
 def _select(definition, db, table, zeros_alike):
         """Every value exactly, in an order that both servers agree on. Without a primary key there is none: then the second value is
         false, and the rows are a multiset."""
@@ -113,8 +126,9 @@ def _select(definition, db, table, zeros_alike):
                         expressions += [column, f'CAST({column} AS UNSIGNED)']
                 else:
                         expressions.append(column)
-        primary = sorted((seq, column) for index, seq, _, column, *_ in definition['keys'] if index == 'PRIMARY')
-        order = ', '.join(_name(column) for _, column in primary)
+        # By bytes: collations sort in ways of their own on each server.
+        primary = [column for index, _, _, column, *_ in definition['keys'] if index == 'PRIMARY']
+        order = ', '.join(_sorted_by(c) for c in definition['columns'] if c[0] in primary)
         return (f'SELECT {", ".join(expressions)} FROM {_name(db, table)}' + (f' ORDER BY {order}' if order else ''),
                 bool(order))
 

@@ -142,6 +142,9 @@ def column_types():
                                  '123456.789', '1e-45']),
             ('float_u', 'FLOAT UNSIGNED', ['0', '0.3333333', '9999999']),
             ('float_7_3', 'FLOAT(7,3)', ['0', '9999.999', '-1.001']),
+            ('float_10_3', 'FLOAT(10,3)', ['0', '9999999.999', '-9999999.999', '-1.001', '9999999.4']),
+            ('float_30_30', 'FLOAT(30,30)', ['0', '1e-30', '-0.5', '-1', '0.99999999']),
+            ('double_40_20', 'DOUBLE(40,20)', ['0', '1e20', '-1e20', '0.1', '99999999999999999999.9999']),
             ('double_', 'DOUBLE', ['0', '-0e0', '2.2250738585072014e-308', '1.7976931348623157e308',
                                    '-1.7976931348623157e308', '0.1', '9007199254740993', '5e-324', '1e23']),
             ('double_10_2', 'DOUBLE(10,2)', ['0', '99999999.99', '-0.01'])]
@@ -219,6 +222,10 @@ KEY_TABLES = {
     'k_timestamp': ("k TIMESTAMP NOT NULL DEFAULT '0000-00-00 00:00:00'", 'PRIMARY KEY (k)',
                     lambda rng, i: (f'2014-{1 + i % 12:02d}-{1 + i // 12 % 28:02d} {i // 336:02d}:00:00' if i
                                     else '0000-00-00 00:00:00',)),
+    'k_timestamp_now': ('k TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6)', 'PRIMARY KEY (k)',
+                        lambda rng, i: (f'2015-{1 + i % 12:02d}-{1 + i // 12 % 28:02d} {i // 336 % 24:02d}:00:00.000001',)),
+    'k_set_64': ('k SET(' + ','.join(f"'m{i}'" for i in range(64)) + ') NOT NULL', 'PRIMARY KEY (k)',
+                 lambda rng, i: ((1 << 64) - 1 - i * 3 if i % 2 else i,)),
     'k_ubigint': ('k BIGINT UNSIGNED NOT NULL', 'PRIMARY KEY (k)', lambda rng, i: ((1 << 64) - 1 - i * 3 if i % 2 else i,)),
     'k_bigint': ('k BIGINT NOT NULL', 'PRIMARY KEY (k)',
                  lambda rng, i: (-(1 << 63) + i if i % 2 else (1 << 63) - 1 - i,)),
@@ -323,7 +330,7 @@ def churn_all_types(connection, rng, rounds=3, db='all_types', start=100000):
                                 for i in range(4):
                                         insert_types_row(cursor, t, part, all_types_row(rng, part, 10 + i))
                                 row = all_types_row(rng, part, rng.randrange(20))
-                                chosen = rng.sample(range(len(part)), 6)
+                                chosen = rng.sample(range(len(part)), min(6, len(part)))
                                 cursor.execute(f'UPDATE types_{t} SET '.encode() + b', '.join(
                                     part[j][0].encode() + b'=' + literal(row[j]) for j in chosen)
                                     + b' ORDER BY id % 7, id LIMIT 9')
@@ -339,7 +346,7 @@ def churn_all_types(connection, rng, rounds=3, db='all_types', start=100000):
                                                    n % 4000) if make else (n,)
                                         insert_key_row(cursor, name, key, f'new {n}')
                                 cursor.execute(f'UPDATE {_quote(name)} SET payload = CONCAT(payload, %s) '
-                                               'ORDER BY payload LIMIT 7', (f' {r}'[:2],))
+                                               'ORDER BY payload LIMIT %s', (f' {r}'[:2], 1 if name == 'k_timestamp_now' else 7))
                                 cursor.execute(f'DELETE FROM {_quote(name)} ORDER BY payload DESC LIMIT 2')
                                 cursor.execute('COMMIT')
                         cursor.execute('BEGIN')         # two rows exchange their unique values

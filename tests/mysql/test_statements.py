@@ -2,6 +2,7 @@
 """Statements of others on the side that takes writes: what stops the link, and what must not."""
 
 import random
+import threading
 import time
 
 import pymysql
@@ -212,3 +213,70 @@ def prepared_transactions(agent, link, source, destination):
 
 def test_prepared_transactions(agent, link, pair):
         prepared_transactions(agent, link, *pair)
+
+
+# --- sessions that log only a part of each row
+
+PARTIAL_TABLES = [
+        "CREATE TABLE part.k (id INT PRIMARY KEY AUTO_INCREMENT, a INT NOT NULL DEFAULT 5, b VARCHAR(20) DEFAULT 'dd', c TEXT, "
+        "d TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, e BIT(3) DEFAULT b'101', f BLOB, "
+        "g DATETIME(3) DEFAULT CURRENT_TIMESTAMP(3), h ENUM('x','y') NOT NULL, i SET('p','q') NOT NULL DEFAULT 'p,q', "
+        "j DECIMAL(10,3) DEFAULT '1.5', l YEAR NOT NULL, m BINARY(3) NOT NULL, n TIMESTAMP(2) NOT NULL DEFAULT '2001-02-03 04:05:06', "
+        "o TIME NOT NULL, p DATE NOT NULL, q FLOAT NOT NULL, r LONGTEXT NOT NULL)",
+        'CREATE TABLE part.u (id INT PRIMARY KEY, u INT, w VARCHAR(10), t TEXT, UNIQUE KEY (u))',
+        "CREATE TABLE part.s (id VARCHAR(10) CHARACTER SET utf8 PRIMARY KEY, a INT DEFAULT 3, t TEXT)",
+        'CREATE TABLE part.n (x INT NOT NULL, y INT NOT NULL, v INT, t BLOB, UNIQUE KEY (x, y))']
+
+
+def churn_parts(cursor, rng, base, rounds):
+        """Statements that name some columns only; keys are not changed by UPDATE of a part."""
+        cursor.execute("SET sql_mode=''")
+        for n in range(base, base + rounds):
+                cursor.execute(rng.choice(("SET binlog_row_image='MINIMAL'", "SET binlog_row_image='NOBLOB'",
+                                           "SET binlog_row_image='MINIMAL'", "SET binlog_row_image='FULL'")))
+                some = rng.randint(1, base + rounds)
+                for sql in (
+                        f'INSERT IGNORE INTO k (id) VALUES ({n})', f"INSERT IGNORE INTO k (id, c, f) VALUES ({n + 1}, 't', 'f')",
+                        f'UPDATE k SET a = a + 1 WHERE id = {n}', f"UPDATE k SET c = CONCAT(COALESCE(c, ''), 'new'), q = 1.5 WHERE id <= {some} LIMIT 3",
+                        f"UPDATE k SET b = NULL, f = 'x' WHERE id = {some}",
+                        f'INSERT INTO k (id, a) VALUES ({some}, 1) ON DUPLICATE KEY UPDATE a = 99',
+                        f'REPLACE INTO k (id, a) VALUES ({rng.randint(1, n)}, 3)', f'DELETE FROM k WHERE id = {rng.randint(1, n)}',
+                        f'INSERT IGNORE INTO u (id) VALUES ({n})', f'UPDATE IGNORE u SET u = {rng.randint(1, 50)} WHERE id = {some}',
+                        f"UPDATE u SET w = 'w{n % 7}' WHERE id = {n}", f'UPDATE u SET u = NULL WHERE id = {rng.randint(1, n)}',
+                        f'REPLACE INTO u (id, u) VALUES ({n + 5}, {rng.randint(1, 50)})', f'DELETE FROM u WHERE id = {rng.randint(1, n)}',
+                        f"INSERT IGNORE INTO s (id) VALUES ('k{n}')", f"UPDATE s SET t = 'text' WHERE id = 'K{n}'",
+                        f"UPDATE s SET a = NULL WHERE id = 'k{some}'",
+                        f'INSERT IGNORE INTO n (x, y) VALUES ({n}, {n % 3})', f'UPDATE n SET v = {n} WHERE x = {some}',
+                        f"UPDATE n SET t = 'blob' WHERE y = {n % 3} ORDER BY x LIMIT 2", f'DELETE FROM n WHERE x = {rng.randint(1, n)}'):
+                        cursor.execute(sql)
+
+
+def test_partial_images(link, pair):
+        """binlog_row_image is a session's own choice: what it leaves out is known, or is not changed."""
+        source, destination = pair
+        rng = random.Random(23)
+        source.script(["SET sql_mode=''", 'CREATE DATABASE part', *PARTIAL_TABLES, 'CREATE TABLE part.filler (id INT PRIMARY KEY, v LONGBLOB)',
+                       "INSERT INTO part.k (id, c) VALUES (1, 'c'), (2, 'c')", 'INSERT INTO part.k (c) SELECT a.c FROM part.k a, part.k b, part.k c',
+                       *["INSERT INTO part.k (c) SELECT REPEAT('c', 50) FROM part.k"] * 10,
+                       *[f"INSERT INTO part.filler VALUES ({n}, REPEAT('x', 2000000))" for n in range(20)]])
+        shop = link(source, destination, **{'max-copy-rate': 20000000})
+        done = threading.Event()
+
+        def write():
+                with source.connect('app', servers.APP_PASSWORD, 'part') as c, c.cursor() as cursor:
+                        base = 20000
+                        while not done.is_set():
+                                churn_parts(cursor, rng, base, 10)
+                                cursor.execute('UPDATE k SET b = %s WHERE id BETWEEN 3 AND 20', (str(base),))
+                                base += 10
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+                steps.start(shop)
+        finally:
+                done.set()
+                writer.join()
+        with source.connect('app', servers.APP_PASSWORD, 'part') as c, c.cursor() as cursor:
+                churn_parts(cursor, rng, 100, 200)
+        equal.wait_equal(source, destination, ['part'])
+        assert shop.get('ReplicationState') == 'running'

@@ -254,7 +254,7 @@ static void test_side(void) {
         put(map, 2, "11", "(11)");
         put(map, 3, "6", NULL);
         put(map, 4, "7", "(7)");
-        g_autoptr(GPtrArray) side = chunk_map_close_side(map, chunk, 3);
+        g_autoptr(GPtrArray) side = chunk_map_close_side(map, chunk, 3, /* locked= */ false);
         g_assert_cmpuint(side->len, ==, 2);
         g_assert_cmpuint(((SideRow *) side->pdata[1])->seq, ==, 3);
         g_assert_true(((SideRow *) side->pdata[1])->deleted);
@@ -265,7 +265,25 @@ static void test_side(void) {
         chunk = enter(map, "10", NULL, 5);
         for (int i = 0; i < 100; i++)
                 put(map, 6, "12", "(12)");
-        g_assert_null(chunk_map_close_side(map, chunk, 6)); /* overflown */
+        g_assert_null(chunk_map_close_side(map, chunk, 6, /* locked= */ false)); /* overflown */
+        chunk_map_cancel(map, chunk);
+
+        /* What cannot be laid over a row: the chunk is given up, unless its rows were read under locks. */
+        chunk = enter(map, "10", NULL, 6);
+        put(map, 7, "12", "(12)");
+        chunk_map_spoil(map, "9");
+        g_assert_false(chunk->spoiled);
+        chunk_map_spoil(map, "13");
+        put(map, 8, "12", "(13)");
+        g_assert_true(chunk->spoiled);
+        g_assert_null(chunk_map_close_side(map, chunk, 8, /* locked= */ false));
+        g_assert_false(chunk->h_known);
+        chunk_map_cancel(map, chunk);
+        chunk = enter(map, "10", NULL, 8);
+        chunk_map_spoil(map, "13");
+        g_autoptr(GPtrArray) none = chunk_map_close_side(map, chunk, 9, /* locked= */ true);
+        g_assert_cmpuint(none->len, ==, 0);
+        g_assert_true(chunk->h_known);
         chunk_map_cancel(map, chunk);
         g_assert_false(chunk_map_collecting(map));
         chunk_map_free(map);

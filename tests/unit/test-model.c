@@ -340,7 +340,7 @@ static void step_copier(Model *model, ModelCopier *copier) {
         case STEP_CLOSE:
                 if (!model->whole_table) {
                         guint64 until = model->mutant == MUTANT_OVERLAY_BEYOND_H ? G_MAXUINT64 : copier->h_seq;
-                        copier->side = chunk_map_close_side(model->chunks, copier->chunk, until);
+                        copier->side = chunk_map_close_side(model->chunks, copier->chunk, until, /* locked= */ false);
                         if (!copier->side) {
                                 chunk_map_cancel(model->chunks, copier->chunk);
                                 end_chunk(model, copier);

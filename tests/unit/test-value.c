@@ -90,6 +90,34 @@ static void test_text(void) {
         }
 }
 
+/* FLOAT(M,D) and DOUBLE(M,D): the largest one may be stored as more than M digits; what the server would round is refused. */
+static void test_fixed_reals(void) {
+        static const struct {
+                ColumnKind kind;
+                unsigned precision, scale;
+                const char *text, *literal;
+        } cases[] = {
+                {COLUMN_KIND_FLOAT, 10, 3, "10000000", "9999999.999"},
+                {COLUMN_KIND_FLOAT, 10, 3, "-10000000", "-9999999.999"},
+                {COLUMN_KIND_FLOAT, 10, 3, "9999999", "9999999"},
+                {COLUMN_KIND_FLOAT, 10, 3, "-1.0010000467300415", "-1.00100005"},
+                {COLUMN_KIND_FLOAT, 10, 3, "1.1754943508222875e-38", NULL},
+                {COLUMN_KIND_FLOAT, 10, 3, "0.00049999998882412910", NULL},
+                {COLUMN_KIND_DOUBLE, 20, 2, "1000000000000000000", "999999999999999999.99"},
+                {COLUMN_KIND_DOUBLE, 10, 2, "0.01", "0.01"},
+                {COLUMN_KIND_DOUBLE, 10, 2, "0.005", NULL},
+        };
+
+        for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+                g_autoptr(GString) out = g_string_new(NULL);
+                Column column = make_column(cases[i].kind);
+                column.precision = cases[i].precision;
+                column.scale = cases[i].scale;
+                g_assert_true(value_literal_from_text(&column, cases[i].text, strlen(cases[i].text), out, NULL) == (cases[i].literal != NULL));
+                g_assert_cmpstr(out->str, ==, cases[i].literal ?: "");
+        }
+}
+
 static void test_binlog(void) {
         static const struct {
                 ColumnKind kind;
@@ -299,6 +327,7 @@ int main(int argc, char *argv[]) {
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/value/kind-names", test_kind_names);
         g_test_add_func("/value/text", test_text);
+        g_test_add_func("/value/fixed-reals", test_fixed_reals);
         g_test_add_func("/value/binlog", test_binlog);
         g_test_add_func("/value/timestamps", test_timestamps);
         g_test_add_func("/value/bytes", test_bytes);
