@@ -99,7 +99,7 @@ def churn(server, rng, rounds=3):
                                 insert_types(cursor, rng, t, 3)
                                 row = schemas.all_types_row(rng, part, rng.randrange(20))
                                 cursor.execute(f'UPDATE types_{t} SET '.encode() + b', '.join(
-                                    part[j][0].encode() + b'=' + schemas.literal(row[j]) for j in rng.sample(range(len(part)), 5))
+                                    part[j][0].encode() + b'=' + schemas.literal(row[j]) for j in rng.sample(range(len(part)), min(5, len(part))))
                                     + b' ORDER BY RAND() LIMIT 5')
                                 cursor.execute(f'DELETE FROM types_{t} ORDER BY RAND() LIMIT 5')
                                 cursor.execute('COMMIT')
