@@ -358,7 +358,7 @@ static bool dispatch(Apply *apply, const RelayRecord *record, bool *ret_stop, GE
         if (record->kind == RELAY_COMMIT)
                 return dispatch_commit(apply, record, error);
         if (record->type == BINLOG_EVENT_TABLE_MAP)
-                return map_cache_add(&apply->maps, &event, &entry, error);
+                return map_cache_add(&apply->maps, &event, /* past= */ false, &entry, error);
         return dispatch_rows(apply, &event, ret_stop, error);
 }
 
@@ -422,7 +422,7 @@ guint64 apply_low_water(Apply *apply) {
         return low;
 }
 
-guint64 apply_persisted(Apply *apply) {
+static guint64 persisted(Apply *apply) {
         guint64 low = G_MAXUINT64;
         for (guint32 w = 0; w < apply->config.workers; w++)
                 low = MIN(low, apply_worker_persisted(apply->workers[w]));
@@ -434,17 +434,22 @@ bool apply_all_live(Apply *apply) {
         bool seen = apply->live_seen;
         guint64 seq = apply->live_seq;
         pthread_mutex_unlock(&apply->lock);
-        return seen && apply_persisted(apply) >= seq;
+        return seen && persisted(apply) >= seq;
 }
 
-bool apply_settle(Apply *apply, guint64 seq) {
+bool apply_settle(Apply *apply, guint64 seq, gint64 timeout_usec) {
+        struct timespec until = clock_deadline(timeout_usec);
+        bool there, over = false;
         pthread_mutex_lock(&apply->lock);
-        bool failed = apply->failed;
+        for (;;) {
+                there = persisted(apply) >= seq;
+                if (there || over || apply->failed)
+                        break;
+                g_atomic_int_set(&apply->persist, 1);
+                over = pthread_cond_timedwait(&apply->progress, &apply->lock, &until) != 0;
+        }
         pthread_mutex_unlock(&apply->lock);
-        if (failed || apply_persisted(apply) >= seq)
-                return true;
-        g_atomic_int_set(&apply->persist, 1);
-        return false;
+        return there;
 }
 
 bool apply_wait(Apply *apply, guint64 seq, gint64 timeout_usec, GError **error) {

@@ -48,10 +48,8 @@ guint64 apply_low_water(Apply *apply);
 /* Every table is copied, and every worker's checkpoint row is behind all of the copy: the chunks need not be known any more. An idle worker's
  * row lags behind its progress, and the events in between were passed over because of the chunks. */
 bool apply_all_live(Apply *apply);
-/* What every checkpoint row says at least. */
-guint64 apply_persisted(Apply *apply);
-/* Whether every checkpoint row says SEQ (or applying has failed); when not, it is asked for. */
-bool apply_settle(Apply *apply, guint64 seq);
+/* Asks for checkpoint rows that say SEQ, and waits at most TIMEOUT_USEC until all do. */
+bool apply_settle(Apply *apply, guint64 seq, gint64 timeout_usec);
 /* Until the low-water mark is at SEQ. PS_ERROR_DEADLINE_EXCEEDED, PS_ERROR_STOPPED. TIMEOUT_USEC < 0: for ever. */
 bool apply_wait(Apply *apply, guint64 seq, gint64 timeout_usec, GError **error);
 void apply_counters(Apply *apply, guint64 *ret_transactions, guint64 *ret_rows);

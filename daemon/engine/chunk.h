@@ -8,6 +8,11 @@
  *   3. When the reader has passed H it closes the queue at transaction h_seq: rows overlaid with the queue equal the upstream at h_seq.
  *   4. Rows and the chunk's row are committed together: DONE.
  *
+ * A statement that changes the table lies at some transaction s of the log; the reader halts in front of it, and nothing behind it is read
+ * before it was done downstream and a new link began. Rows that were SELECTed with the definition that holds from s on are never committed:
+ * the server logs the statement before anybody sees what it did, so H, asked after the SELECT, lies behind s, and the reader never comes to
+ * H. What is DONE was read with the definition that the downstream had. Its rows change with the statement there as here.
+ *
  * The dispatcher asks chunk_map_judge() about every row event: is it in a copied chunk already, does it come later, or is its key still to be
  * copied (and then will be read in a state that includes it)?
  *

@@ -4,6 +4,7 @@
 #include "engine/control.h"
 
 #include "base/error.h"
+#include "engine/failover.h"
 
 #define LOCK_WAIT 10 /* s: the server may take a moment to notice that a killed agent is gone */
 
@@ -50,12 +51,16 @@ static bool check_owner(Engine *engine, Conn *conn, GError **error) {
 
 static bool check_identity(Engine *engine, Side side, Conn *conn, GError **error) {
         const char *known = engine->state->identity[side], *now = conn_host_uuid(conn);
-        if (!known || !*known || !now || strcmp(known, now) == 0)
-                return true;
-        g_set_error(error, PS_ERROR, PS_ERROR_STALE_STATE,
-                    "%s is not the server that this migration started with (%s instead of %s); point the endpoint at that server",
-                    conn_label(conn), now, known);
-        return false;
+        return !known || !*known || !now || strcmp(known, now) == 0 || failover_accept(engine, side, conn, error);
+}
+
+/* Whoever answers: whether it is the one that is meant is looked at here. */
+static Conn *open_any(Engine *engine, Side side, GError **error) {
+        if (!engine_params(engine, side, error))
+                return NULL;
+        ConnParams params = *engine->params[side];
+        params.identity = NULL;
+        return conn_open(&params, 0, error);
 }
 
 /* A restart forgets read_only, and whoever asks next relies on it. Not in the middle of a switch, nor before there is a link. */
@@ -74,10 +79,8 @@ Conn *control_acquire(Engine *engine, Side side, GError **error) {
                         return conn;
         }
         control_release(engine, side);
-        if (!engine_params(engine, side, error))
-                return NULL;
-        g_autoptr(Conn) fresh = conn_open(engine->params[side], 0, error);
-        if (!fresh || !check_identity(engine, side, fresh, error) || !take_lock(engine, side, fresh, error) ||
+        g_autoptr(Conn) fresh = open_any(engine, side, error);
+        if (!fresh || !check_owner(engine, fresh, error) || !check_identity(engine, side, fresh, error) || !take_lock(engine, side, fresh, error) ||
             !check_owner(engine, fresh, error) || !fence_again(engine, side, fresh, error)) {
                 engine_name_error(engine, side, error);
                 return NULL;

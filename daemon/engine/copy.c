@@ -19,6 +19,7 @@
 #define LOCK_READER_TIMEOUT (3 * USEC_PER_SEC)
 #define MAX_TABLE_RETRIES 60
 #define WATERMARK_BASE 100
+#define ER_TABLE_DEF_CHANGED 1412
 
 typedef struct Copier {
         Copy *copy;
@@ -68,11 +69,13 @@ bool copy_load(const Ledger *ledger, Conn *downstream, LinkTables *tables, guint
                         return true;
                 LinkTable *table = link_tables_find(tables, row[0], row[1]);
                 Key lo = {.data = row[2], .size = lengths[2]}, hi = {.data = row[3], .size = lengths[3]};
-                if (!table || !table->chunks || (lo.data && !key_valid(table->schema, lo.data, lo.size)) ||
+                if (!table) /* not carried any more: what is known of it is of no use */
+                        continue;
+                if (!table->chunks || (lo.data && !key_valid(table->schema, lo.data, lo.size)) ||
                     (hi.data && !key_valid(table->schema, hi.data, hi.size))) {
                         g_set_error(error, PS_ERROR, PS_ERROR_STALE_STATE,
-                                    "%s holds a chunk of a table that is not carried any more, or whose key changed; Cancel "
-                                    "and start again", ledger->chunk);
+                                    "%s holds a chunk of `%s`.`%s`, whose key changed; Cancel and start again", ledger->chunk,
+                                    row[0], row[1]);
                         return false;
                 }
                 if ((lo.data || hi.data) && table->schema->key_order != KEY_ORDER_AGENT) {
@@ -543,6 +546,30 @@ static void account(Copier *copier, LinkTable *table, ChunkOutcome outcome) {
         pthread_mutex_unlock(&copy->lock);
 }
 
+/* The upstream may have gone on to a definition of the table that holds only behind where the reader is: columns are missing, or hold what
+ * they should not. The statement lies between here and there, then, and the reader will halt at it, which is no failure of the copy. An
+ * error that is still one when the reader has come to where the upstream is now, is. */
+static ChunkOutcome judge_failure(Copier *copier, LinkTable *table, GError **error) {
+        g_autofree char *file = NULL;
+        guint64 offset;
+        g_auto(Horizon) horizon = {0};
+        if (g_error_matches(*error, PS_ERROR, PS_ERROR_STOPPED) || mysql_error_is_connection(*error) || conn_is_dead(copier->up) ||
+            conn_is_dead(copier->down))
+                return OUTCOME_FAILED;
+        g_autoptr(GError) first = g_steal_pointer(error);
+        (void) conn_exec(copier->up, "ROLLBACK", -1, NULL, NULL);
+        if (!conn_binlog_position(copier->up, &file, &offset, error) || !wait_for_reader(copier, file, offset, &horizon, error))
+                return OUTCOME_FAILED;
+        if (!g_error_matches(first, MYSQL_ERROR, ER_TABLE_DEF_CHANGED)) {
+                g_propagate_error(error, g_steal_pointer(&first));
+                return OUTCOME_FAILED;
+        }
+        pthread_mutex_lock(&copier->copy->lock);
+        table->retry_at = clock_monotonic() + USEC_PER_SEC;
+        pthread_mutex_unlock(&copier->copy->lock);
+        return OUTCOME_LATER;
+}
+
 static void copier_run(gpointer data) {
         Copier *copier = data;
         Copy *copy = copier->copy;
@@ -562,6 +589,8 @@ static void copier_run(gpointer data) {
                                                                                    : copy_table(copier, table, &error);
                 key_clear(&lo);
                 key_clear(&hi);
+                if (outcome == OUTCOME_FAILED && !g_atomic_int_get(&copy->stop))
+                        outcome = judge_failure(copier, table, &error);
                 account(copier, table, outcome);
                 if (outcome == OUTCOME_DONE)
                         report_table(copy, table);

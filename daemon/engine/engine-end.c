@@ -131,9 +131,9 @@ static bool close_sides(Ending *ending, GError **error) {
                 const char *task = engine->ledger->task;
                 g_free(engine->state->left_sql[side]);
                 engine->state->left_sql[side] = g_strdup_printf("DROP TABLE IF EXISTS `" LEDGER_DATABASE "`.`ckpt_%s`, `" LEDGER_DATABASE "`.`chunk_%s`, `"
-                                                                LEDGER_DATABASE "`.`wm_%s`, `" LEDGER_DATABASE "`.`canary_%s`; DELETE FROM `"
+                                                                LEDGER_DATABASE "`.`wm_%s`, `" LEDGER_DATABASE "`.`canary_%s`, `" LEDGER_DATABASE "`.`intent_%s`; DELETE FROM `"
                                                                 LEDGER_DATABASE "`.`owner` WHERE uuid='%s';",
-                                                                task, task, task, task, engine->state->uuid);
+                                                                task, task, task, task, task, engine->state->uuid);
                 g_string_append_printf(ending->left, "on the %s: %s ", side_to_string(side), engine->state->left_sql[side]);
         }
         return true;

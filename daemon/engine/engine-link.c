@@ -7,10 +7,12 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "engine/control.h"
+#include "engine/failover.h"
 
 #define RETRY_MIN_USEC (USEC_PER_SEC / 2)
 #define RETRY_MAX_USEC (15 * USEC_PER_SEC)
 #define SETTLE_USEC (60 * USEC_PER_SEC)
+#define LOST_SETTLE_USEC (5 * USEC_PER_SEC)
 #define CAUGHT_UP_DELAY 5.0 /* s */
 
 Direction engine_direction(const Engine *engine) {
@@ -61,6 +63,7 @@ bool engine_params(Engine *engine, Side side, GError **error) {
                 g_propagate_error(error, g_steal_pointer(&local));
                 return false;
         }
+        failover_choose_host(engine, side, params);
         engine->params[side] = params;
         return true;
 }
@@ -136,7 +139,7 @@ bool engine_start_monitor(Engine *engine, GError **error) {
 }
 
 /* Dump connections of one server must have numbers of their own; ours come from the agent's random id. */
-static guint32 dump_id(const Engine *engine, guint32 which) {
+guint32 engine_dump_id(const Engine *engine, guint32 which) {
         return (guint32) ((engine->config.agent_id + engine->config.id * 4 + which) % 2000000000u) + 1000000000u;
 }
 
@@ -148,7 +151,7 @@ void engine_start_watch(Engine *engine) {
                 .identity = engine->state->identity[engine_reader(engine)],
                 .ledger = engine->ledger,
                 .spec = engine->spec,
-                .server_id = dump_id(engine, 1),
+                .server_id = engine_dump_id(engine, 1),
                 .from = engine->state->watched,
                 .foreign = engine->state->foreign_writes,
                 .on_change = engine_poke,
@@ -174,6 +177,7 @@ void engine_stop_watch(Engine *engine) {
 }
 
 void engine_stop_link(Engine *engine) {
+        engine_stop_carry(engine);
         pthread_mutex_lock(&engine->lock);
         Link *link = engine->link;
         pthread_mutex_unlock(&engine->lock);
@@ -240,7 +244,9 @@ bool engine_wait_applied(Engine *engine, const char *file, guint64 offset, gint6
 /* Before anything is applied: ours alone, the fence up, the epoch ours. */
 static bool prepare_servers(Engine *engine, GError **error) {
         Side reader = engine_reader(engine);
+        engine->may_fail_over = true;
         Conn *up = control_acquire(engine, engine->state->writer, error);
+        engine->may_fail_over = false;
         Conn *down = up ? control_acquire(engine, reader, error) : NULL;
         if (!down)
                 return false;
@@ -253,7 +259,7 @@ static bool prepare_servers(Engine *engine, GError **error) {
 
 static bool start_link(Engine *engine, GError **error) {
         g_autofree char *directory = g_build_filename(engine->directory, "relay", NULL);
-        if (!engine_start_monitor(engine, error) || !prepare_servers(engine, error))
+        if (!engine_start_monitor(engine, error) || !prepare_servers(engine, error) || !engine_start_monitor(engine, error))
                 return false;
         guint32 copiers = engine->spec->limits.copy_threads ? engine->spec->limits.copy_threads : ENGINE_COPIERS_DEFAULT;
         LinkConfig config = {
@@ -263,12 +269,11 @@ static bool start_link(Engine *engine, GError **error) {
                 .downstream = engine->params[engine_reader(engine)],
                 .throttle = engine->throttle,
                 .directory = directory,
-                .server_id = dump_id(engine, 0),
+                .server_id = engine_dump_id(engine, 0),
                 .leg = engine->state->leg,
                 .epoch = engine->state->epoch,
                 .copying = !engine->state->copied,
                 .copiers = MIN(copiers, ENGINE_COPIERS_MAX),
-                .skip_ddl_seq = engine->state->skip_ddl_seq,
                 .left_out = engine->state->unfit,
                 .on_change = engine_poke,
                 .on_table = on_table,
@@ -289,7 +294,9 @@ static bool start_link(Engine *engine, GError **error) {
         engine->status.direction = engine_direction(engine);
         pthread_cond_broadcast(&engine->answered);
         pthread_mutex_unlock(&engine->lock);
-        engine_event(engine, ENGINE_EVENT_LINK_RUNNING, 5, "replication runs %s", direction_to_string(engine_direction(engine)));
+        if (!engine->carried)
+                engine_event(engine, ENGINE_EVENT_LINK_RUNNING, 5, "replication runs %s", direction_to_string(engine_direction(engine)));
+        engine->carried = false;
         return true;
 }
 
@@ -464,35 +471,14 @@ static void progress(Engine *engine) {
                 engine_verify_soon(engine);
 }
 
-/* Resume with ddl=skip or done-by-hand: the statement that the link stopped at is the next transaction after what every worker has. */
-static void take_ddl_choice(Engine *engine) {
-        pthread_mutex_lock(&engine->lock);
-        bool pass = engine->ddl != RESUME_DDL_RETRY && engine->stopped_at_seq > 0;
-        bool by_hand = engine->ddl == RESUME_DDL_DONE_BY_HAND;
-        engine->ddl = RESUME_DDL_RETRY;
-        pthread_mutex_unlock(&engine->lock);
-        if (!pass)
-                return;
-        g_autoptr(GError) error = NULL;
-        engine->state->skip_ddl_seq = engine->stopped_at_seq;
-        /* What was done there on our advice is not held against anybody; that both sides are compared again is right. */
-        if (by_hand && engine->watch)
-                engine_take_watch(engine);
-        if (by_hand && engine->state->foreign_writes > engine->state->foreign_writes_acknowledged)
-                engine->state->foreign_writes_acknowledged++;
-        engine->stopped_at_seq = 0;
-        if (!engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, &error))
-                engine_set_error(engine, error);
-}
-
 /* What the log holds before the halt has to be on the other side first. There is time for that as long as it gets on. */
-static bool wait_until_drained(Engine *engine, GError **error) {
+static bool wait_until_drained(Engine *engine, gint64 patience_usec, GError **error) {
         guint64 low;
-        if (link_drained(engine->link, &low))
+        if (link_drained(engine->link, USEC_PER_SEC / 2, &low))
                 return true;
         gint64 now = clock_monotonic();
         if (engine->settle_until == 0 || low > engine->settle_low) {
-                engine->settle_until = now + SETTLE_USEC;
+                engine->settle_until = now + patience_usec;
                 engine->settle_low = low;
         }
         if (now >= engine->settle_until)
@@ -503,19 +489,26 @@ static bool wait_until_drained(Engine *engine, GError **error) {
 /* The link has stopped on purpose. */
 static void take_halt(Engine *engine, const LinkHalt *halt) {
         g_autoptr(GError) error = NULL;
-        bool drained = wait_until_drained(engine, &error);
+        bool drained = wait_until_drained(engine, SETTLE_USEC, &error);
         if (!drained && !error)
                 return; /* asked again at the next step */
         engine->settle_until = 0;
         engine_stop_link(engine);
-        if (drained) {
-                engine->stopped_at_seq = halt->seq;
-                g_set_error(&error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT,
-                            "%s at %s:%" G_GUINT64_FORMAT " (transaction %" G_GUINT64_FORMAT
-                            ") cannot be carried by this version; do the same on the other side, then Resume with ddl=done-by-hand, or pass over it "
-                            "with ddl=skip", halt->what, halt->file, halt->offset, halt->seq);
-        }
-        link_trouble(engine, error);
+        if (drained)
+                engine_carry(engine, halt, /* passed= */ false);
+        else
+                link_trouble(engine, error);
+}
+
+/* When the side that takes writes is lost, what was read from it is brought in before the link ends: on a server that takes its place the
+ * checkpoints are found again most simply when all of them are at one transaction. */
+static bool is_settled_without(Engine *engine, const GError *error) {
+        bool lost = g_error_matches(error, PS_ERROR, engine->state->writer == SIDE_SOURCE ? PS_ERROR_SOURCE_UNREACHABLE : PS_ERROR_DESTINATION_UNREACHABLE);
+        if (!lost)
+                return true;
+        engine_set_error(engine, error);
+        g_autoptr(GError) late = NULL;
+        return wait_until_drained(engine, LOST_SETTLE_USEC, &late) || late;
 }
 
 static void look_at_link(Engine *engine) {
@@ -527,8 +520,10 @@ static void look_at_link(Engine *engine) {
         g_autoptr(GError) error = link_error(engine->link);
         if (!error)
                 return;
-        engine->settle_until = 0;
         engine_name_link_error(engine, &error);
+        if (!is_settled_without(engine, error))
+                return;
+        engine->settle_until = 0;
         engine_stop_link(engine);
         link_trouble(engine, error);
 }
@@ -557,11 +552,16 @@ void engine_step(Engine *engine) {
         engine_take_crash(engine);
         if (engine->link)
                 look_at_link(engine);
+        if (engine->carry) {
+                g_autoptr(GError) error = NULL;
+                if (engine_collect_carry(engine, &error) && error)
+                        link_trouble(engine, error);
+        }
         if (engine->link && paused)
                 engine_stop_link(engine);
-        if (wanted && !paused && !engine->link && !engine->link_broken && clock_monotonic() >= engine->link_retry_at) {
+        bool due = wanted && !paused && !engine->link && !engine->carry && !engine->link_broken && clock_monotonic() >= engine->link_retry_at;
+        if (due && !engine_take_ddl_choice(engine)) {
                 g_autoptr(GError) error = NULL;
-                take_ddl_choice(engine);
                 if (engine->link_failures > 0 || !knows_identities(engine)) /* credentials and endpoints may have been mended */
                         engine_refresh_params(engine);
                 if (start_link(engine, &error)) {

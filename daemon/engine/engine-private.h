@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "base/thread.h"
+#include "engine/ddl-carry.h"
 #include "engine/engine.h"
 #include "engine/ledger.h"
 #include "engine/link.h"
@@ -38,9 +39,14 @@ struct Engine {
         bool link_broken;                /* failed for good: Resume tries again */
         gint64 verify_at;                /* monotonic: when to verify by ourselves; 0: not planned */
         gint64 prove_at;                 /* monotonic: when to try the canary again */
+        bool may_fail_over;              /* a link is about to be started: another server may take the place of the one that takes writes */
         gint64 settle_until;             /* monotonic: how long what was read before the link halted may still be applied … */
         guint64 settle_low;              /* … if no more than this gets through */
-        guint64 stopped_at_seq;          /* the transaction that the link would not carry; 0: none */
+        LinkHalt *halt;                  /* what the link stopped at: being carried, or waiting for the operator */
+        guint64 stopped_at_seq;          /* the latter: its transaction; 0: none */
+        Carry *carry;                    /* at work; there is no link then */
+        bool carry_passed, carry_by_hand; /* the operator's choice */
+        bool carried;                    /* the next link goes on where the last one halted: no news */
         guint64 transactions_before, rows_before; /* applied by earlier links of this process */
         gint64 progress_since;           /* monotonic; with the progress then: for the estimate */
         double progress_first;
@@ -112,8 +118,15 @@ void engine_refresh_params(Engine *engine);
 /* Through whatever link there is, or will be within TIMEOUT_USEC (< 0: for ever). Any thread. */
 bool engine_wait_applied(Engine *engine, const char *file, guint64 offset, gint64 timeout_usec, GError **error);
 Direction engine_direction(const Engine *engine);
+guint32 engine_dump_id(const Engine *engine, guint32 which); /* 0: link, 1: watch, 2: a look into the downstream's log */
 guint32 engine_workers(const Engine *engine); /* how many the limits ask for; a leg keeps the number it began with */
 Side engine_reader(const Engine *engine); /* the side that does not take writes */
+
+/* engine-ddl.c: statements that are carried while there is no link. PASSED: the operator did it, or does without. */
+void engine_carry(Engine *engine, const LinkHalt *halt, bool passed);
+bool engine_collect_carry(Engine *engine, GError **error); /* false: it is not over; else with what it failed with, if it did */
+void engine_stop_carry(Engine *engine);
+bool engine_take_ddl_choice(Engine *engine); /* true: that has begun */
 
 /* engine-start.c, switchover.c, engine-end.c, engine-verify.c: operations */
 void engine_check(Engine *engine, const EngineOperation *operation);

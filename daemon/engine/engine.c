@@ -241,10 +241,10 @@ static void take_changes(Engine *engine) {
                 engine->resume = engine->link_broken = false;
                 engine->link_retry_at = 0;
                 engine->link_failures = 0;
-                moved |= !engine->link; /* credentials may have been mended */
+                moved |= !engine->link && !engine->carry; /* credentials may have been mended */
         }
         pthread_mutex_unlock(&engine->lock);
-        if (restart)
+        if (restart && engine->link)
                 engine_stop_link(engine);
         if (moved)
                 engine_refresh_params(engine);
@@ -415,6 +415,7 @@ void engine_free(Engine *engine) {
         ledger_free(engine->ledger);
         spec_free(engine->spec);
         engine_state_free(engine->state);
+        link_halt_free(engine->halt);
         g_clear_error(&engine->commit_error);
         for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++)
                 if (engine->new_server[side]) {

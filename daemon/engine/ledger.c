@@ -17,6 +17,8 @@ Ledger *ledger_new(const char *uuid) {
         ledger->checkpoint_name = g_strdup_printf("ckpt_%s", ledger->task);
         ledger->watermark_name = g_strdup_printf("wm_%s", ledger->task);
         ledger->canary_name = g_strdup_printf("canary_%s", ledger->task);
+        ledger->intent_name = g_strdup_printf("intent_%s", ledger->task);
+        ledger->intent = g_strdup_printf("`" LEDGER_DATABASE "`.`%s`", ledger->intent_name);
         ledger->checkpoint = g_strdup_printf("`" LEDGER_DATABASE "`.`%s`", ledger->checkpoint_name);
         ledger->chunk = g_strdup_printf("`" LEDGER_DATABASE "`.`chunk_%s`", ledger->task);
         ledger->watermark = g_strdup_printf("`" LEDGER_DATABASE "`.`%s`", ledger->watermark_name);
@@ -36,6 +38,8 @@ void ledger_free(Ledger *ledger) {
         g_free(ledger->chunk);
         g_free(ledger->watermark);
         g_free(ledger->canary);
+        g_free(ledger->intent_name);
+        g_free(ledger->intent);
         g_free(ledger);
 }
 
@@ -65,6 +69,12 @@ bool ledger_create(const Ledger *ledger, Conn *conn, GError **error) {
                           "value BIGINT UNSIGNED NOT NULL) ENGINE=InnoDB",
                           ledger->watermark) &&
                conn_execf(conn, error,
+                          "CREATE TABLE IF NOT EXISTS %s (leg INT UNSIGNED NOT NULL, seq BIGINT UNSIGNED NOT NULL, "
+                          "state VARCHAR(7) NOT NULL, thread BIGINT UNSIGNED NOT NULL, file VARBINARY(255) NOT NULL, "
+                          "pos BIGINT UNSIGNED NOT NULL, was LONGBLOB NOT NULL, db VARBINARY(256) NOT NULL, body LONGBLOB NOT NULL, "
+                          "PRIMARY KEY (leg, seq)) ENGINE=InnoDB",
+                          ledger->intent) &&
+               conn_execf(conn, error,
                           "CREATE TABLE IF NOT EXISTS %s (id INT UNSIGNED NOT NULL PRIMARY KEY, "
                           "value BIGINT UNSIGNED NOT NULL) ENGINE=InnoDB",
                           ledger->canary);
@@ -79,8 +89,8 @@ bool ledger_drop(const Ledger *ledger, Conn *conn, GError **error) {
                 return false;
         if (exists > 0) {
                 if (!conn_execf(conn, error, "DELETE FROM `" LEDGER_DATABASE "`.`owner` WHERE uuid='%s'", ledger->uuid) ||
-                    !conn_execf(conn, error, "DROP TABLE IF EXISTS %s, %s, %s, %s", ledger->checkpoint, ledger->chunk,
-                                ledger->watermark, ledger->canary) ||
+                    !conn_execf(conn, error, "DROP TABLE IF EXISTS %s, %s, %s, %s, %s", ledger->checkpoint, ledger->chunk,
+                                ledger->watermark, ledger->canary, ledger->intent) ||
                     !conn_query_uint64(conn, "SELECT COUNT(*) FROM `" LEDGER_DATABASE "`.`owner`", &owners, error))
                         return false;
                 if (owners > 0)
@@ -190,6 +200,12 @@ GArray *ledger_load_checkpoints(const Ledger *ledger, Conn *conn, guint32 leg, G
                 g_array_append_val(list, checkpoint);
         }
         return g_steal_pointer(&list);
+}
+
+bool ledger_read_intents(const Ledger *ledger, Conn *conn, guint32 leg, guint64 *ret_done, guint64 *ret_open, GError **error) {
+        g_autofree char *done = g_strdup_printf("SELECT COALESCE(MAX(seq), 0) FROM %s WHERE leg=%u AND state='done'", ledger->intent, leg);
+        g_autofree char *open = g_strdup_printf("SELECT COALESCE(MAX(seq), 0) FROM %s WHERE leg=%u AND state<>'done'", ledger->intent, leg);
+        return conn_query_uint64(conn, done, ret_done, error) && conn_query_uint64(conn, open, ret_open, error);
 }
 
 bool ledger_keep_collation(const Ledger *ledger, Conn *conn, guint32 leg, guint64 epoch, GArray *checkpoints, const char *collation,

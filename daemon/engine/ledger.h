@@ -21,13 +21,18 @@
 /* From here on they are no checkpoints: FILE names a collation, SEQ is its digest (ledger_keep_collation()). */
 #define LEDGER_COLLATION_BASE 100000
 
+/* The rows of canary: the canary itself, and the number of the connection that runs a statement for us. */
+#define LEDGER_CANARY 1
+#define LEDGER_CANARY_STATEMENT 2
+
 typedef struct Ledger {
         char *uuid;
         char *checkpoint; /* `polarshift`.`ckpt_TASK`, quoted, and so on */
         char *chunk;
         char *watermark;
         char *canary;
-        char *checkpoint_name, *watermark_name, *canary_name; /* unquoted, as a TABLE_MAP has them */
+        char *intent; /* statements that are carried, see ddl-carry.h */
+        char *checkpoint_name, *watermark_name, *canary_name, *intent_name; /* unquoted, as a TABLE_MAP has them */
         char *task; /* 16 hex digits of the uuid */
 } Ledger;
 
@@ -72,6 +77,8 @@ bool ledger_forget_leg(const Ledger *ledger, Conn *conn, guint32 leg, GError **e
 bool ledger_set_leg_start(const Ledger *ledger, Conn *conn, guint32 leg, const char *server, const BinlogPosition *start, GError **error);
 /* Of the workers and the copiers of a leg, by number; → GArray of Checkpoint (with clear function). */
 GArray *ledger_load_checkpoints(const Ledger *ledger, Conn *conn, guint32 leg, GError **error);
+/* The last statement of a leg that is to be passed over because it is done, and one that is not (0: none). */
+bool ledger_read_intents(const Ledger *ledger, Conn *conn, guint32 leg, guint64 *ret_done, guint64 *ret_open, GError **error);
 /* Which keys are equal, and so which worker a change belongs to, rests on the weights of collations: the same ones for as long as workers
  * are not all at the same transaction. Remembers the digest of COLLATION for a leg whose rows are CHECKPOINTS (which it adds to); another one
  * than before is PS_ERROR_STALE_STATE unless CHANGEABLE. */

@@ -70,12 +70,12 @@ void map_cache_clear(MapCache *cache) {
         g_clear_pointer(&cache->by_id, g_hash_table_unref);
 }
 
-bool map_cache_add(MapCache *cache, const BinlogEvent *event, const MapEntry **ret, GError **error) {
+bool map_cache_add(MapCache *cache, const BinlogEvent *event, bool past, const MapEntry **ret, GError **error) {
         guint64 id;
         if (!binlog_rows_table_id(event, &id, error))
                 return false;
         MapEntry *known = g_hash_table_lookup(cache->by_id, &id);
-        if (known) {
+        if (known && known->past == past) {
                 gsize size;
                 const void *body = g_bytes_get_data(known->body, &size);
                 if (size == event->body_size && memcmp(body, event->body, size) == 0) {
@@ -87,7 +87,7 @@ bool map_cache_add(MapCache *cache, const BinlogEvent *event, const MapEntry **r
         g_autoptr(BinlogTableMap) map = NULL;
         if (!binlog_table_map_parse(event, &map, error))
                 return false;
-        LinkTable *table = link_tables_find(cache->tables, map->database, map->table);
+        LinkTable *table = past ? NULL : link_tables_find(cache->tables, map->database, map->table);
         if (table && !binlog_table_map_matches(map, table->schema, error))
                 return false;
 
@@ -96,6 +96,7 @@ bool map_cache_add(MapCache *cache, const BinlogEvent *event, const MapEntry **r
         MapEntry *entry = g_new0(MapEntry, 1);
         entry->map = g_steal_pointer(&map);
         entry->table = table;
+        entry->past = past;
         entry->body = g_bytes_new(event->body, event->body_size);
         g_hash_table_replace(cache->by_id, &entry->map->table_id, entry);
         *ret = entry;

@@ -43,6 +43,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(LinkTables, link_tables_free)
 typedef struct MapEntry {
         BinlogTableMap *map;
         LinkTable *table; /* NULL: not carried */
+        bool past;
         GBytes *body;
 } MapEntry;
 
@@ -53,7 +54,8 @@ typedef struct MapCache {
 
 void map_cache_init(MapCache *cache, const LinkTables *tables);
 void map_cache_clear(MapCache *cache);
-/* Takes a TABLE_MAP event in; *ret is valid until the next call. A carried table whose columns changed: PS_ERROR_DATA_MISMATCH. */
-bool map_cache_add(MapCache *cache, const BinlogEvent *event, const MapEntry **ret, GError **error);
+/* Takes a TABLE_MAP event in; *ret is valid until the next call. A carried table whose columns changed: PS_ERROR_DATA_MISMATCH. PAST: of a
+ * transaction that is applied, before a statement that may have changed the table: not to be read, as if it were not carried. */
+bool map_cache_add(MapCache *cache, const BinlogEvent *event, bool past, const MapEntry **ret, GError **error);
 /* The table of a row event; PS_ERROR_DATA_MISMATCH when no TABLE_MAP was seen for it. */
 bool map_cache_find(MapCache *cache, const BinlogEvent *event, const MapEntry **ret, GError **error);

@@ -26,6 +26,7 @@ struct Link {
         LinkConfig config;
         LinkTables *tables;
         GArray *checkpoints;
+        guint64 skip_seq, halt_seq; /* see StreamConfig */
         guint32 workers, copiers;
         bool from_mariadb;
         char *server; /* the upstream's conn_host_uuid() */
@@ -205,6 +206,12 @@ static bool load(Link *link, GError **error) {
         g_autoptr(GPtrArray) schemas = load_schemas(link, up, down, error);
         if (!schemas)
                 return false;
+        /* A statement that was interrupted: what it did to the tables is not known yet, and nothing lies between here and it. */
+        guint64 open;
+        if (!ledger_read_intents(config->ledger, down, config->leg, &link->skip_seq, &open, error))
+                return false;
+        link->halt_seq = open > link->skip_seq ? open : 0;
+        bool copying = config->copying && link->halt_seq == 0;
         link->checkpoints = ledger_load_checkpoints(config->ledger, down, config->leg, error);
         if (!link->checkpoints)
                 return false;
@@ -225,12 +232,12 @@ static bool load(Link *link, GError **error) {
 
         if (!link_keys_order(config, link->checkpoints, link->workers, schemas, up, down, error))
                 return false;
-        link->tables = link_tables_new(g_steal_pointer(&schemas), config->copying);
+        link->tables = link_tables_new(g_steal_pointer(&schemas), copying);
         for (guint i = 0; i < link->tables->list->len; i++) {
                 LinkTable *table = g_ptr_array_index(link->tables->list, i);
                 table->zeros_alike = !flavor_has_negative_zero(conn_flavor(up)) || !flavor_has_negative_zero(conn_flavor(down));
         }
-        return !config->copying ||
+        return !copying ||
                copy_load(config->ledger, down, link->tables, &link->rows_before, &link->bytes_before, error);
 }
 
@@ -274,7 +281,8 @@ static bool connect_parts(Link *link, GError **error) {
                 .n_rows = link->checkpoints->len,
                 .begin = link->begin,
                 .seq = link->begin_seq,
-                .skip_ddl_seq = config->skip_ddl_seq,
+                .skip_ddl_seq = link->skip_seq,
+                .halt_seq = link->halt_seq,
                 .on_heartbeat = on_heartbeat,
                 .on_canary = on_canary,
                 .on_failure = on_failure,
@@ -306,7 +314,7 @@ static bool connect_parts(Link *link, GError **error) {
         link->apply = apply_new(&apply, error);
         if (!link->apply)
                 return false;
-        if (!config->copying)
+        if (!config->copying || link->halt_seq > 0)
                 return true;
 
         CopyConfig copy = {
@@ -407,10 +415,10 @@ LinkHalt *link_get_halt(Link *link) {
         return halt;
 }
 
-bool link_drained(Link *link, guint64 *ret_low_water) {
+bool link_drained(Link *link, gint64 timeout_usec, guint64 *ret_low_water) {
         guint64 read = stream_completed(link->stream);
         *ret_low_water = apply_low_water(link->apply);
-        return apply_settle(link->apply, read) && apply_persisted(link->apply) >= read;
+        return apply_settle(link->apply, read, timeout_usec);
 }
 
 bool link_copied(Link *link) {

@@ -27,7 +27,6 @@ typedef struct LinkConfig {
         guint64 epoch;
         bool copying;
         guint32 copiers;
-        guint64 skip_ddl_seq;
         const GPtrArray *left_out; /* see StreamConfig; outlives the link */
         /* Any thread; must not call back into the link: something happened that is worth looking at. */
         void (*on_change)(gpointer userdata);
@@ -48,8 +47,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Link, link_free)
 GError *link_error(Link *link);
 /* Why it stopped on purpose, a copy; NULL: it did not, or something failed beside. */
 LinkHalt *link_get_halt(Link *link);
-/* Whether all that was read is committed downstream and said by every checkpoint row; asks for it otherwise. *ret_low_water: how far it is. */
-bool link_drained(Link *link, guint64 *ret_low_water);
+/* Whether all that was read is committed downstream and said by every checkpoint row, within TIMEOUT_USEC. *ret_low_water: how far it was. */
+bool link_drained(Link *link, gint64 timeout_usec, guint64 *ret_low_water);
 bool link_copied(Link *link); /* everything is copied and the low-water mark is behind all of it */
 
 /* Waits until everything up to FILE/OFFSET of the upstream's binary log is committed downstream. TIMEOUT_USEC < 0: for ever.

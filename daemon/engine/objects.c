@@ -259,7 +259,7 @@ ObjectList *objects_list(Conn *source, const MigrationSpec *spec, GError **error
  * session's, see the check); old_mode, character_set_collations: "utf8" stays utf8mb3 and keeps its old
  * default collation; the last three: MySQL 8 neither adds a column of its own to a table without a primary key nor
  * refuses that or a foreign key to columns that are not unique. */
-static bool session_for_create(Conn *conn, GError **error) {
+bool objects_session_for_create(Conn *conn, GError **error) {
         static const char *const optional[] = {
                         "SET SESSION explicit_defaults_for_timestamp=1",
                         "SET SESSION innodb_strict_mode=0",
@@ -430,7 +430,7 @@ bool objects_create(Conn *source, Conn *destination, const ObjectList *list, GEr
         if (!sql_mode)
                 return false;
 
-        bool done = session_for_create(destination, error) && create_databases(destination, list, error) &&
+        bool done = objects_session_for_create(destination, error) && create_databases(destination, list, error) &&
                     create_tables(source, destination, list, error);
         if (conn_is_dead(destination))
                 return done;

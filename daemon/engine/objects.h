@@ -39,5 +39,8 @@ bool objects_table_unfit(const TableSchema *table, char **ret_reason, char **ret
  * when they are empty and compatible (a start that was interrupted). FOREIGN KEYs are included (checks are off). */
 bool objects_create(Conn *source, Conn *destination, const ObjectList *list, GError **error);
 
+/* Makes the session one in which definitions of older servers mean what they meant there; sets sql_mode and foreign_key_checks. */
+bool objects_session_for_create(Conn *conn, GError **error);
+
 /* Drops TABLE on DESTINATION when it is there and empty: takes back what objects_create() made. A table with rows stays. */
 bool objects_drop_empty(Conn *destination, const TableSchema *table, GError **error);

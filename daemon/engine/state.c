@@ -99,7 +99,6 @@ static const Member members[] = {
         MEMBER("checks", MEMBER_CHECKS, checks),
         MEMBER("unfit", MEMBER_LINES, unfit),
         MEMBER("last-plan", MEMBER_STRING, last_plan),
-        MEMBER("skip-ddl-seq", MEMBER_U64, skip_ddl_seq),
 };
 
 #define FIELD(state, member, Type) (*(Type *) G_STRUCT_MEMBER_P((state), (member)->offset))

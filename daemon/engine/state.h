@@ -91,7 +91,6 @@ typedef struct EngineState {
         GPtrArray *checks;  /* of CheckRow */
         GPtrArray *unfit;   /* of char *: what is not carried (unfit=skip), one line each */
         char *last_plan;    /* JSON text of the last dry run; or NULL */
-        guint64 skip_ddl_seq; /* Resume ddl=skip|done-by-hand: the transaction that is passed over */
 } EngineState;
 
 EngineState *engine_state_new(void); /* with a fresh uuid */

@@ -222,6 +222,8 @@ static bool end(Stream *stream, const BinlogEvent *event, GError **error) {
                 return refuse(stream, event, PS_ERROR_DATA_MISMATCH, "the end of a transaction that did not begin", error);
         if (stream->held)
                 return refuse(stream, event, PS_ERROR_DATA_MISMATCH, "an XA transaction that ends like an ordinary one", error);
+        if (stream->config.halt_seq > 0 && stream->started >= stream->config.halt_seq)
+                return refuse(stream, event, PS_ERROR_DATA_MISMATCH, "where a statement was carried before, there is another transaction", error);
         stream->in_transaction = stream->open = false;
         stream->commit.offset = binlog_stream_position(stream->dump);
         stream->commit.timestamp = event->timestamp;
@@ -243,7 +245,7 @@ static bool is_name(const BinlogTableMap *map, const char *name) {
 static bool is_ours(const Stream *stream, const BinlogTableMap *map) {
         const Ledger *ledger = stream->config.ledger;
         return is_name(map, ledger->checkpoint_name) || is_name(map, ledger->watermark_name) ||
-               is_name(map, ledger->canary_name) || is_name(map, "owner");
+               is_name(map, ledger->canary_name) || is_name(map, ledger->intent_name) || is_name(map, "owner");
 }
 
 static bool read_own_rows(Stream *stream, const BinlogEvent *event, const MapEntry *entry, GError **error) {
@@ -269,7 +271,7 @@ static bool read_own_rows(Stream *stream, const BinlogEvent *event, const MapEnt
                 guint64 value = g_ascii_strtoull(row_image_literal(&stream->after, 1), NULL, 10);
                 if (heartbeat && id == 1)
                         stream->config.on_heartbeat(stream->config.userdata, stream->started, value);
-                else if (canary)
+                else if (canary && id == LEDGER_CANARY)
                         stream->config.on_canary(stream->config.userdata, stream->started, value);
         }
         binlog_rows_end(&rows);
@@ -332,9 +334,15 @@ static bool keep(Stream *stream, const BinlogEvent *event, GError **error) {
         return stream->held ? held_append(stream->held, &record, error) : relay_append(stream->config.relay, &record, error);
 }
 
+/* Reading may begin far back, at an XA transaction that was prepared there. What was written before the last statement that changed tables
+ * is applied, and cannot be read with what the tables are now. The table of a prepared transaction cannot be changed meanwhile. */
+static bool is_past(const Stream *stream) {
+        return !stream->held && stream->started < stream->config.skip_ddl_seq;
+}
+
 static bool take_table_map(Stream *stream, const BinlogEvent *event, GError **error) {
         const MapEntry *entry;
-        if (!map_cache_add(&stream->maps, event, &entry, error))
+        if (!map_cache_add(&stream->maps, event, is_past(stream), &entry, error))
                 return false;
         if (!stream->first_table_seen) {
                 stream->first_table_seen = true;
@@ -369,7 +377,7 @@ static bool take_rows(Stream *stream, const BinlogEvent *event, GError **error) 
         if (stream->ours)
                 return read_own_rows(stream, event, entry, error);
         if (!entry->table)
-                return may_pass_over(stream, event, entry->map, error);
+                return entry->past || may_pass_over(stream, event, entry->map, error);
         stream->carried = true;
         if (!stream->held && entry->table->chunks && chunk_map_collecting(entry->table->chunks) && !feed_chunks(stream, event, entry, error))
                 return false;

@@ -32,6 +32,7 @@ typedef struct StreamConfig {
         const Place *begin;      /* where reading begins, behind transaction SEQ: the oldest one of ROWS, or before it */
         guint64 seq;
         guint64 skip_ddl_seq;    /* DDL statements up to here are passed over */
+        guint64 halt_seq;        /* there has to be one at this transaction; 0: not known */
         /* Called on the reader's thread. */
         void (*on_heartbeat)(gpointer userdata, guint64 seq, guint64 value);
         void (*on_canary)(gpointer userdata, guint64 seq, guint64 value);

@@ -262,7 +262,6 @@ static void take_over(const Switchover *s) {
         binlog_position_clear(&state->watched);
         state->foreign_writes = state->foreign_writes_acknowledged = 0;
         state->reverse_proven = false;
-        state->skip_ddl_seq = 0;
 }
 
 /* Whether the owner row on B says that B takes writes; asked until B answers. Whoever asks holds B's lock of this migration: no session is

@@ -12,6 +12,7 @@
 #include "engine/ddl.h"
 #include "mysql/binlog-row.h"
 #include "mysql/binlog-stream.h"
+#include "mysql/bytes.h"
 
 #define RECONNECT_USEC USEC_PER_SEC
 
@@ -24,6 +25,7 @@ struct Watch {
 
         /* The transaction being read. */
         bool in_transaction, first_seen, ours, foreign_transaction;
+        guint32 own_thread; /* a connection of ours that is about to run a statement that changes tables; 0: none */
 
         pthread_mutex_t lock;
         pthread_cond_t changed;
@@ -85,9 +87,14 @@ static bool take_rows(Watch *watch, const BinlogEvent *event, GError **error) {
         if (!binlog_rows_begin(&rows, event, map, watch->pair, error))
                 return false;
         bool good = binlog_rows_next(&rows, &watch->before, &watch->after, &more, error);
-        if (good && more && rows.operation != ROW_OPERATION_DELETE) {
+        bool row = good && more && rows.operation != ROW_OPERATION_DELETE;
+        guint64 number = row ? g_ascii_strtoull(row_image_literal(&watch->after, 0), NULL, 10) : 0;
+        guint64 value = row ? g_ascii_strtoull(row_image_literal(&watch->after, 1), NULL, 10) : 0;
+        if (number == LEDGER_CANARY_STATEMENT && watch->ours)
+                watch->own_thread = (guint32) value;
+        else if (number == LEDGER_CANARY) {
                 pthread_mutex_lock(&watch->lock);
-                watch->canary = g_ascii_strtoull(row_image_literal(&watch->after, 1), NULL, 10);
+                watch->canary = value;
                 pthread_cond_broadcast(&watch->changed);
                 pthread_mutex_unlock(&watch->lock);
         }
@@ -102,6 +109,10 @@ static bool take_query(Watch *watch, const BinlogStream *dump, const BinlogEvent
         Statement statement;
         statement_classify(query.sql, query.sql_length, query.database, watch->config.spec, &statement);
         bool own = memmem(query.sql, query.sql_length, "/* polarshift */", 16) != NULL;
+        if (statement.kind == STATEMENT_DDL && watch->own_thread != 0 && query.thread_id == watch->own_thread) {
+                own = true;
+                watch->own_thread = 0;
+        }
         binlog_query_clear(&query);
         switch (statement.kind) {
         case STATEMENT_BEGIN:
@@ -145,6 +156,12 @@ static bool take(Watch *watch, const BinlogStream *dump, const BinlogEvent *even
         case BINLOG_EVENT_QUERY:
         case BINLOG_EVENT_MARIADB_QUERY_COMPRESSED:
                 return take_query(watch, dump, event, error);
+        case BINLOG_EVENT_FORMAT_DESCRIPTION: /* after a restart the numbers of connections begin anew; the time is there then only */
+                if (event->body_size >= 56 && bytes_le32(event->body + 52) != 0)
+                        watch->own_thread = 0;
+                if (!watch->in_transaction)
+                        move(watch, dump, /* foreign= */ false);
+                return true;
         case BINLOG_EVENT_MARIADB_GTID: {
                 BinlogGtid gtid;
                 if (!binlog_gtid_parse(event, &gtid, error))

@@ -525,6 +525,33 @@ def start_pair(source=MySQL56, destination=MariaDB, source_options=None, destina
         return pair
 
 
+def replicate(primary, standby, gtid=True):
+        """Makes STANDBY follow PRIMARY by the server's own replication; both have the accounts, and the same data."""
+        if primary.flavor == 'mariadb':
+                place = ', MASTER_USE_GTID=slave_pos' if gtid else ''
+        else:
+                place = f', MASTER_AUTO_POSITION={int(gtid)}'
+        if not gtid:
+                place += ", MASTER_LOG_FILE='{}', MASTER_LOG_POS={}".format(*primary.admin('SHOW MASTER STATUS')[0][:2])
+        standby.script([f"CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT={primary.port}, MASTER_USER='agent', "
+                        f"MASTER_PASSWORD={quote(AGENT_PASSWORD)}, MASTER_CONNECT_RETRY=1{place}",
+                        'START SLAVE', 'SET GLOBAL read_only=1'])
+
+
+def wait_standby(primary, standby, timeout=60):
+        """Until the standby has everything that the primary logged."""
+        if primary.flavor == 'mariadb':
+                sql = f"SELECT MASTER_GTID_WAIT('{primary.scalar('SELECT @@gtid_binlog_pos')}', {timeout})"
+        else:
+                sql = 'SELECT MASTER_POS_WAIT("{}", {}, {})'.format(*primary.admin('SHOW MASTER STATUS')[0][:2], timeout)
+        answer = standby.scalar(sql)
+        assert answer is not None and answer >= 0, f'{answer}: {standby.admin("SHOW SLAVE STATUS")}'
+
+
+def promote(standby):
+        standby.script(['STOP SLAVE', 'RESET SLAVE ALL', 'SET GLOBAL read_only=0'])
+
+
 AGENT_PASSWORD = "agent's pass word"
 APP_PASSWORD = 'app-pass'
 

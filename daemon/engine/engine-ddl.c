@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the engine does at a halt of the link: the statement is carried by a thread of its own (ddl-carry.h), for it may take hours, and a
+ * new link goes on behind it. What cannot be carried waits for the operator. */
+
+#include "engine/engine-private.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+
+#define VERIFY_AGAIN_USEC (10 * USEC_PER_SEC)
+
+void engine_carry(Engine *engine, const LinkHalt *halt, bool passed) {
+        LinkHalt *copy = link_halt_copy(halt); /* it may be the engine's */
+        link_halt_free(engine->halt);
+        engine->halt = copy;
+        engine->carry_passed = passed;
+        engine_verify_cancel(engine); /* tables change under it */
+        CarryConfig config = {
+                .upstream = engine->params[engine->state->writer],
+                .downstream = engine->params[engine_reader(engine)],
+                .ledger = engine->ledger,
+                .spec = engine->spec,
+                .left_out = engine->state->unfit,
+                .halt = copy,
+                .server_id = engine_dump_id(engine, 2),
+                .leg = engine->state->leg,
+                .epoch = engine->state->epoch,
+                .copying = !engine->state->copied,
+                .passed = passed,
+                .on_done = engine_poke,
+                .userdata = engine,
+        };
+        engine->carry = carry_start(&config);
+        pthread_mutex_lock(&engine->lock);
+        engine->status.replication = REPLICATION_RUNNING;
+        engine->status.direction = engine_direction(engine);
+        pthread_mutex_unlock(&engine->lock);
+}
+
+void engine_stop_carry(Engine *engine) {
+        g_clear_pointer(&engine->carry, carry_free);
+}
+
+/* Tables that the other side does without from now on are named, so that their rows are no surprise. */
+static void leave_out(Engine *engine, const GPtrArray *missing, const char *what) {
+        if (!engine->state->unfit)
+                engine->state->unfit = g_ptr_array_new_with_free_func(g_free);
+        for (guint i = 0; i < missing->len; i++)
+                g_ptr_array_add(engine->state->unfit, g_strdup_printf("table %s: %s was passed over", (const char *) g_ptr_array_index(missing, i), what));
+}
+
+static void passed_over(Engine *engine, const CarryResult *result) {
+        /* What was done there on our advice is not held against anybody; that both sides are compared again is right. */
+        if (engine->carry_by_hand && engine->watch)
+                engine_take_watch(engine);
+        if (engine->carry_by_hand && engine->state->foreign_writes > engine->state->foreign_writes_acknowledged)
+                engine->state->foreign_writes_acknowledged++;
+        leave_out(engine, result->missing, engine->halt->what);
+}
+
+/* Rows may have been converted, and not by the same rules: what was found equal before says nothing now. */
+static void compare_again(Engine *engine) {
+        if (!g_str_has_prefix(engine->halt->what, "ALTER TABLE") && !engine->carry_passed)
+                return;
+        if (engine->state->verification == VERIFICATION_EQUAL)
+                engine->state->verification = VERIFICATION_NONE;
+        if (engine->phase != MIGRATION_PHASE_COPYING)
+                engine->verify_at = clock_monotonic() + VERIFY_AGAIN_USEC;
+}
+
+bool engine_collect_carry(Engine *engine, GError **error) {
+        g_auto(CarryResult) result = {0};
+        if (!carry_finished(engine->carry, &result))
+                return false;
+        g_clear_pointer(&engine->carry, carry_free);
+        if (result.error) {
+                engine_name_link_error(engine, &result.error);
+                if (g_error_matches(result.error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT))
+                        engine->stopped_at_seq = engine->halt->seq;
+                g_propagate_error(error, g_steal_pointer(&result.error));
+                return true;
+        }
+        if (engine->carry_passed)
+                passed_over(engine, &result);
+        compare_again(engine);
+        if (result.run)
+                engine_event(engine, ENGINE_EVENT_NOTE, 5, "%s was carried to the %s (transaction %" G_GUINT64_FORMAT ")", engine->halt->what,
+                             side_to_string(engine_reader(engine)), engine->halt->seq);
+        g_clear_pointer(&engine->halt, link_halt_free);
+        engine->stopped_at_seq = 0;
+        engine->carried = true;
+        (void) engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, error);
+        return true;
+}
+
+/* Resume with ddl=skip or done-by-hand, for the statement that was refused. */
+bool engine_take_ddl_choice(Engine *engine) {
+        pthread_mutex_lock(&engine->lock);
+        bool pass = engine->ddl != RESUME_DDL_RETRY && engine->stopped_at_seq > 0 && engine->halt;
+        engine->carry_by_hand = engine->ddl == RESUME_DDL_DONE_BY_HAND;
+        engine->ddl = RESUME_DDL_RETRY;
+        pthread_mutex_unlock(&engine->lock);
+        if (!pass)
+                return false;
+        g_autoptr(GError) error = NULL;
+        for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++)
+                if (!engine_params(engine, side, &error)) {
+                        engine_set_error(engine, error);
+                        return false;
+                }
+        engine_carry(engine, engine->halt, /* passed= */ true);
+        return true;
+}

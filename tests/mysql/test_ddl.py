@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Statements that change tables and databases, carried while copying, while synchronizing and on the way back."""
+
+import time
+
+import pymysql
+
+import equal
+import schemas
+import servers
+import steps
+from workload import Workload
+
+# In one session of the application's; what stands in between is rows, to be decoded with the columns of their position.
+PLAIN = [
+        'CREATE TABLE shop.plain (id INT NOT NULL PRIMARY KEY, a VARCHAR(20) NOT NULL DEFAULT \'x\') ENGINE=InnoDB',
+        "INSERT INTO shop.plain VALUES (1, 'one'), (2, 'two')",
+        'ALTER TABLE shop.plain ADD COLUMN b INT NOT NULL DEFAULT 7 AFTER id',
+        "INSERT INTO shop.plain VALUES (3, 3, 'three')",
+        'ALTER TABLE shop.plain MODIFY b BIGINT NULL, ADD KEY (a), ALGORITHM=COPY, LOCK=SHARED',
+        "INSERT INTO shop.plain VALUES (4, 12345678901, 'four')",
+        'CREATE UNIQUE INDEX by_b ON shop.plain (b, id)',
+        'DROP INDEX by_b ON shop.plain',
+        'ALTER TABLE shop.plain DROP COLUMN a, CHANGE id ident BIGINT NOT NULL /* a comment */ -- another\n',
+        'UPDATE shop.plain SET b = b + 1',
+        'CREATE TABLE shop.like_plain LIKE shop.plain',
+        'INSERT INTO shop.like_plain SELECT * FROM shop.plain',
+        'RENAME TABLE shop.plain TO shop.tmp, shop.like_plain TO shop.plain, shop.tmp TO shop.like_plain',
+        'UPDATE shop.plain SET b = 100 + ident',
+        'TRUNCATE TABLE shop.like_plain',
+        'INSERT INTO shop.like_plain VALUES (77, 77)',
+        'CREATE TABLE shop.gone (id INT PRIMARY KEY)',
+        'INSERT INTO shop.gone VALUES (1)',
+        'DROP TABLE IF EXISTS shop.gone, shop.never_there',
+        'CREATE TABLE shop.selected (id INT PRIMARY KEY, b BIGINT)',
+        'INSERT INTO shop.selected VALUES (500, 500)',
+        'ALTER TABLE shop.selected RENAME TO shop.`chosen ``one`, COMMENT=\'rename to nothing\'',
+        'INSERT INTO shop.`chosen ``one` VALUES (501, 501)',
+        "ALTER TABLE shop.`chosen ``one` ADD made TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, ADD `rank` INT DEFAULT 5 /*!50100 COMMENT 'x' */",
+        'CREATE DATABASE other DEFAULT CHARACTER SET latin1',
+        'CREATE TABLE other.t (id INT PRIMARY KEY, c CHAR(10))',
+        "INSERT INTO other.t VALUES (1, 'é')",
+        'ALTER DATABASE other DEFAULT CHARACTER SET utf8',
+        'ALTER TABLE other.t CONVERT TO CHARACTER SET utf8',
+        "INSERT INTO other.t VALUES (2, 'ü')",
+        'CREATE DATABASE brief',
+        'CREATE TABLE brief.t (id INT PRIMARY KEY)',
+        'INSERT INTO brief.t VALUES (1)',
+        'DROP DATABASE brief',
+        'CREATE TABLE shop.parts (id INT NOT NULL, y INT NOT NULL, PRIMARY KEY (id, y)) PARTITION BY RANGE (y) '
+        '(PARTITION p0 VALUES LESS THAN (10), PARTITION p1 VALUES LESS THAN MAXVALUE)',
+        'INSERT INTO shop.parts VALUES (1, 1), (2, 20)',
+        'ALTER TABLE shop.parts DROP PARTITION p0',
+        'INSERT INTO shop.parts VALUES (3, 3)',
+]
+
+
+def run(server, statements):
+        with server.connect('app', servers.APP_PASSWORD, 'shop') as c, c.cursor() as cursor:
+                for sql in statements:
+                        try:
+                                cursor.execute(sql)
+                        except pymysql.err.MySQLError as e:
+                                raise AssertionError(f'{sql}: {e}') from e
+
+
+def settle(shop, load, source, destination, databases=('shop',)):
+        """All that was written is on the other side, and equal there; nothing was held against anybody."""
+        load.pause()
+        equal.wait_equal(source, destination, list(databases), timeout=60)
+        load.go_on()
+        shop.wait_caught_up()
+        assert shop.get('LastError') == ('', '')
+        assert shop.get('ForeignWrites') == 0
+
+
+def test_while_synchronizing(link, pair):
+        source, destination = pair
+        schemas.create_shop(source, 300)
+        shop = link(source, destination)
+        steps.start(shop)
+        with Workload([source], writers=2, rate=200) as load:
+                began = time.monotonic()
+                run(source, PLAIN)
+                print(f'statements: {time.monotonic() - began:.1f} s')
+                shop.wait_caught_up()
+                print(f'carried: {time.monotonic() - began:.1f} s')
+                settle(shop, load, source, destination, ['shop', 'other'])
+        assert not destination.admin("SHOW DATABASES LIKE 'brief'")
+
+
+def test_while_copying(link, pair):
+        """Tables that are copied, half copied, and not begun; with keys that the agent orders, and one that the server orders."""
+        source, destination = pair
+        schemas.create_shop(source, 6000)
+        source.script(['CREATE DATABASE big', 'CREATE TABLE big.names (name VARCHAR(60) PRIMARY KEY, v INT) DEFAULT CHARSET utf8',
+                       'CREATE TABLE big.t (id INT NOT NULL PRIMARY KEY, k INT NOT NULL, c VARCHAR(200))',
+                       'CREATE TABLE big.u (id INT NOT NULL PRIMARY KEY, k INT NOT NULL, c VARCHAR(200))'])
+        with source.connect(db='big') as c, c.cursor() as cursor:
+                for at in range(0, 60000, 5000):
+                        for name in 'tu':
+                                cursor.execute(f'INSERT INTO {name} VALUES ' + ','.join(f"({n},{n * 7919 % 60013},'{'x' * 150}')"
+                                                                                       for n in range(at, at + 5000)))
+                        cursor.execute('INSERT INTO names VALUES ' + ','.join(f"('name {n}',{n})" for n in range(at, at + 1000)))
+        shop = link(source, destination, max_copy_rate=3 << 20, copy_threads=2)
+        with Workload([source], writers=2, rate=200) as load:
+                shop.operate('Start', flags=1)
+                shop.wait(lambda: shop.get('RowsCopied') > 20000, 60, 'some of the copy')
+                statements = ['ALTER TABLE big.t ADD COLUMN d INT NOT NULL DEFAULT 3', 'UPDATE big.t SET d = k WHERE id % 10 = 0',
+                              'ALTER TABLE big.u DROP PRIMARY KEY, ADD PRIMARY KEY (k, id)', 'DELETE FROM big.u WHERE id % 9 = 0',
+                              'ALTER TABLE big.names ADD COLUMN d INT', 'UPDATE big.names SET d = 5 WHERE v % 2 = 0',
+                              'RENAME TABLE big.t TO big.x, big.u TO big.t, big.x TO big.u', 'UPDATE big.u SET c = NULL WHERE id < 500',
+                              'UPDATE big.t SET c = id WHERE id > 59000']
+                for sql in statements:
+                        run(source, [sql])
+                        time.sleep(0.5)
+                        print(sql[:40], shop.get('Phase'), shop.get('RowsCopied'))
+                run(source, PLAIN)
+                shop.wait_phase('synchronizing', 180)
+                settle(shop, load, source, destination, ['shop', 'other', 'big'])
+
+
+# On MariaDB, to be carried to MySQL 5.6. CREATE … SELECT is logged as a definition with rows in one transaction.
+BACK = [
+        'CREATE TABLE shop.back (id INT NOT NULL PRIMARY KEY, t TIMESTAMP NULL, n VARCHAR(30)) DEFAULT CHARSET utf8mb4 COLLATE utf8mb4_general_ci',
+        "INSERT INTO shop.back VALUES (1, '2024-02-29 12:00:00', 'one')",
+        'ALTER TABLE shop.back ADD COLUMN more DECIMAL(20,4) DEFAULT 1.5, ALGORITHM=INSTANT',
+        "INSERT INTO shop.back VALUES (2, NULL, 'two', 2.25)",
+        'CREATE TABLE shop.chosen (id INT NOT NULL PRIMARY KEY) DEFAULT CHARSET latin1 AS SELECT id, more FROM shop.back',
+        'INSERT INTO shop.chosen VALUES (9, 9)',
+        'ALTER TABLE IF EXISTS shop.not_there ADD x INT',
+        'RENAME TABLE shop.back TO shop.old_back, shop.chosen TO shop.back',
+        'UPDATE shop.back SET more = more + 1',
+        'DROP TABLE shop.old_back',
+        'CREATE OR REPLACE TABLE shop.back (id INT PRIMARY KEY, z INT NOT NULL) DEFAULT CHARSET latin1',
+        'INSERT INTO shop.back VALUES (10, 10)',
+        'TRUNCATE shop.back',
+        'INSERT INTO shop.back VALUES (11, 11)',
+]
+
+
+def test_on_the_way_back(link, pair):
+        source, destination = pair
+        schemas.create_shop(source, 300)
+        shop = link(source, destination)
+        with Workload([source, destination], writers=2, rate=200) as load:
+                steps.start(shop)
+                run(source, PLAIN[:6])
+                settle(shop, load, source, destination)
+                steps.change_side(shop, 'Switch')
+                run(destination, ['ALTER TABLE shop.plain DROP COLUMN b', "INSERT INTO shop.plain VALUES (50, 'fifty')", *BACK[:6]])
+                settle(shop, load, destination, source)
+                run(destination, BACK[7:10])
+                settle(shop, load, destination, source)
+                steps.change_side(shop, 'Rollback')
+                run(source, ['ALTER TABLE shop.back ADD COLUMN again INT', 'UPDATE shop.back SET again = id'])
+                settle(shop, load, source, destination)
+        load.check(source)

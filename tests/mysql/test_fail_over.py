@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The side that takes writes is lost, and its standby promoted, with other log files."""
+
+import time
+
+import pytest
+
+import equal
+import schemas
+import servers
+import steps
+from workload import Workload
+
+
+def uri(*hosts):
+        return 'mysql://agent@' + ','.join(f'127.0.0.1:{h.port}' for h in hosts) + '/?ssl-mode=disabled'
+
+
+def migration(agent, source, destination, name='shop', **options):
+        options.setdefault('unfit', 'skip')
+        for side in ('source', 'destination'):
+                agent.set_credential(f'{name}.{side}', servers.AGENT_PASSWORD)
+        return agent.create(name, source, destination, **options)
+
+
+def link_failed(shop, name, timeout=40):
+        shop.wait_property('ReplicationState', 'failed', timeout)
+        error, message = shop.get('LastError')
+        assert error.rsplit('.', 1)[-1] == name, (error, message)
+        print(message)
+        return message
+
+
+def lose(primary, standby, load):
+        """The primary is gone, all that it acknowledged is on its standby, which is promoted."""
+        load.pause()
+        servers.wait_standby(primary, standby)
+        primary.kill9()
+        servers.promote(standby)
+
+
+def other_files(primary, standby):
+        """So that no place in one log means anything in the other."""
+        for _ in range(3):
+                standby.admin('FLUSH BINARY LOGS')
+        for _ in range(40):
+                primary.admin("UPDATE shop.products SET title = CONCAT(LEFT(title, 40), 'x') WHERE id = 1")
+
+
+def test_both_directions(agent, server):
+        """Forward and in reverse; with everything settled, and with checkpoints that differ because the agent was
+        killed, too."""
+        a, a2 = server(servers.MySQL56), server(servers.MySQL56)
+        b, b2 = server(servers.MariaDB), server(servers.MariaDB)
+        servers.replicate(a, a2)
+        servers.replicate(b, b2)
+        schemas.create_shop(a, 500)
+        other_files(a, a2)
+        shop = migration(agent, uri(a, a2), uri(b, b2))
+        with Workload([a, a2, b, b2], writers=3, rate=150) as load:
+                steps.start(shop)
+                steps.make_ready(shop)
+                time.sleep(1)
+                lose(a, a2, load)
+                load.go_on()
+                shop.wait(lambda: 'failed over' in agent.log(), 40, 'the fail-over')
+                steps.make_ready(shop)
+                load.pause()
+                equal.wait_equal(a2, b, ['shop'])
+                load.go_on()
+                steps.change_side(shop, 'Switch')
+                time.sleep(1)
+                servers.wait_standby(b, b2)
+                agent.kill9()                           # workers at different transactions, and nobody to settle them
+                time.sleep(1)
+                lose(b, b2, load)
+                load.go_on()
+                agent.start()
+                shop.wait(lambda: agent.log().count('failed over') == 2, 40, 'the second fail-over')
+                shop.wait_caught_up()
+                load.pause()
+                equal.wait_equal(a2, b2, ['shop'])
+                load.go_on()
+                steps.change_side(shop, 'Rollback')
+                time.sleep(0.5)
+                load.pause()
+                equal.wait_equal(a2, b2, ['shop'])
+        load.check(a2)
+        for closed in (b2,):
+                assert steps.write_refused(closed)
+
+
+def test_while_copying(agent, server):
+        """A standby is left alone until it is promoted; then the copy goes on from it."""
+        a, a2, b = server(servers.MySQL56), server(servers.MySQL56), server(servers.MariaDB)
+        servers.replicate(a, a2)
+        schemas.create_shop(a, 4000)
+        other_files(a, a2)
+        shop = migration(agent, uri(a, a2), uri(b), max_copy_rate=2 << 20)
+        with Workload([a, a2], writers=2, rate=100) as load:
+                shop.operate('Start', flags=1)
+                shop.wait(lambda: shop.get('RowsCopied') > 1000, 30, 'the first rows')
+                load.pause()
+                servers.wait_standby(a, a2)
+                a.kill9()
+                shop.wait(lambda: 'not promoted' in shop.get('LastError')[1], 30, 'a look at the standby')
+                assert shop.get('LastError')[0].endswith('SourceUnreachable')
+                assert shop.get('Phase') == 'copying' and shop.get('ReplicationState') == 'retrying'
+                assert a2.variable('read_only') == 1
+                servers.promote(a2)
+                load.go_on()
+                shop.wait(lambda: 'failed over' in agent.log(), 40, 'the fail-over')
+                shop.call('SetLimits', '(a{sv}t)', {'max-copy-rate': 0}, 0)
+                shop.wait_phase('synchronizing')
+                steps.make_ready(shop)
+                a.start()                               # the old one is back, and nobody's business any more
+                agent.restart()
+                shop.wait_caught_up()
+                a.admin('UPDATE shop.products SET price = price + 1')
+                load.pause()
+                equal.wait_equal(a2, b, ['shop'])
+        load.check(a2)
+
+
+@pytest.mark.parametrize('gtid', [True, False], ids=['gtid', 'no-gtid'])
+def test_standby_that_cannot_take_over(agent, server, gtid):
+        """It lacks what we have; or nothing says where its log stands."""
+        config = [] if gtid else ['skip:gtid_mode', 'skip:enforce-gtid-consistency']
+        a, a2, b = server(servers.MySQL56, config=config), server(servers.MySQL56, config=config), server(servers.MariaDB)
+        servers.replicate(a, a2, gtid)
+        schemas.create_shop(a, 300)
+        shop = migration(agent, uri(a), uri(b))
+        steps.start(shop)
+        servers.wait_standby(a, a2)
+        if gtid:
+                a2.admin('STOP SLAVE')
+        a.script(['UPDATE shop.products SET price = price + 1'] * 3)
+        equal.wait_equal(a, b, ['shop'])
+        lost = a.scalar('SELECT @@global.gtid_executed') if gtid else None
+        a.kill9()
+        servers.promote(a2)
+        a2.admin('UPDATE shop.products SET price = price + 2')
+        shop.call('Pause', '(a{sv}t)', {}, 0)
+        shop.call('SetEndpoint', '(ssa{sv}t)', 'source', uri(a2), {}, 0)
+        shop.call('Resume', '(a{sv}t)', {}, 0)
+        message = link_failed(shop, 'BinlogUnavailable')
+        assert (lost.split('-')[-1] in message and 'promoted without' in message) if gtid else 'gtid_mode=ON' in message
+        before = b.scalar('SELECT SUM(price) FROM shop.products')
+        agent.restart()
+        link_failed(shop, 'BinlogUnavailable')
+        assert b.scalar('SELECT SUM(price) FROM shop.products') == before
+        shop.call('Pause', '(a{sv}t)', {}, 0)           # the old one is still good
+        a.start()
+        shop.call('SetEndpoint', '(ssa{sv}t)', 'source', uri(a), {}, 0)
+        shop.call('Resume', '(a{sv}t)', {}, 0)
+        shop.wait_caught_up()
+        equal.wait_equal(a, b, ['shop'])
