@@ -657,6 +657,8 @@ static int run_get_report(Call *call) {
                 return call_fail(call, error);
         migration_sample(m);
         report_input(m, &input);
+        g_autoptr(ProgramStore) programs = program_store_load(m->directory, NULL);
+        input.programs = programs;
         g_autofree char *report = report_build(&input);
         return call_done(call, "s", report);
 }

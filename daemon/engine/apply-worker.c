@@ -89,9 +89,13 @@ static bool check_claim(const ApplyWorker *worker, const ConnResult *result, GEr
 }
 
 static bool check_count(const ApplyWorker *worker, const BatchStatement *statement, const ConnResult *result, GError **error) {
+        if (statement->rule == COUNT_NOTHING)
+                return true;
         const TableSchema *schema = statement->table->schema;
-        guint64 found = statement->rule == COUNT_AFFECTED ? result->affected : result->duplicates;
-        bool records = statement->rule == COUNT_AFFECTED || result->records == statement->expected;
+        guint64 found = statement->rule == COUNT_DUPLICATES ? result->duplicates : result->affected;
+        bool records = statement->rule != COUNT_DUPLICATES || result->records == statement->expected;
+        if (statement->rule == COUNT_AT_MOST && found < statement->expected)
+                found = statement->expected;
         if (found != statement->expected || !records) {
                 g_set_error(error, PS_ERROR, PS_ERROR_DATA_MISMATCH,
                             "%" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
@@ -140,20 +144,24 @@ static bool commit_once(ApplyWorker *worker, const Packet *last, GError **error)
                 guint count = 0;
                 while (sent + count < statements->len) {
                         const BatchStatement *next = &g_array_index(statements, BatchStatement, sent + count);
-                        if (count > 0 && worker->sql->len + next->size > limit)
+                        if (next->rule == COUNT_MULTISET || (count > 0 && worker->sql->len + next->size > limit))
                                 break;
                         g_string_append_len(worker->sql, worker->batch.text->str + next->start, (gssize) next->size);
                         count++;
                 }
-                if (!run(worker, worker->sql, leading, sent, count, error))
+                if (leading + count > 0 && !run(worker, worker->sql, leading, sent, count, error))
                         return false;
                 sent += count;
                 leading = 0;
                 g_string_truncate(worker->sql, 0);
+                for (; sent < statements->len; sent++) {
+                        const BatchStatement *next = &g_array_index(statements, BatchStatement, sent);
+                        if (next->rule != COUNT_MULTISET)
+                                break;
+                        if (!multiset_apply(next->multiset, worker->conn, limit, error))
+                                return false;
+                }
         } while (sent < statements->len);
-        for (guint i = 0; i < worker->batch.multisets->len; i++)
-                if (!multiset_apply(g_ptr_array_index(worker->batch.multisets, i), worker->conn, limit, error))
-                        return false;
         return conn_exec(worker->conn, "COMMIT", -1, NULL, error);
 }
 
@@ -167,6 +175,27 @@ static void pause_before_retry(ApplyWorker *worker, guint tries) {
                 ;
         pthread_mutex_unlock(&lock);
         pthread_cond_destroy(&never);
+}
+
+/* What the server says to a statement that the upstream's carried out. Takes LOCAL over. */
+static void explain(const ApplyWorker *worker, GError *local, GError **error) {
+        const Flavor *flavor = conn_flavor(worker->conn);
+        g_autoptr(GError) owned = local;
+        bool foreign_key = mysql_error_is_foreign_key(local) || mysql_error_is_cascade_limit(local);
+        if (mysql_error_is_duplicate(local))
+                g_set_error(error, PS_ERROR, PS_ERROR_DATA_MISMATCH,
+                            "%s already has a row that was to be added (duplicate key): it was changed by somebody else; Verify names the "
+                            "rows, Repair copies them again", conn_label(worker->conn));
+        else if (foreign_key && !flavor->mariadb && flavor->version >= 90600)
+                g_set_error(error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT,
+                            "the destination refuses a cascade that the other side carried out (%s): unless Verify names rows that differ, "
+                            "start it with innodb_native_foreign_keys=ON, which cascades as MySQL 5.6 does, then Resume", local->message);
+        else if (foreign_key)
+                g_set_error(error, PS_ERROR, PS_ERROR_DATA_MISMATCH,
+                            "a foreign key refuses a change that the other side accepted (%s): rows were changed by somebody else; Verify "
+                            "names them, Repair copies them again", local->message);
+        else
+                g_propagate_error(error, g_steal_pointer(&owned));
 }
 
 static bool commit(ApplyWorker *worker, GPtrArray *packets, GError **error) {
@@ -184,16 +213,12 @@ static bool commit(ApplyWorker *worker, GPtrArray *packets, GError **error) {
                         return false;
                 }
                 (void) conn_exec(worker->conn, "ROLLBACK", -1, NULL, NULL);
+                if (!conn_exec(worker->conn, "SET foreign_key_checks=0", -1, NULL, error)) /* not undone by ROLLBACK */
+                        return false;
                 /* A repair may have come between counting and deleting. */
                 bool counted = worker->batch.multisets->len > 0 && g_error_matches(local, PS_ERROR, PS_ERROR_DATA_MISMATCH);
                 if (!(mysql_error_is_retryable(local) && tries < MAX_RETRIES) && !(counted && tries < MAX_RECOUNTS)) {
-                        if (mysql_error_is_duplicate(local))
-                                g_set_error(error, PS_ERROR, PS_ERROR_DATA_MISMATCH,
-                                            "%s already has a row that was to be added (duplicate key): it was changed by "
-                                            "somebody else; Verify names the rows, Repair copies them again",
-                                            conn_label(worker->conn));
-                        else
-                                g_propagate_error(error, g_steal_pointer(&local));
+                        explain(worker, g_steal_pointer(&local), error);
                         return false;
                 }
                 pause_before_retry(worker, tries);

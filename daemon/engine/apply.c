@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "engine/apply-worker.h"
+#include "engine/cascade.h"
 #include "engine/change-multiset.h"
 #include "engine/partial.h"
 #include "mysql/executed.h"
@@ -38,6 +39,8 @@ struct Apply {
         MapCache maps;
         RowImage before, after;
         GString *key;
+        CascadedKeys *cascaded;
+        const LinkTable *silent_deletion; /* the table whose rows the statement being read deleted first, cascading silently */
 
         pthread_mutex_t lock;
         pthread_cond_t progress;
@@ -100,6 +103,7 @@ Apply *apply_new(const ApplyConfig *config, GError **error) {
         row_image_init(&apply->before, 0);
         row_image_init(&apply->after, 0);
         apply->key = g_string_new(NULL);
+        apply->cascaded = cascaded_keys_new();
 
         for (guint32 w = 0; w < n; w++) {
                 const Checkpoint *checkpoint = &config->checkpoints[w];
@@ -139,6 +143,7 @@ void apply_free(Apply *apply) {
         row_image_clear(&apply->before);
         row_image_clear(&apply->after);
         g_string_free(apply->key, TRUE);
+        cascaded_keys_free(apply->cascaded);
         g_string_chunk_free(apply->files);
         place_unref(apply->place);
         executed_free(apply->executed);
@@ -193,8 +198,12 @@ static bool flush_all(Apply *apply) {
         return true;
 }
 
-static bool add_change(Apply *apply, LinkTable *table, RowOperation operation, guint64 hash, const RowImage *image) {
-        guint32 w = (guint32) ((table->ordered ? table->hash : hash) % apply->config.workers);
+/* HASH: of the key, as is apply->key. */
+static bool add_change(Apply *apply, LinkTable *table, RowOperation operation, guint64 hash, const RowImage *image, bool cascades) {
+        /* MySQL 9.7 with innodb_native_foreign_keys logs DELETE parent, child … in this way: the child's row although it went with the parent. */
+        bool maybe_gone = apply->silent_deletion && apply->silent_deletion != table && operation == ROW_OPERATION_DELETE &&
+                          table->schema->has_cascade;
+        guint32 w = (guint32) ((table->ordered || table->family ? table->hash : hash) % apply->config.workers);
         guint64 seq = apply->seq + 1;
         apply->part[w]++;
         if (seq <= apply->resume_seq[w] || (seq == apply->resume_seq[w] + 1 && apply->part[w] <= apply->resume_part[w]))
@@ -202,30 +211,70 @@ static bool add_change(Apply *apply, LinkTable *table, RowOperation operation, g
 
         if (!apply->pending[w])
                 apply->pending[w] = packet_new();
-        packet_add(apply->pending[w], table, operation, apply->key->str, apply->key->len, hash, image);
+        packet_add(apply->pending[w], table, operation, apply->key->str, apply->key->len, hash, image, cascades, maybe_gone);
         return packet_weight(apply->pending[w]) < FLUSH_WEIGHT || flush_worker(apply, w, /* persist= */ false);
 }
 
-/* One image: decides by the key's chunk whether it is still to be applied. false: told to stop. */
-static bool dispatch_image(Apply *apply, LinkTable *table, RowOperation operation, const RowImage *image) {
+/* A chunk has to be finished first. false: told to stop. */
+static bool wait_for_chunk(Apply *apply, ChunkMap *chunks) {
+        if (g_atomic_int_get(&apply->stop) || !flush_all(apply))
+                return false;
+        chunk_map_wait(chunks, 20 * USEC_PER_MSEC);
+        return true;
+}
+
+static void take_key(Apply *apply, const LinkTable *table, const RowImage *image) {
         g_string_truncate(apply->key, 0);
         if (table->multiset)
                 multiset_append_tuple(apply->key, table, image);
         else
                 key_append_from_image(apply->key, table->schema, image);
+}
 
+/* One image: decides by the key's chunk whether it is still to be applied. false: told to stop. */
+static bool dispatch_image(Apply *apply, LinkTable *table, RowOperation operation, const RowImage *image) {
+        take_key(apply, table, image);
         while (!g_atomic_int_get(&table->live)) {
                 ChunkVerdict verdict = chunk_map_judge(table->chunks, apply->key->str, apply->seq + 1);
                 if (verdict == CHUNK_VERDICT_APPLY)
                         break;
                 if (verdict == CHUNK_VERDICT_DROP)
                         return true;
-                if (g_atomic_int_get(&apply->stop) || !flush_all(apply))
+                if (!wait_for_chunk(apply, table->chunks))
                         return false;
-                chunk_map_wait(table->chunks, 20 * USEC_PER_MSEC);
         }
+        return add_change(apply, table, operation, key_hash_value(table->schema, apply->key->str, apply->key->len), image, /* cascades= */ false);
+}
+
+/* A change that the upstream cascaded silently. *ret_done: it is on its way, to be cascaded downstream as well; else it is a change like any
+ * other, since the copy has what came of it. A finished copy of the cascaded tables is behind that of all others of the family, so
+ * there is no chunk to ask about this row. */
+static bool dispatch_cascading(Apply *apply, LinkTable *table, RowOperation operation, const RowImage *before, const RowImage *after,
+                               bool *ret_done) {
+        ChunkMap *chunks;
+        ChunkVerdict verdict;
+        while ((verdict = family_judge(table->family, apply->seq + 1, &chunks)) == CHUNK_VERDICT_WAIT)
+                if (!wait_for_chunk(apply, chunks))
+                        return false;
+        *ret_done = verdict == CHUNK_VERDICT_APPLY;
+        if (!*ret_done)
+                return true;
+        take_key(apply, table, before);
         return add_change(apply, table, operation, key_hash_value(table->schema, apply->key->str, apply->key->len),
-                          image);
+                          operation == ROW_OPERATION_DELETE ? before : after, /* cascades= */ true);
+}
+
+static void end_statement(Apply *apply) {
+        cascaded_keys_end(apply->cascaded);
+        apply->silent_deletion = NULL;
+}
+
+/* Logged twice by the upstream. */
+static bool is_doubled(Apply *apply, const BinlogRows *rows, const LinkTable *table) {
+        if (!(rows->flags & ROWS_CASCADES_LOGGED) || !table->schema->has_cascade)
+                return false;
+        take_key(apply, table, rows->operation == ROW_OPERATION_DELETE ? &apply->before : &apply->after);
+        return cascaded_keys_doubled(apply->cascaded, table, rows->operation, rows->flags, apply->key->str, apply->key->len);
 }
 
 static bool same_key(const TableSchema *schema, const RowImage *a, const RowImage *b) {
@@ -238,6 +287,17 @@ static bool same_key(const TableSchema *schema, const RowImage *a, const RowImag
 }
 
 static bool dispatch_row(Apply *apply, const BinlogRows *rows, LinkTable *table) {
+        if (is_doubled(apply, rows, table))
+                return true;
+        if (cascade_is_silent(table, rows->operation, rows->flags, &apply->before, &apply->after)) {
+                bool done;
+                if (rows->operation == ROW_OPERATION_DELETE && !apply->silent_deletion)
+                        apply->silent_deletion = table;
+                if (!dispatch_cascading(apply, table, rows->operation, &apply->before, &apply->after, &done))
+                        return false;
+                if (done)
+                        return true;
+        }
         switch (rows->operation) {
         case ROW_OPERATION_INSERT:
                 return dispatch_image(apply, table, ROW_OPERATION_INSERT, &apply->after);
@@ -272,6 +332,8 @@ static bool dispatch_rows(Apply *apply, const BinlogEvent *event, bool *ret_stop
                 if (good && more)
                         *ret_stop = !dispatch_row(apply, &rows, entry->table);
         }
+        if (rows.flags & ROWS_END_OF_STATEMENT)
+                end_statement(apply);
         binlog_rows_end(&rows);
         return good;
 }
@@ -328,6 +390,7 @@ static bool dispatch_commit(Apply *apply, const RelayRecord *record, GError **er
                 changes |= apply->part[w] > 0;
                 apply->part[w] = 0;
         }
+        end_statement(apply);
         apply->seq++;
         g_clear_pointer(&apply->place, place_unref);
         g_free(apply->file);

@@ -94,17 +94,19 @@ guint change_enum_zeros(const TableSchema *schema, const RowImage *image) {
 }
 
 void packet_add(Packet *packet, LinkTable *table, RowOperation operation, const char *key, gsize key_size, guint64 hash,
-                const RowImage *image) {
+                const RowImage *image, bool cascades, bool maybe_gone) {
         Change change = {
                 .table = table,
                 .operation = operation,
                 .hash = hash,
                 .key = packet->arena->len,
                 .key_size = (guint32) key_size,
+                .cascades = cascades,
+                .maybe_gone = maybe_gone,
         };
         g_string_append_len(packet->arena, key, (gssize) key_size);
         change.text = packet->arena->len;
-        change.assigns = operation == ROW_OPERATION_UPDATE && (table->ordered || !image->complete);
+        change.assigns = operation == ROW_OPERATION_UPDATE && (table->ordered || cascades || !image->complete);
         if (change.assigns)
                 append_assignments(packet->arena, table->schema, image);
         else if (operation != ROW_OPERATION_DELETE && !table->multiset)
@@ -367,46 +369,28 @@ static void table_folds_free(gpointer data) {
         g_free(folds);
 }
 
-bool batch_build(Batch *batch, GPtrArray *packets, const Flavor *flavor, gsize max_statement, GError **error) {
-        g_autoptr(GPtrArray) tables = g_ptr_array_new_with_free_func(table_folds_free); /* in order of appearance */
-        TableFolds *last = NULL;
+static Fold fold_of(const Packet *packet, const Change *change) {
+        return (Fold){
+                .key = packet->arena->str + change->key,
+                .key_size = change->key_size,
+                .hash = change->hash,
+                .operation = change->operation,
+                .text = packet->arena->str + change->text,
+                .text_size = change->text_size,
+                .enum_zeros = change->enum_zeros,
+                .assigns = change->assigns,
+        };
+}
 
-        g_string_truncate(batch->text, 0);
-        g_array_set_size(batch->statements, 0);
-        g_ptr_array_set_size(batch->multisets, 0);
-        batch->changes = 0;
-        for (guint p = 0; p < packets->len; p++) {
-                const Packet *packet = g_ptr_array_index(packets, p);
-                batch->changes += packet->changes->len;
-                for (guint i = 0; i < packet->changes->len; i++) {
-                        const Change *change = &g_array_index(packet->changes, Change, i);
-                        for (guint t = 0; t < tables->len && (!last || last->table != change->table); t++)
-                                last = g_ptr_array_index(tables, t);
-                        if (!last || last->table != change->table) {
-                                last = g_new0(TableFolds, 1);
-                                last->table = change->table;
-                                last->folds = g_array_new(FALSE, FALSE, sizeof(Fold));
-                                g_ptr_array_add(tables, last);
-                        }
-                        Fold fold = {
-                                .key = packet->arena->str + change->key,
-                                .key_size = change->key_size,
-                                .hash = change->hash,
-                                .operation = change->operation,
-                                .text = packet->arena->str + change->text,
-                                .text_size = change->text_size,
-                                .enum_zeros = change->enum_zeros,
-                                .assigns = change->assigns,
-                        };
-                        last->partial |= change->assigns && !change->table->ordered;
-                        g_array_append_val(last->folds, fold);
-                }
-        }
-
+/* Changes without any that cascades, table by table. */
+static bool write_plain(Batch *batch, GPtrArray *tables, const Flavor *flavor, gsize max_statement, GError **error) {
         for (guint t = 0; t < tables->len; t++) {
                 TableFolds *folds = g_ptr_array_index(tables, t);
                 if (folds->table->multiset) {
-                        g_ptr_array_add(batch->multisets, multiset_of_changes(folds));
+                        begin_statement(batch, folds->table, COUNT_MULTISET);
+                        BatchStatement *statement = &g_array_index(batch->statements, BatchStatement, batch->statements->len - 1);
+                        statement->multiset = multiset_of_changes(folds);
+                        g_ptr_array_add(batch->multisets, statement->multiset);
                         continue;
                 }
                 if (folds->table->ordered || folds->partial) {
@@ -419,5 +403,67 @@ bool batch_build(Batch *batch, GPtrArray *packets, const Flavor *flavor, gsize m
                         return false;
                 write_folded(batch, folds->table, folds->folds, flavor, max_statement);
         }
+        g_ptr_array_set_size(tables, 0);
         return true;
+}
+
+static void write_checks(Batch *batch, bool on) {
+        begin_statement(batch, /* table= */ NULL, COUNT_NOTHING);
+        g_string_append_printf(batch->text, "SET foreign_key_checks=%d", on);
+        end_statement(batch, /* expected= */ 0, /* warnings= */ 0);
+}
+
+/* Alone, since the next row may be one that this one takes along. */
+static void write_alone(Batch *batch, const Change *change, const Fold *fold, gsize max_statement) {
+        if (fold->operation == ROW_OPERATION_UPDATE)
+                write_update(batch, change->table, fold);
+        else
+                write_deletes(batch, change->table, fold, 1, max_statement);
+        if (change->maybe_gone)
+                g_array_index(batch->statements, BatchStatement, batch->statements->len - 1).rule = COUNT_AT_MOST;
+}
+
+bool batch_build(Batch *batch, GPtrArray *packets, const Flavor *flavor, gsize max_statement, GError **error) {
+        g_autoptr(GPtrArray) tables = g_ptr_array_new_with_free_func(table_folds_free); /* in order of appearance */
+        TableFolds *last = NULL;
+        bool checks = false;
+
+        g_string_truncate(batch->text, 0);
+        g_array_set_size(batch->statements, 0);
+        g_ptr_array_set_size(batch->multisets, 0);
+        batch->changes = 0;
+        for (guint p = 0; p < packets->len; p++) {
+                const Packet *packet = g_ptr_array_index(packets, p);
+                batch->changes += packet->changes->len;
+                for (guint i = 0; i < packet->changes->len; i++) {
+                        const Change *change = &g_array_index(packet->changes, Change, i);
+                        Fold fold = fold_of(packet, change);
+                        bool alone = change->cascades || change->maybe_gone;
+                        if (alone) {
+                                last = NULL;
+                                if (!write_plain(batch, tables, flavor, max_statement, error))
+                                        return false;
+                        }
+                        if (checks != change->cascades)
+                                write_checks(batch, change->cascades);
+                        checks = change->cascades;
+                        if (alone) {
+                                write_alone(batch, change, &fold, max_statement);
+                                continue;
+                        }
+                        for (guint t = 0; t < tables->len && (!last || last->table != change->table); t++)
+                                last = g_ptr_array_index(tables, t);
+                        if (!last || last->table != change->table) {
+                                last = g_new0(TableFolds, 1);
+                                last->table = change->table;
+                                last->folds = g_array_new(FALSE, FALSE, sizeof(Fold));
+                                g_ptr_array_add(tables, last);
+                        }
+                        last->partial |= change->assigns && !change->table->ordered;
+                        g_array_append_val(last->folds, fold);
+                }
+        }
+        if (checks)
+                write_checks(batch, /* on= */ false);
+        return write_plain(batch, tables, flavor, max_statement, error);
 }

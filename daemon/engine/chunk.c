@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A sorted array of disjoint key intervals; see chunk.h for the story. Tables whose keys only the server can order have at
- * most one chunk, from −∞ to +∞. */
+/* A sorted array of disjoint key intervals; see chunk.h for the story. Tables that are copied as a whole have at most one chunk, from
+ * −∞ to +∞. */
 
 #include "engine/chunk.h"
 
@@ -10,6 +10,7 @@
 
 struct ChunkMap {
         const TableSchema *table;
+        bool whole; /* at most one chunk, of everything */
         pthread_mutex_t lock;
         pthread_cond_t changed;
         GPtrArray *chunks;  /* of Chunk, by lo */
@@ -27,13 +28,18 @@ static void chunk_free(gpointer data) {
         g_free(chunk);
 }
 
-ChunkMap *chunk_map_new(const TableSchema *table) {
+ChunkMap *chunk_map_new(const TableSchema *table, bool whole) {
         ChunkMap *map = g_new0(ChunkMap, 1);
         map->table = table;
+        map->whole = whole || table->key_order != KEY_ORDER_AGENT;
         pthread_mutex_init(&map->lock, /* attr= */ NULL);
         clock_cond_init(&map->changed);
         map->chunks = g_ptr_array_new_with_free_func(chunk_free);
         return map;
+}
+
+bool chunk_map_is_whole(const ChunkMap *map) {
+        return map->whole;
 }
 
 void chunk_map_free(ChunkMap *map) {
@@ -70,7 +76,7 @@ static void insert_sorted(ChunkMap *map, Chunk *chunk) {
 
 /* The chunk with lo < KEY <= hi. */
 static Chunk *find(const ChunkMap *map, const char *key) {
-        if (map->table->key_order != KEY_ORDER_AGENT) /* at most one chunk, of everything */
+        if (map->whole)
                 return map->chunks->len > 0 ? chunk_at(map, 0) : NULL;
 
         guint low = 0, high = map->chunks->len;
@@ -151,7 +157,7 @@ Chunk *chunk_map_register(ChunkMap *map, const Key *lo, const Key *hi, guint64 r
         chunk->state = CHUNK_IN_FLIGHT;
         chunk->registered_seq = registered_seq;
         chunk->side = g_ptr_array_new_with_free_func(g_free);
-        chunk->collecting = map->table->key_order == KEY_ORDER_AGENT;
+        chunk->collecting = !map->whole;
         pthread_mutex_lock(&map->lock);
         insert_sorted(map, chunk);
         map->claimed = false;
@@ -228,6 +234,21 @@ void chunk_map_cancel(ChunkMap *map, Chunk *chunk) {
         pthread_mutex_unlock(&map->lock);
 }
 
+bool chunk_map_is_empty(ChunkMap *map) {
+        pthread_mutex_lock(&map->lock);
+        bool empty = map->chunks->len == 0;
+        pthread_mutex_unlock(&map->lock);
+        return empty;
+}
+
+void chunk_map_forget(ChunkMap *map) {
+        pthread_mutex_lock(&map->lock);
+        g_ptr_array_set_size(map->chunks, 0);
+        map->contiguous = 0;
+        map->max_h = 0;
+        pthread_mutex_unlock(&map->lock);
+}
+
 bool chunk_map_collecting(ChunkMap *map) {
         return g_atomic_int_get(&map->collecting) > 0;
 }
@@ -279,6 +300,10 @@ ChunkVerdict chunk_map_judge(ChunkMap *map, const char *key, guint64 seq) {
                 verdict = chunk->state == CHUNK_DONE ? CHUNK_VERDICT_APPLY : CHUNK_VERDICT_WAIT;
         pthread_mutex_unlock(&map->lock);
         return verdict;
+}
+
+ChunkVerdict chunk_map_judge_whole(ChunkMap *map, guint64 seq) {
+        return chunk_map_judge(map, /* key= */ NULL, seq);
 }
 
 void chunk_map_wait(ChunkMap *map, gint64 timeout_usec) {

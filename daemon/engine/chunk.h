@@ -50,7 +50,9 @@ typedef struct Chunk {
 
 typedef struct ChunkMap ChunkMap;
 
-ChunkMap *chunk_map_new(const TableSchema *table); /* borrows TABLE */
+/* Borrows TABLE. WHOLE: it is copied as one chunk, as it has to be when the agent cannot order its keys. */
+ChunkMap *chunk_map_new(const TableSchema *table, bool whole);
+bool chunk_map_is_whole(const ChunkMap *map);
 void chunk_map_free(ChunkMap *map);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ChunkMap, chunk_map_free)
 
@@ -70,6 +72,8 @@ void chunk_map_know_h(ChunkMap *map, Chunk *chunk, guint64 h_seq);
 /* Shortens an in-flight chunk to (lo, HI]. */
 void chunk_map_shrink(ChunkMap *map, Chunk *chunk, const Key *hi);
 void chunk_map_finish(ChunkMap *map, Chunk *chunk, guint64 h_seq);
+bool chunk_map_is_empty(ChunkMap *map);
+void chunk_map_forget(ChunkMap *map); /* all chunks; none may be in flight */
 void chunk_map_cancel(ChunkMap *map, Chunk *chunk); /* frees CHUNK */
 
 /* The reader: whether any chunk collects (cheap, without the lock), and one row image for the chunk that its key is in. */
@@ -85,6 +89,7 @@ typedef enum ChunkVerdict {
         CHUNK_VERDICT_WAIT,  /* behind the copy, and its chunk is in flight: ask again after chunk_map_wait() */
 } ChunkVerdict;
 ChunkVerdict chunk_map_judge(ChunkMap *map, const char *key, guint64 seq);
+ChunkVerdict chunk_map_judge_whole(ChunkMap *map, guint64 seq); /* of a table that is copied as one chunk: the same for every key */
 /* Until some chunk changes its state; at most TIMEOUT_USEC. */
 void chunk_map_wait(ChunkMap *map, gint64 timeout_usec);
 /* All keys are copied; *ret_max_h: beyond that transaction no event needs a verdict any more. */

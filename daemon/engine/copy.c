@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The copiers; see copy.h, and chunk.h for why a chunk is exact. Tables whose keys only the server can order are read under a brief table
- * lock instead (engine.md §1): LOCK TABLES with autocommit=0 waits for every writer, a second session takes its snapshot, and the
- * lock is held until the reader has read up to there, which is what makes the table's h_seq exact. */
+/* The copiers; see copy.h, and chunk.h for why a chunk is exact. Tables whose keys only the server can order, and those that change without
+ * row events (cascade.h), are read under a brief table lock instead (engine.md §1): LOCK TABLES with autocommit=0 waits for every
+ * writer, cascades included, a second session takes its snapshot, and the lock is held until the reader has read up to there, which
+ * is what makes the h_seq exact. The cascaded tables of a family are one such copy: one lock, one snapshot, one h_seq, and their chunk
+ * rows are committed together, so that a copy that was interrupted begins again with all of them. */
 
 #include "engine/copy.h"
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/thread.h"
+#include "engine/cascade.h"
 #include "engine/copy-rows.h"
 #include "mysql/sql.h"
 
@@ -29,6 +32,7 @@ typedef struct Copier {
         Conn *up, *down;
         RowBuffer rows;
         GString *sql;
+        GString *finished; /* the rows of the chunks that the next transaction finishes: "(…),(…)" */
 } Copier;
 
 struct Copy {
@@ -54,7 +58,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Horizon, horizon_clear)
 
 typedef enum ChunkOutcome { OUTCOME_DONE, OUTCOME_LATER, OUTCOME_FAILED } ChunkOutcome;
 
-bool copy_load(const Ledger *ledger, Conn *downstream, LinkTables *tables, guint64 *ret_rows, guint64 *ret_bytes, GError **error) {
+static bool load_chunks(const Ledger *ledger, Conn *downstream, LinkTables *tables, guint64 *ret_rows, guint64 *ret_bytes, GError **error) {
         g_autofree char *sql = g_strdup_printf("SELECT db, tbl, lo, hi, h_seq, n_rows, n_bytes FROM %s", ledger->chunk);
         g_autoptr(ConnRows) rows = conn_stream(downstream, sql, -1, error);
         if (!rows)
@@ -78,7 +82,8 @@ bool copy_load(const Ledger *ledger, Conn *downstream, LinkTables *tables, guint
                                     row[0], row[1]);
                         return false;
                 }
-                if ((lo.data || hi.data) && table->schema->key_order != KEY_ORDER_AGENT) {
+                /* A piece of a table that cascades change now: forget_families() sees to it. */
+                if (chunk_map_is_whole(table->chunks) && (lo.data || hi.data) && !table->schema->has_cascade) {
                         g_set_error(error, PS_ERROR, PS_ERROR_STALE_STATE,
                                     "`%s`.`%s` was copied in pieces, but its rows cannot be ordered here any more; Cancel and start again",
                                     row[0], row[1]);
@@ -88,6 +93,30 @@ bool copy_load(const Ledger *ledger, Conn *downstream, LinkTables *tables, guint
                 *ret_rows += g_ascii_strtoull(row[5], NULL, 10);
                 *ret_bytes += g_ascii_strtoull(row[6], NULL, 10);
         }
+}
+
+/* A statement that made or changed tables may have brought a family together whose tables are not copied as cascade.h needs it. Then those that
+ * cascades change are copied again, after the others. */
+static bool forget_families(const Ledger *ledger, Conn *downstream, const LinkTables *tables, guint64 done_seq, GError **error) {
+        for (guint f = 0; f < tables->families->len; f++) {
+                const Family *family = tables->families->pdata[f];
+                if (family_copy_holds(family, done_seq))
+                        continue;
+                for (guint i = 0; i < family->cascaded->len; i++) {
+                        LinkTable *table = family->cascaded->pdata[i];
+                        g_autofree char *database = sql_string(table->schema->database), *name = sql_string(table->schema->name);
+                        if (!conn_execf(downstream, error, "DELETE FROM %s WHERE db=%s AND tbl=%s", ledger->chunk, database, name))
+                                return false;
+                        chunk_map_forget(table->chunks);
+                }
+        }
+        return true;
+}
+
+bool copy_load(const Ledger *ledger, Conn *downstream, LinkTables *tables, guint64 done_seq, guint64 *ret_rows, guint64 *ret_bytes,
+               GError **error) {
+        return load_chunks(ledger, downstream, tables, ret_rows, ret_bytes, error) &&
+               forget_families(ledger, downstream, tables, done_seq, error);
 }
 
 /* --- reading --- */
@@ -168,11 +197,9 @@ static void append_marker(Copier *copier, const Horizon *h) {
                                config->leg, LEDGER_COPIER_BASE + copier->number, copier->part, config->epoch);
 }
 
-static void append_chunk_row(Copier *copier, const LinkTable *table, const Key *lo, const Key *hi, guint64 h_seq, guint64 n_rows,
-                             guint64 n_bytes) {
-        GString *sql = copier->sql;
-        g_string_append_printf(sql, "INSERT INTO %s (db,tbl,lo,hi,h_seq,n_rows,n_bytes) VALUES (",
-                               copier->copy->config.ledger->chunk);
+static void add_chunk_row(Copier *copier, const LinkTable *table, const Key *lo, const Key *hi, guint64 h_seq) {
+        GString *sql = copier->finished;
+        g_string_append(sql, sql->len > 0 ? ",(" : "(");
         sql_append_string(sql, table->schema->database, strlen(table->schema->database));
         g_string_append_c(sql, ',');
         sql_append_string(sql, table->schema->name, strlen(table->schema->name));
@@ -184,7 +211,8 @@ static void append_chunk_row(Copier *copier, const LinkTable *table, const Key *
                 else
                         g_string_append(sql, "NULL");
         }
-        g_string_append_printf(sql, ",%" G_GUINT64_FORMAT ",%" G_GUINT64_FORMAT ",%" G_GUINT64_FORMAT ");", h_seq, n_rows, n_bytes);
+        g_string_append_printf(sql, ",%" G_GUINT64_FORMAT ",%" G_GUINT64_FORMAT ",%" G_GUINT64_FORMAT ")", h_seq,
+                               copier->rows.total_rows, copier->rows.total_bytes);
 }
 
 static bool stale(Copier *copier, GError **error) {
@@ -220,22 +248,24 @@ static bool insert_rows(Copier *copier, const LinkTable *table, GError **error) 
         return true;
 }
 
-/* One transaction downstream; with CHUNK_ROW the copier's SQL has the chunk's row already. */
-static bool write_transaction(Copier *copier, const LinkTable *table, const Key *lo, const Key *hi, const Horizon *h,
-                              GError **error) {
+/* One transaction downstream. FINISH: with what add_chunk_row() gathered up to there, which is then empty again. */
+static bool write_transaction(Copier *copier, const LinkTable *table, const Horizon *finish, GError **error) {
         ConnResult results[3];
         gsize done;
         g_string_truncate(copier->sql, 0);
-        append_marker(copier, h);
-        if (h)
-                append_chunk_row(copier, table, lo, hi, h->seq, copier->rows.total_rows, copier->rows.total_bytes);
-        bool good = conn_exec_multi(copier->down, copier->sql->str, (gssize) copier->sql->len, results, h ? 3 : 2, &done, error) &&
+        append_marker(copier, finish);
+        if (finish)
+                g_string_append_printf(copier->sql, "INSERT INTO %s (db,tbl,lo,hi,h_seq,n_rows,n_bytes) VALUES %s;",
+                                       copier->copy->config.ledger->chunk, copier->finished->str);
+        bool good = conn_exec_multi(copier->down, copier->sql->str, (gssize) copier->sql->len, results, finish ? 3 : 2, &done, error) &&
                     (results[1].affected == 1 || stale(copier, error)) && insert_rows(copier, table, error) &&
                     conn_exec(copier->down, "COMMIT", -1, NULL, error);
         if (good)
                 copier->part++;
         else if (!conn_is_dead(copier->down))
                 (void) conn_exec(copier->down, "ROLLBACK", -1, NULL, NULL);
+        if (finish)
+                g_string_truncate(copier->finished, 0);
         return good;
 }
 
@@ -385,7 +415,8 @@ static ChunkOutcome copy_interval(Copier *copier, LinkTable *table, Chunk *chunk
                 chunk_map_cancel(map, chunk);
                 return OUTCOME_FAILED;
         }
-        if (!write_transaction(copier, table, &chunk->lo, &chunk->hi, &h, error)) {
+        add_chunk_row(copier, table, &chunk->lo, &chunk->hi, h.seq);
+        if (!write_transaction(copier, table, &h, error)) {
                 cancel_unless_unknown(copier, table, chunk);
                 return give_up(copier, table, error);
         }
@@ -409,13 +440,38 @@ static ChunkOutcome copy_chunk(Copier *copier, LinkTable *table, Key *lo, Key *l
         return outcome;
 }
 
-/* --- a table under a brief lock --- */
+/* --- tables under a brief lock --- */
 
-static bool snapshot(Copier *copier, const LinkTable *table, Conn *locker, Horizon *ret_h, GError **error) {
-        g_autofree char *name = sql_table(table->schema->database, table->schema->name), *file = NULL;
+static void report_table(Copy *copy, LinkTable *table) {
+        guint64 max_h;
+        if (chunk_map_complete(table->chunks, &max_h) && g_atomic_int_compare_and_exchange(&table->reported, 0, 1))
+                copy->config.on_table(copy->config.userdata, table);
+}
+
+/* What is copied together: TABLES at one h_seq. */
+typedef struct LockedCopy {
+        GPtrArray *tables; /* of LinkTable */
+        GPtrArray *chunks; /* of Chunk, one each */
+} LockedCopy;
+
+static bool lock_tables(Conn *locker, const GPtrArray *tables, GError **error) {
+        g_autoptr(GString) sql = g_string_new("LOCK TABLES ");
+        for (guint i = 0; i < tables->len; i++) {
+                const TableSchema *schema = ((const LinkTable *) tables->pdata[i])->schema;
+                if (i > 0)
+                        g_string_append_c(sql, ',');
+                sql_append_table(sql, schema->database, schema->name);
+                g_string_append(sql, " READ");
+        }
+        return conn_exec(locker, "SET SESSION lock_wait_timeout=5, innodb_lock_wait_timeout=5, innodb_table_locks=1, autocommit=0", -1, NULL,
+                         error) &&
+               conn_exec(locker, sql->str, (gssize) sql->len, NULL, error);
+}
+
+static bool snapshot(Copier *copier, const GPtrArray *tables, Conn *locker, Horizon *ret_h, GError **error) {
+        g_autofree char *file = NULL;
         guint64 offset;
-        bool good = conn_exec(locker, "SET SESSION lock_wait_timeout=5, innodb_lock_wait_timeout=5, innodb_table_locks=1, autocommit=0", -1, NULL, error) &&
-                    conn_execf(locker, error, "LOCK TABLES %s READ", name) &&
+        bool good = lock_tables(locker, tables, error) &&
                     conn_exec(copier->up, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", -1, NULL, error) &&
                     conn_exec(copier->up, "START TRANSACTION WITH CONSISTENT SNAPSHOT", -1, NULL, error) &&
                     conn_binlog_position(locker, &file, &offset, error) &&
@@ -428,20 +484,9 @@ static bool snapshot(Copier *copier, const LinkTable *table, Conn *locker, Horiz
         return good;
 }
 
-static bool copy_snapshot(Copier *copier, LinkTable *table, Chunk *chunk, GError **error) {
+/* The rows of one table of the snapshot; of the LAST one the final transaction finishes all chunks. */
+static bool copy_rows_of(Copier *copier, LinkTable *table, const Chunk *chunk, const Horizon *h, bool last, GError **error) {
         Copy *copy = copier->copy;
-        g_autofree char *name = sql_table(table->schema->database, table->schema->name);
-        g_auto(Horizon) h = {0};
-        g_autoptr(Conn) locker = conn_open(copy->config.upstream, 0, error);
-        if (!locker || !snapshot(copier, table, locker, &h, error))
-                return false;
-        chunk_map_know_h(table->chunks, chunk, h.seq);
-        conn_free(g_steal_pointer(&locker));
-
-        /* What an interrupted copy left behind. */
-        if (!conn_execf(copier->down, error, "TRUNCATE TABLE %s", name))
-                return false;
-
         g_string_assign(copier->sql, "SELECT ");
         sql_append_select_list(copier->sql, table->schema);
         g_string_append(copier->sql, " FROM ");
@@ -449,6 +494,7 @@ static bool copy_snapshot(Copier *copier, LinkTable *table, Chunk *chunk, GError
         g_autoptr(ConnRows) rows = conn_stream(copier->up, copier->sql->str, (gssize) copier->sql->len, error);
         if (!rows)
                 return false;
+        row_buffer_reset(&copier->rows);
         bool more = true;
         while (more) {
                 if (g_atomic_int_get(&copy->stop)) {
@@ -457,30 +503,69 @@ static bool copy_snapshot(Copier *copier, LinkTable *table, Chunk *chunk, GError
                         return false;
                 }
                 row_buffer_next(&copier->rows);
-                if (!row_buffer_read(&copier->rows, table->schema, rows, CHUNK_BYTES, &more, error) ||
-                    !write_transaction(copier, table, &chunk->lo, &chunk->hi, more ? NULL : &h, error))
+                if (!row_buffer_read(&copier->rows, table->schema, rows, CHUNK_BYTES, &more, error))
+                        return false;
+                if (!more)
+                        add_chunk_row(copier, table, &chunk->lo, &chunk->hi, h->seq);
+                if (!write_transaction(copier, table, last && !more ? h : NULL, error))
                         return false;
                 pthread_mutex_lock(&copy->lock);
                 copy->rows += copier->rows.rows->len;
                 copy->bytes += copier->rows.text->len;
                 pthread_mutex_unlock(&copy->lock);
         }
-        g_clear_pointer(&rows, conn_rows_free);
-        if (!conn_exec(copier->up, "COMMIT", -1, NULL, error))
-                return false;
-        chunk_map_finish(table->chunks, chunk, h.seq);
         return true;
 }
 
-static ChunkOutcome copy_table(Copier *copier, LinkTable *table, GError **error) {
-        static const Key infinite = {NULL, 0};
-        Chunk *chunk = chunk_map_register(table->chunks, &infinite, &infinite, stream_started(copier->copy->config.stream));
-        row_buffer_reset(&copier->rows);
-        if (copy_snapshot(copier, table, chunk, error)) {
-                row_buffer_reset(&copier->rows); /* counted already */
-                return OUTCOME_DONE;
+static bool copy_snapshot(Copier *copier, const LockedCopy *locked, GError **error) {
+        Copy *copy = copier->copy;
+        g_auto(Horizon) h = {0};
+        g_autoptr(Conn) locker = conn_open(copy->config.upstream, 0, error);
+        if (!locker || !snapshot(copier, locked->tables, locker, &h, error))
+                return false;
+        for (guint i = 0; i < locked->tables->len; i++)
+                chunk_map_know_h(((LinkTable *) locked->tables->pdata[i])->chunks, locked->chunks->pdata[i], h.seq);
+        conn_free(g_steal_pointer(&locker));
+
+        /* What an interrupted copy left behind. */
+        for (guint i = 0; i < locked->tables->len; i++) {
+                const TableSchema *schema = ((const LinkTable *) locked->tables->pdata[i])->schema;
+                g_autofree char *name = sql_table(schema->database, schema->name);
+                if (!conn_execf(copier->down, error, "TRUNCATE TABLE %s", name))
+                        return false;
         }
-        cancel_unless_unknown(copier, table, chunk);
+        g_string_truncate(copier->finished, 0);
+        for (guint i = 0; i < locked->tables->len; i++)
+                if (!copy_rows_of(copier, locked->tables->pdata[i], locked->chunks->pdata[i], &h, i + 1 == locked->tables->len, error))
+                        return false;
+        if (!conn_exec(copier->up, "COMMIT", -1, NULL, error))
+                return false;
+        for (guint i = 0; i < locked->tables->len; i++)
+                chunk_map_finish(((LinkTable *) locked->tables->pdata[i])->chunks, locked->chunks->pdata[i], h.seq);
+        return true;
+}
+
+/* TABLE, whose hole the caller has claimed, and with it all that has to be copied at the same point of the log. */
+static ChunkOutcome copy_locked(Copier *copier, LinkTable *table, GError **error) {
+        static const Key infinite = {NULL, 0};
+        g_autoptr(GPtrArray) tables = g_ptr_array_new(), chunks = g_ptr_array_new();
+        LockedCopy locked = {tables, chunks};
+        const GPtrArray *family = table->family && table->schema->has_cascade ? table->family->cascaded : NULL;
+        for (guint i = 0; i < (family ? family->len : 1); i++)
+                g_ptr_array_add(tables, family ? family->pdata[i] : table);
+        for (guint i = 0; i < tables->len; i++)
+                g_ptr_array_add(chunks, chunk_map_register(((LinkTable *) tables->pdata[i])->chunks, &infinite, &infinite,
+                                                           stream_started(copier->copy->config.stream)));
+
+        bool done = copy_snapshot(copier, &locked, error);
+        row_buffer_reset(&copier->rows); /* counted already */
+        for (guint i = 0; i < tables->len; i++)
+                if (done)
+                        report_table(copier->copy, tables->pdata[i]);
+                else
+                        cancel_unless_unknown(copier, tables->pdata[i], chunks->pdata[i]);
+        if (done)
+                return OUTCOME_DONE;
         bool later = g_error_matches(*error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED) || mysql_error_is_retryable(*error);
         if (!later || conn_is_dead(copier->up))
                 return OUTCOME_FAILED;
@@ -497,12 +582,6 @@ static ChunkOutcome copy_table(Copier *copier, LinkTable *table, GError **error)
 
 /* --- the copiers --- */
 
-static void report_table(Copy *copy, LinkTable *table) {
-        guint64 max_h;
-        if (chunk_map_complete(table->chunks, &max_h) && g_atomic_int_compare_and_exchange(&table->reported, 0, 1))
-                copy->config.on_table(copy->config.userdata, table);
-}
-
 /* A hole to copy, if any; *ret_complete: there is nothing left in any table. */
 static LinkTable *take_work(Copy *copy, Key *ret_lo, Key *ret_hi, bool *ret_complete) {
         gint64 now = clock_monotonic();
@@ -515,6 +594,11 @@ static LinkTable *take_work(Copy *copy, Key *ret_lo, Key *ret_hi, bool *ret_comp
                 pthread_mutex_unlock(&copy->lock);
                 if (resting) {
                         *ret_complete = false;
+                        continue;
+                }
+                if (!family_may_copy(table)) {
+                        guint64 max_h;
+                        *ret_complete &= chunk_map_complete(table->chunks, &max_h);
                         continue;
                 }
                 if (chunk_map_claim_hole(table->chunks, ret_lo, ret_hi, &complete)) {
@@ -585,8 +669,8 @@ static void copier_run(gpointer data) {
                         wait_for_work(copy);
                         continue;
                 }
-                ChunkOutcome outcome = table->schema->key_order == KEY_ORDER_AGENT ? copy_chunk(copier, table, &lo, &hi, &error)
-                                                                                   : copy_table(copier, table, &error);
+                ChunkOutcome outcome = chunk_map_is_whole(table->chunks) ? copy_locked(copier, table, &error)
+                                                                         : copy_chunk(copier, table, &lo, &hi, &error);
                 key_clear(&lo);
                 key_clear(&hi);
                 if (outcome == OUTCOME_FAILED && !g_atomic_int_get(&copy->stop))
@@ -614,6 +698,7 @@ static bool prepare(Copy *copy, GError **error) {
                 copier->number = i;
                 copier->part = copy->config.checkpoints[i].part;
                 copier->sql = g_string_new(NULL);
+                copier->finished = g_string_new(NULL);
                 row_buffer_init(&copier->rows);
         }
         for (guint32 i = 0; i < copy->config.copiers; i++) {
@@ -674,6 +759,7 @@ void copy_free(Copy *copy) {
                 conn_free(copy->copiers[i].down);
                 row_buffer_clear(&copy->copiers[i].rows);
                 g_string_free(copy->copiers[i].sql, TRUE);
+                g_string_free(copy->copiers[i].finished, TRUE);
         }
         g_free(copy->copiers);
         pthread_cond_destroy(&copy->changed);

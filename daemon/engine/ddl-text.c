@@ -94,8 +94,6 @@ static bool resolve_comment(Resolver *r) {
 static bool resolve(Resolver *r, GError **error) {
         while (r->p < r->end) {
                 gsize left = (gsize) (r->end - r->p);
-                if (*r->p == '\0')
-                        return refuse(error, "its text holds a NUL");
                 if (*r->p == '\'' || *r->p == '"' || *r->p == '`') {
                         if (!copy_quoted(r))
                                 return refuse(error, "a quote in it does not end");
@@ -555,6 +553,10 @@ DdlText *ddl_text_new(const char *sql, gsize length, const char *database, const
         bool high = false;
         for (gsize i = 0; i < length; i++)
                 high |= (sql[i] & 0x80) != 0;
+        if (length > 0 && memchr(sql, 0, length)) {
+                refuse(error, "its text holds a NUL");
+                return NULL;
+        }
         if (high && (!session->has_charset || client_is_treacherous(session->client))) {
                 refuse(error, "it is written in a character set of the client that cannot be read safely");
                 return NULL;

@@ -304,8 +304,8 @@ static bool alter_touches_carried(Lexer *lexer, const MigrationSpec *spec) {
 static const char *const harmless[] = {"OPTIMIZE", "REPAIR", "FLUSH", "CHECK", "RESET", "KILL", "PURGE", "CHANGE", "STOP", "INSTALL",
                                        "UNINSTALL", "CACHE", "USE", "SHOW", NULL};
 static const char *const account_words[] = {"GRANT", "REVOKE", NULL};
-static const char *const object_words[] = {"VIEW", "PROCEDURE", "FUNCTION", "TRIGGER", "EVENT", "USER", "ROLE", "SERVER", "SEQUENCE",
-                                           "PACKAGE", "TABLESPACE", "LOGFILE", "RESOURCE", NULL};
+static const char *const program_words[] = {"VIEW", "PROCEDURE", "FUNCTION", "TRIGGER", "EVENT", "PACKAGE", NULL};
+static const char *const object_words[] = {"USER", "ROLE", "SERVER", "SEQUENCE", "TABLESPACE", "LOGFILE", "RESOURCE", NULL};
 static const char *const data_words[] = {"INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD", "CALL", "SELECT", "WITH", "DO", NULL};
 static const char *const database_options[] = {"DEFAULT", "CHARACTER", "CHARSET", "COLLATE", "COMMENT", "ENCRYPTION", "READ",
                                                "UPGRADE", NULL};
@@ -361,6 +361,10 @@ static void classify_definition(Lexer *lexer, const char *verb, const MigrationS
                         g_autofree char *what = g_strdup_printf("%s INDEX ON", verb);
                         if (ret->kind != _STATEMENT_INVALID)
                                 say_table(ret, what, &name);
+                        return;
+                } else if (one_of(&token, program_words)) {
+                        ret->kind = STATEMENT_PROGRAM;
+                        g_snprintf(ret->what, sizeof ret->what, "%s %.20s", verb, token.text);
                         return;
                 } else if (one_of(&token, object_words)) {
                         ret->kind = STATEMENT_NOT_CARRIED;
@@ -525,6 +529,7 @@ static guint severity(StatementKind kind) {
         switch (kind) {
         case STATEMENT_IGNORED:
                 return 0;
+        case STATEMENT_PROGRAM:
         case STATEMENT_NOT_CARRIED:
                 return 1;
         case STATEMENT_BEGIN:

@@ -20,7 +20,8 @@ typedef enum StatementKind {
         STATEMENT_XA_ROLLBACK,
         STATEMENT_DDL,         /* changes a table or a database that is carried */
         STATEMENT_DATA,        /* rows, written in statement format, to a table that is carried */
-        STATEMENT_NOT_CARRIED, /* an account, view, routine, trigger or event: not followed by this version */
+        STATEMENT_PROGRAM,     /* a view, routine, trigger or event */
+        STATEMENT_NOT_CARRIED, /* an account: not followed by this version */
         STATEMENT_IGNORED,     /* temporary tables, other databases, administration */
         _STATEMENT_MAX,
         _STATEMENT_INVALID = -1, /* not understood */

@@ -95,10 +95,31 @@ static bool name_incomplete(Ending *ending, Conn *down, GError **error) {
         return true;
 }
 
+/* Canceled, the destination is a database of its own: with its triggers, but its events stay disabled, since they would run on both sides. What it
+ * does not take is left to people. */
+static bool arm(Ending *ending, GError **error) {
+        Engine *engine = ending->engine;
+        g_autoptr(GError) late = NULL, local = NULL;
+        if (engine->state->leg == 0)
+                return true;
+        if (!engine_programs_carry(engine, &late))
+                engine_event(engine, ENGINE_EVENT_NOTE, 4, "views, routines, triggers and events could not be compared once more: %s", late->message);
+        if (engine_programs_arm(engine, SIDE_DESTINATION, &local))
+                return true;
+        if (local->domain != MYSQL_ERROR || mysql_error_is_connection(local) || mysql_error_is_retryable(local)) {
+                g_propagate_error(error, g_steal_pointer(&local));
+                return false;
+        }
+        g_string_append_printf(ending->left, "on the destination: %s; ", local->message);
+        return true;
+}
+
 static bool close_side(Ending *ending, Side side, GError **error) {
         Engine *engine = ending->engine;
         bool writer = side == engine->state->writer;
         bool open = writer || !ending->keep_reader_closed;
+        if (!writer && open && side == SIDE_DESTINATION && !arm(ending, error))
+                return false;
         Conn *conn = control_acquire(engine, side, error);
         if (!conn)
                 return false;
@@ -131,9 +152,9 @@ static bool close_sides(Ending *ending, GError **error) {
                 const char *task = engine->ledger->task;
                 g_free(engine->state->left_sql[side]);
                 engine->state->left_sql[side] = g_strdup_printf("DROP TABLE IF EXISTS `" LEDGER_DATABASE "`.`ckpt_%s`, `" LEDGER_DATABASE "`.`chunk_%s`, `"
-                                                                LEDGER_DATABASE "`.`wm_%s`, `" LEDGER_DATABASE "`.`canary_%s`, `" LEDGER_DATABASE "`.`intent_%s`; DELETE FROM `"
+                                                                LEDGER_DATABASE "`.`wm_%s`, `" LEDGER_DATABASE "`.`canary_%s`, `" LEDGER_DATABASE "`.`intent_%s`, `" LEDGER_DATABASE "`.`trial_%s`; DELETE FROM `"
                                                                 LEDGER_DATABASE "`.`owner` WHERE uuid='%s';",
-                                                                task, task, task, task, task, engine->state->uuid);
+                                                                task, task, task, task, task, task, engine->state->uuid);
                 g_string_append_printf(ending->left, "on the %s: %s ", side_to_string(side), engine->state->left_sql[side]);
         }
         return true;

@@ -252,7 +252,7 @@ static bool prepare_servers(Engine *engine, GError **error) {
                 return false;
         if (conn_exec(down, "SET GLOBAL read_only=1", -1, NULL, error) &&
             ledger_raise_epoch(engine->ledger, down, engine->state->epoch, error))
-                return true;
+                return engine_programs_disarm(engine, reader, error); /* what is applied must not fire anything */
         engine_name_error(engine, reader, error);
         return false;
 }
@@ -286,6 +286,7 @@ static bool start_link(Engine *engine, GError **error) {
                 engine_name_link_error(engine, error);
                 return false;
         }
+        engine_programs_forget(engine);
         pthread_mutex_lock(&engine->lock);
         engine->link = link;
         engine->transactions_before = engine->state->transactions_applied;
@@ -578,6 +579,8 @@ void engine_step(Engine *engine) {
         estimate(engine);
         if (engine->link)
                 progress(engine);
+        if (engine->link)
+                engine_programs_follow(engine);
 }
 
 /* The parts that use the parameters are stopped first. */

@@ -10,6 +10,7 @@
 #include "engine/ledger.h"
 #include "engine/link.h"
 #include "engine/monitor.h"
+#include "engine/program-store.h"
 #include "engine/throttle.h"
 #include "engine/verify.h"
 #include "engine/watch.h"
@@ -48,6 +49,12 @@ struct Engine {
         bool carry_passed, carry_by_hand; /* the operator's choice */
         bool carried;                    /* the next link goes on where the last one halted: no news */
         guint64 transactions_before, rows_before; /* applied by earlier links of this process */
+        ProgramStore *programs;          /* NULL: not read yet */
+        bool programs_pending;           /* something may have changed since they were compared */
+        bool programs_failed;            /* the last comparison did, and that was said */
+        gint64 programs_at;              /* monotonic: when to try again */
+        guint64 programs_seen;           /* link_programs_changed() when they were compared */
+        BinlogPosition programs_position; /* to be applied before they are; unset: none */
         gint64 progress_since;           /* monotonic; with the progress then: for the estimate */
         double progress_first;
 
@@ -137,6 +144,22 @@ void engine_verify(Engine *engine, const EngineOperation *operation);
 void engine_verify_soon(Engine *engine);
 void engine_verify_collect(Engine *engine); /* takes the verifier's result, if it is there */
 void engine_verify_cancel(Engine *engine);
+
+/* engine-programs.c: views, routines, triggers and events. */
+bool engine_programs_carry(Engine *engine, GError **error); /* to the side that does not take writes */
+/* Whether SIDE has all of them; unless unfit=skip. PS_ERROR_UNSUPPORTED_OBJECT. */
+bool engine_programs_complete(Engine *engine, Side side, GError **error);
+/* Both, for the guard: with all that the link has to apply first. */
+bool engine_programs_ready(Engine *engine, Side from, Side to, GError **error);
+/* Behind the end position: nothing was changed since then. */
+bool engine_programs_unchanged(const Engine *engine, GError **error);
+/* SIDE's triggers and events off, or its triggers on, or its events on. Each finds out what is left to do. */
+bool engine_programs_disarm(Engine *engine, Side side, GError **error);
+bool engine_programs_arm(Engine *engine, Side side, GError **error);
+bool engine_programs_start_events(Engine *engine, Side side, GError **error);
+void engine_programs_undo(Engine *engine);   /* what Start made */
+void engine_programs_follow(Engine *engine); /* between operations, with a link */
+void engine_programs_forget(Engine *engine); /* a new link: compare anew */
 
 /* canary.c: PS_ERROR_REVERSE_NOT_PROVEN with why. */
 bool engine_prove_reverse(Engine *engine, GError **error);

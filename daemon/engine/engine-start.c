@@ -42,6 +42,7 @@ static bool run_checks(Engine *engine, Pair *pair, PrecheckStage stage, GError *
                 .servers = {pair->conns[SIDE_SOURCE], pair->conns[SIDE_DESTINATION]},
                 .uuid = engine->state->uuid,
                 .stage = stage,
+                .writer = engine->state->writer,
         };
         GPtrArray *rows = precheck_run(&input, error);
         if (!rows) {
@@ -155,6 +156,7 @@ static bool fence_destination(Engine *engine, GError **error) {
 static void undo_start(Engine *engine, const ObjectList *objects, bool was_read_only) {
         Conn *down = control_acquire(engine, SIDE_DESTINATION, NULL);
         if (down) {
+                engine_programs_undo(engine);
                 for (guint i = 0; objects && i < objects->tables->len; i++)
                         (void) objects_drop_empty(down, g_ptr_array_index(objects->tables, i), NULL);
                 (void) ledger_drop(engine->ledger, down, NULL);
@@ -200,6 +202,9 @@ static bool prepare(Engine *engine, const EngineOperation *operation, const Pair
                 engine_name_link_error(engine, error);
                 return false;
         }
+        if (!go_on(engine, operation, "programs", error) || !engine_programs_carry(engine, error) ||
+            !engine_programs_complete(engine, SIDE_DESTINATION, error))
+                return false;
         return go_on(engine, operation, "position", error) && begin_leg(engine, error);
 }
 

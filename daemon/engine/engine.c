@@ -412,6 +412,8 @@ void engine_free(Engine *engine) {
         g_queue_clear_full(&engine->operations, g_free);
         throttle_free(engine->throttle);
         engine_drop_params(engine);
+        g_clear_pointer(&engine->programs, program_store_free);
+        binlog_position_clear(&engine->programs_position);
         ledger_free(engine->ledger);
         spec_free(engine->spec);
         engine_state_free(engine->state);

@@ -89,8 +89,8 @@ bool ledger_drop(const Ledger *ledger, Conn *conn, GError **error) {
                 return false;
         if (exists > 0) {
                 if (!conn_execf(conn, error, "DELETE FROM `" LEDGER_DATABASE "`.`owner` WHERE uuid='%s'", ledger->uuid) ||
-                    !conn_execf(conn, error, "DROP TABLE IF EXISTS %s, %s, %s, %s, %s", ledger->checkpoint, ledger->chunk,
-                                ledger->watermark, ledger->canary, ledger->intent) ||
+                    !conn_execf(conn, error, "DROP TABLE IF EXISTS %s, %s, %s, %s, %s, `" LEDGER_DATABASE "`.`trial_%s`", ledger->checkpoint, ledger->chunk,
+                                ledger->watermark, ledger->canary, ledger->intent, ledger->task) ||
                     !conn_query_uint64(conn, "SELECT COUNT(*) FROM `" LEDGER_DATABASE "`.`owner`", &owners, error))
                         return false;
                 if (owners > 0)

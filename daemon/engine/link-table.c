@@ -4,12 +4,14 @@
 #include "engine/link-table.h"
 
 #include "base/error.h"
+#include "engine/cascade.h"
 
 #define MAP_CACHE_MAX 8192
 
 static void link_table_free(gpointer data) {
         LinkTable *table = data;
         chunk_map_free(table->chunks);
+        g_clear_pointer(&table->update_cascades, g_array_unref);
         table_schema_free(table->schema);
         g_free(table);
 }
@@ -26,16 +28,18 @@ LinkTables *link_tables_new(GPtrArray *schemas, bool copying) {
         for (guint i = 0; i < schemas->len; i++) {
                 LinkTable *table = g_new0(LinkTable, 1);
                 table->schema = g_ptr_array_index(schemas, i);
+                table->id = i;
                 /* Where the agent can order keys it knows all spellings of one (key_hash_value()). */
                 table->ordered = table->schema->n_unique_secondary > 0 || table->schema->key_order != KEY_ORDER_AGENT;
                 table->multiset = table->schema->key->len == 0;
-                table->chunks = copying ? chunk_map_new(table->schema) : NULL;
+                table->chunks = copying ? chunk_map_new(table->schema, table->schema->has_cascade) : NULL;
                 table->live = !copying;
                 g_ptr_array_add(tables->list, table);
                 char *name = full_name(table->schema->database, table->schema->name);
                 table->hash = key_hash(name, strlen(name));
                 g_hash_table_insert(tables->by_name, name, table);
         }
+        tables->families = families_make(tables);
         g_ptr_array_set_free_func(schemas, NULL);
         g_ptr_array_unref(schemas);
         return tables;
@@ -45,6 +49,7 @@ void link_tables_free(LinkTables *tables) {
         if (!tables)
                 return;
         g_hash_table_unref(tables->by_name);
+        g_ptr_array_unref(tables->families);
         g_ptr_array_unref(tables->list);
         g_free(tables);
 }

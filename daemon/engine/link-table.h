@@ -10,9 +10,16 @@
 #include "mysql/binlog-row.h"
 #include "mysql/schema.h"
 
+typedef struct Family Family; /* cascade.h */
+
 typedef struct LinkTable {
         TableSchema *schema;
-        guint64 hash;     /* of its name: chooses the worker of an ordered table, the same one after every restart */
+        guint id;         /* position in the set */
+        guint64 hash;     /* of its name, or of its family's first one: chooses the worker of an ordered table, the same one after every
+                           * restart */
+        Family *family;   /* cascading foreign keys tie it to others, in the order of the log across all of them; NULL: none does */
+        bool delete_cascades;    /* a DELETE here changes rows of carried tables without a row event */
+        GArray *update_cascades; /* of int: so does an UPDATE of one of these columns (−1: any); NULL: none */
         bool ordered;     /* rows can collide on other keys than their own, or only the server knows which keys are equal: one
                            * worker, in the order of the log */
         bool multiset;    /* no row key: see change-multiset.h */
@@ -29,6 +36,7 @@ typedef struct LinkTable {
 typedef struct LinkTables {
         GPtrArray *list;    /* of LinkTable */
         GHashTable *by_name;
+        GPtrArray *families; /* of Family */
 } LinkTables;
 
 /* Takes the schemas over (list of TableSchema). COPYING: every table gets a chunk map. */

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "engine/apply.h"
+#include "engine/cascade.h"
 #include "engine/copy.h"
 #include "engine/link-keys.h"
 #include "engine/relay.h"
@@ -196,6 +197,13 @@ static GPtrArray *load_schemas(Link *link, Conn *up, Conn *down, GError **error)
         return schemas;
 }
 
+static guint64 oldest_checkpoint(const Link *link) {
+        guint64 seq = G_MAXUINT64;
+        for (guint32 w = 0; w < link->workers; w++)
+                seq = MIN(seq, g_array_index(link->checkpoints, Checkpoint, w).seq);
+        return seq;
+}
+
 static bool load(Link *link, GError **error) {
         const LinkConfig *config = &link->config;
         g_autoptr(Conn) up = conn_open(config->upstream, 0, error);
@@ -237,8 +245,9 @@ static bool load(Link *link, GError **error) {
                 LinkTable *table = g_ptr_array_index(link->tables->list, i);
                 table->zeros_alike = !flavor_has_negative_zero(conn_flavor(up)) || !flavor_has_negative_zero(conn_flavor(down));
         }
-        return !copying ||
-               copy_load(config->ledger, down, link->tables, &link->rows_before, &link->bytes_before, error);
+        return families_complete(link->tables, error) &&
+               (!copying || copy_load(config->ledger, down, link->tables, oldest_checkpoint(link), &link->rows_before,
+                                      &link->bytes_before, error));
 }
 
 static void begin_at(Link *link, guint64 seq, Place *place /* consumed */) {
@@ -451,6 +460,10 @@ bool link_wait_canary(Link *link, guint64 value, gint64 timeout_usec, GError **e
                 return false;
         }
         return apply_wait(link->apply, seq, MAX(end - clock_monotonic(), 0), error);
+}
+
+guint64 link_programs_changed(Link *link) {
+        return stream_programs_changed(link->stream);
 }
 
 static double current_delay(Link *link) {

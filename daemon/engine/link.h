@@ -57,6 +57,9 @@ bool link_wait_applied(Link *link, const char *file, guint64 offset, gint64 time
 /* Waits until the canary with VALUE, written on the upstream, went through. */
 bool link_wait_canary(Link *link, guint64 value, gint64 timeout_usec, GError **error);
 
+/* How many statements that may have changed a view, routine, trigger or event were read from the upstream's log. */
+guint64 link_programs_changed(Link *link);
+
 typedef struct LinkStatus {
         double delay; /* s, −1 unknown */
         guint64 rows_copied, bytes_copied, rows_total, bytes_total; /* totals are estimates */

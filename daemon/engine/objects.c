@@ -11,8 +11,6 @@
 #include "mysql/conn.h"
 #include "mysql/sql.h"
 
-#define SYSTEM_DATABASES "('mysql','information_schema','performance_schema','sys','polarshift')"
-
 void unfit_object_free(UnfitObject *object) {
         if (!object)
                 return;
@@ -90,14 +88,6 @@ bool objects_table_unfit(const TableSchema *table, char **ret_reason, char **ret
                 *ret_hint = g_strdup("change the column's type, or leave the table out with exclude");
                 return true;
         }
-        if (table->has_cascade) {
-                *ret_reason = g_strdup("a foreign key of it cascades, and the server does not log what a "
-                                       "cascade changes");
-                *ret_hint = g_strdup_printf("SHOW CREATE TABLE %s; then ALTER TABLE %s DROP FOREIGN KEY ..., "
-                                            "ADD FOREIGN KEY ... ON DELETE RESTRICT ON UPDATE RESTRICT;",
-                                            name, name);
-                return true;
-        }
         return false;
 }
 
@@ -125,6 +115,85 @@ static bool list_databases(Conn *source, const MigrationSpec *spec, ObjectList *
         }
 }
 
+/* Why the rows of TABLE change without anything in the log that speaks of it; NULL: they do not. CARRIED: set of `db`.`table`. */
+static const ForeignKey *follows_unseen(const TableSchema *table, GHashTable *carried) {
+        for (guint i = 0; table->foreign_keys && i < table->foreign_keys->len; i++) {
+                const ForeignKey *key = table->foreign_keys->pdata[i];
+                g_autofree char *parent = sql_table(key->parent_database, key->parent);
+                if (foreign_key_cascades(key) && !g_hash_table_contains(carried, parent))
+                        return key;
+        }
+        return NULL;
+}
+
+static const TableSchema *find_table(const ObjectList *list, const char *database, const char *name) {
+        for (guint i = 0; i < list->tables->len; i++) {
+                const TableSchema *table = list->tables->pdata[i];
+                if (strcmp(table->database, database) == 0 && strcmp(table->name, name) == 0)
+                        return table;
+        }
+        return NULL;
+}
+
+/* The row that a cascade begins at, or that it takes along, is found by its key. */
+static void leave_out_keyless(ObjectList *list) {
+        g_autoptr(GHashTable) keyless = g_hash_table_new(g_direct_hash, g_direct_equal); /* of TableSchema */
+        for (guint i = 0; i < list->tables->len; i++) {
+                const TableSchema *table = list->tables->pdata[i];
+                for (guint k = 0; table->foreign_keys && k < table->foreign_keys->len; k++) {
+                        const ForeignKey *key = table->foreign_keys->pdata[k];
+                        if (!foreign_key_cascades(key))
+                                continue;
+                        const TableSchema *parent = find_table(list, key->parent_database, key->parent);
+                        if (table->key->len == 0)
+                                g_hash_table_add(keyless, (gpointer) table);
+                        if (parent && parent->key->len == 0)
+                                g_hash_table_add(keyless, (gpointer) parent);
+                }
+        }
+        for (guint i = list->tables->len; i > 0; i--) {
+                const TableSchema *table = list->tables->pdata[i - 1];
+                if (!g_hash_table_contains(keyless, table))
+                        continue;
+                g_autofree char *name = sql_table(table->database, table->name);
+                add_object(list->unfit, "table", g_strdup(name),
+                           "a cascading foreign key begins or ends at it, and it has no primary key and no unique key of NOT NULL columns "
+                           "without FLOAT by which the row could be found",
+                           g_strdup_printf("ALTER TABLE %s ADD PRIMARY KEY (...);", name));
+                g_ptr_array_remove_index(list->tables, i - 1);
+        }
+}
+
+/* A table that is left out may be the parent of others, so until nothing changes. */
+static void leave_out_unseen(ObjectList *list) {
+        g_autoptr(GHashTable) carried = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        for (guint i = 0; i < list->tables->len; i++) {
+                const TableSchema *table = list->tables->pdata[i];
+                g_hash_table_add(carried, sql_table(table->database, table->name));
+        }
+        for (bool again = true; again;) {
+                again = false;
+                for (guint i = list->tables->len; i > 0; i--) {
+                        const TableSchema *table = list->tables->pdata[i - 1];
+                        const ForeignKey *key = follows_unseen(table, carried);
+                        if (!key)
+                                continue;
+                        char *name = sql_table(table->database, table->name);
+                        g_autofree char *parent = sql_table(key->parent_database, key->parent), *quoted = sql_identifier(key->name);
+                        g_autofree char *reason = g_strdup_printf(
+                                "its foreign key %s cascades changes of %s, which is not carried, and the server does not log what "
+                                "a cascade changes", quoted, parent);
+                        char *hint = g_strdup_printf("carry %s as well, or leave %s out, too, or ALTER TABLE %s DROP FOREIGN KEY %s, "
+                                                     "ADD FOREIGN KEY ... ON DELETE RESTRICT ON UPDATE RESTRICT;",
+                                                     parent, name, name, quoted);
+                        g_hash_table_remove(carried, name);
+                        add_object(list->unfit, "table", name, reason, hint);
+                        g_ptr_array_remove_index(list->tables, i - 1);
+                        again = true;
+                }
+        }
+}
+
 static bool list_tables(Conn *source, const MigrationSpec *spec, ObjectList *list, GError **error) {
         g_autoptr(GPtrArray) tables = schema_load(source, NULL, error);
         if (!tables)
@@ -143,54 +212,10 @@ static bool list_tables(Conn *source, const MigrationSpec *spec, ObjectList *lis
                 g_ptr_array_add(list->tables, table);
                 tables->pdata[i] = NULL; /* handed over; table_schema_free() takes NULL */
         }
+        leave_out_keyless(list);
+        leave_out_unseen(list);
         return true;
 }
-
-/* One kind of stored program or view; QUERY gives type, database, name and the table it hangs on (or NULL).
- */
-static bool list_programs(Conn *source, const MigrationSpec *spec, const char *query, ObjectList *list,
-                          GError **error) {
-        g_autoptr(ConnRows) rows = conn_query(source, query, error);
-        if (!rows)
-                return false;
-        for (;;) {
-                char **row;
-                if (!conn_rows_next(rows, &row, NULL, error))
-                        return false;
-                if (!row)
-                        return true;
-                if (!row[0] || !row[1] || !row[2] || schema_is_system_database(row[1]))
-                        continue;
-                g_autofree char *type = g_ascii_strdown(row[0], -1);
-                /* Views and triggers are chosen like tables; routines and events with their database, that is
-                 * when a table of any name would be. */
-                bool of_table = strcmp(type, "view") == 0 || strcmp(type, "trigger") == 0;
-                const char *table = of_table ? (row[3] ? row[3] : row[2]) : "\x01";
-                if (!spec_selects(spec, row[1], table))
-                        continue;
-                g_autofree char *name = sql_table(row[1], row[2]), *on = NULL, *reason = NULL;
-                if (row[3])
-                        on = sql_table(row[1], row[3]);
-                reason = on ? g_strdup_printf("a %s (on %s) is not carried yet", type, on)
-                            : g_strdup_printf("%s %s is not carried yet", strchr("aeiou", *type) ? "an" : "a",
-                                              type);
-                g_autofree char *upper = g_ascii_strup(type, -1);
-                add_object(list->unfit, type, g_strdup(name), reason,
-                           g_strdup_printf("DROP %s %s;", upper, name));
-        }
-}
-
-static const char *const program_queries[] = {
-                "SELECT 'view', TABLE_SCHEMA, TABLE_NAME, NULL FROM information_schema.TABLES "
-                "WHERE TABLE_TYPE='VIEW' AND TABLE_SCHEMA NOT IN " SYSTEM_DATABASES " ORDER BY 2, 3",
-                "SELECT ROUTINE_TYPE, ROUTINE_SCHEMA, ROUTINE_NAME, NULL FROM information_schema.ROUTINES "
-                "WHERE ROUTINE_SCHEMA NOT IN " SYSTEM_DATABASES " ORDER BY 2, 3, 1",
-                "SELECT 'trigger', TRIGGER_SCHEMA, TRIGGER_NAME, EVENT_OBJECT_TABLE FROM "
-                "information_schema.TRIGGERS "
-                "WHERE TRIGGER_SCHEMA NOT IN " SYSTEM_DATABASES " ORDER BY 2, 3",
-                "SELECT 'event', EVENT_SCHEMA, EVENT_NAME, NULL FROM information_schema.EVENTS "
-                "WHERE EVENT_SCHEMA NOT IN " SYSTEM_DATABASES " ORDER BY 2, 3",
-};
 
 static bool account_is_system(const char *user) {
         static const char *const names[] = {"mysql.sys", "mysql.session", "mysql.infoschema", "mariadb.sys",
@@ -241,9 +266,6 @@ ObjectList *objects_list(Conn *source, const MigrationSpec *spec, GError **error
 
         if (!list_databases(source, spec, list, error) || !list_tables(source, spec, list, error))
                 return NULL;
-        for (gsize i = 0; i < G_N_ELEMENTS(program_queries); i++)
-                if (!list_programs(source, spec, program_queries[i], list, error))
-                        return NULL;
         if (!list_accounts(source, spec, list, error))
                 return NULL;
         return g_steal_pointer(&list);

@@ -7,7 +7,7 @@
 
 /* Something that cannot be carried yet: named by the check, one line each. */
 typedef struct UnfitObject {
-        char *type; /* "view", "trigger", "table", "event", "procedure", "function", "account" */
+        char *type; /* "table", "account" */
         char *name; /* `db`.`name` */
         char *reason, *hint;
 } UnfitObject;
@@ -28,11 +28,11 @@ typedef struct ObjectList {
 void object_list_free(ObjectList *list);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ObjectList, object_list_free)
 
-/* Reads SOURCE. A table is unfit (with the reason) when it is not InnoDB, has has a column of a kind that cannot
- * be taken exactly, or a foreign key that cascades; it is then in unfit and not in tables. */
+/* Reads SOURCE. A table is unfit (with the reason) when it is not InnoDB, has a column of a kind that cannot
+ * be taken exactly, or a foreign key that cascades changes of a table that is not carried; it is then in unfit and not in tables. */
 ObjectList *objects_list(Conn *source, const MigrationSpec *spec, GError **error);
 
-/* Why TABLE cannot be carried yet and what to do about it (static text in *ret_reason, new text in *ret_hint); false: it can. */
+/* Why TABLE by itself cannot be carried yet and what to do about it (static text in *ret_reason, new text in *ret_hint); false: it can. */
 bool objects_table_unfit(const TableSchema *table, char **ret_reason, char **ret_hint);
 
 /* Makes databases (with their defaults) and tables on DESTINATION from what SOURCE shows. Tables that are there already are left alone

@@ -26,7 +26,7 @@ bool precheck_objects(Precheck *check, GError **error) {
                 severity = CHECK_NOTE;
         for (guint i = 0; i < check->objects->unfit->len; i++) {
                 const UnfitObject *object = check->objects->unfit->pdata[i];
-                if (strcmp(object->type, "account") != 0 && strcmp(object->type, "trigger") != 0)
+                if (strcmp(object->type, "account") != 0)
                         add_unfit(check, severity, object);
         }
         if (check->objects->tables->len == 0)
@@ -39,57 +39,9 @@ bool precheck_objects(Precheck *check, GError **error) {
         return true;
 }
 
-static bool is_carried(const Precheck *check, const char *database, const char *name) {
+bool precheck_carries(const Precheck *check, const char *database, const char *name) {
         g_autofree char *quoted = sql_table(database, name);
         return g_hash_table_contains(check->carried, quoted);
-}
-
-/* The applier of either direction fires triggers, and so changes rows that the binary log changes as well:
- * twice. */
-bool precheck_triggers(Precheck *check, GError **error) {
-        bool at_switch = check->input->stage == PRECHECK_SWITCH;
-        for (Side side = 0; side < _SIDE_MAX; side++) {
-                g_autoptr(ConnRows) rows = conn_query(check->input->servers[side],
-                                                      "SELECT TRIGGER_SCHEMA, TRIGGER_NAME, "
-                                                      "EVENT_OBJECT_SCHEMA, EVENT_OBJECT_TABLE "
-                                                      "FROM information_schema.TRIGGERS ORDER BY 1, 2",
-                                                      error);
-                if (!rows)
-                        return false;
-                for (;;) {
-                        char **row;
-                        if (!conn_rows_next(rows, &row, NULL, error))
-                                return false;
-                        if (!row)
-                                break;
-                        if (!row[0] || !row[1] || !row[2] || !row[3] || schema_is_system_database(row[0]))
-                                continue;
-                        g_autofree char *name = sql_table(row[0], row[1]), *table = sql_table(row[2], row[3]);
-                        g_autofree char *hint = g_strdup_printf("on the %s, keeping what SHOW CREATE TRIGGER "
-                                                                "%s says: DROP TRIGGER %s;",
-                                                                side_to_string(side), name, name);
-                        if (!is_carried(check, row[2], row[3])) {
-                                /* It fires on nothing of ours; it only stays behind. */
-                                if (side == SIDE_SOURCE && !at_switch &&
-                                    spec_selects(check->input->spec, row[2], row[3]))
-                                        precheck_add(check,
-                                                     check->input->spec->unfit == UNFIT_SKIP ? CHECK_NOTE
-                                                                                             : CHECK_ERROR,
-                                                     PS_ERROR_UNSUPPORTED_OBJECT, hint,
-                                                     "trigger %s is not carried yet", name);
-                                continue;
-                        }
-                        CheckSeverity severity = at_switch || check->input->spec->unfit == UNFIT_REFUSE
-                                                                 ? CHECK_ERROR
-                                                                 : CHECK_WARNING;
-                        precheck_add(check, severity, PS_ERROR_UNSUPPORTED_OBJECT, hint,
-                                     "trigger %s on the carried table %s of the %s is not carried yet, and "
-                                     "would fire on changes that "
-                                     "are applied there",
-                                     name, table, side_to_string(side));
-                }
-        }
-        return true;
 }
 
 bool precheck_accounts(Precheck *check, GError **error) {
@@ -110,39 +62,6 @@ bool precheck_accounts(Precheck *check, GError **error) {
                         add_unfit(check, CHECK_NOTE, object);
         }
         return true;
-}
-
-/* Foreign keys are made as they are; one that points to a table that stays behind would refuse every row
- * after the switch. */
-bool precheck_foreign_keys(Precheck *check, GError **error) {
-        if (!check->objects)
-                return true;
-        g_autoptr(ConnRows) rows = conn_query(
-                        check->input->servers[SIDE_SOURCE],
-                        "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, UNIQUE_CONSTRAINT_SCHEMA, "
-                        "REFERENCED_TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS ORDER BY 1, "
-                        "2, 3",
-                        error);
-        if (!rows)
-                return false;
-        for (;;) {
-                char **row;
-                if (!conn_rows_next(rows, &row, NULL, error))
-                        return false;
-                if (!row)
-                        return true;
-                if (!row[0] || !row[1] || !row[2] || !row[3] || !row[4])
-                        continue;
-                if (!is_carried(check, row[0], row[1]) || is_carried(check, row[3], row[4]))
-                        continue;
-                g_autofree char *child = sql_table(row[0], row[1]), *parent = sql_table(row[3], row[4]);
-                g_autofree char *key = sql_identifier(row[2]);
-                g_autofree char *hint =
-                                g_strdup_printf("include %s as well, or ALTER TABLE %s DROP FOREIGN KEY %s;",
-                                                parent, child, key);
-                precheck_add(check, CHECK_ERROR, PS_ERROR_UNSUPPORTED_OBJECT, hint,
-                             "foreign key %s of %s points to %s, which is not carried", key, child, parent);
-        }
 }
 
 #define LARGE_WITHOUT_KEY (1u << 30)
@@ -217,7 +136,7 @@ bool precheck_destination_empty(Precheck *check, GError **error) {
                         return true;
                 if (!row[0] || !row[1])
                         continue;
-                if (!is_carried(check, row[0], row[1]))
+                if (!precheck_carries(check, row[0], row[1]))
                         continue;
                 g_autofree char *name = sql_table(row[0], row[1]);
                 bool view = g_strcmp0(row[2], "VIEW") == 0;

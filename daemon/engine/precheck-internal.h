@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "engine/objects.h"
 #include "engine/precheck.h"
+#include "engine/program.h"
 
 /* One line of SHOW GRANTS. */
 typedef struct Grant {
@@ -27,6 +28,8 @@ typedef struct Precheck {
         char *account[_SIDE_MAX];         /* 'user'@'host' of our session, quoted */
         ObjectList *objects;              /* of the source; NULL when it could not be read: */
         GError *objects_error;
+        GPtrArray *programs;  /* of Program, of the side that takes writes; NULL when they could not be read: */
+        GError *programs_error;
         GHashTable *carried; /* set of `db`.`table` */
 } Precheck;
 
@@ -68,9 +71,7 @@ bool precheck_fence_durable(Precheck *check, GError **error);
 bool precheck_super_accounts(Precheck *check, GError **error);
 /* precheck-data.c */
 bool precheck_objects(Precheck *check, GError **error);
-bool precheck_triggers(Precheck *check, GError **error);
 bool precheck_accounts(Precheck *check, GError **error);
-bool precheck_foreign_keys(Precheck *check, GError **error);
 bool precheck_row_keys(Precheck *check, GError **error);
 bool precheck_destination_empty(Precheck *check, GError **error);
 bool precheck_lower_case(Precheck *check, GError **error);
@@ -84,6 +85,13 @@ bool precheck_event_scheduler(Precheck *check, GError **error);
 bool precheck_disk_space(Precheck *check, GError **error);
 bool precheck_encryption(Precheck *check, GError **error);
 
+/* precheck-programs.c */
+bool precheck_programs(Precheck *check, GError **error);
+bool precheck_triggers(Precheck *check, GError **error);
+bool precheck_definers(Precheck *check, GError **error);
+/* precheck-foreign.c */
+bool precheck_foreign_keys(Precheck *check, GError **error);
+
 /* Adds a row for the running check. HINT may be NULL. */
 void precheck_add(Precheck *check, CheckSeverity severity, PsErrorCode error, const char *hint,
                   const char *format, ...) G_GNUC_PRINTF(5, 6);
@@ -91,4 +99,5 @@ const char *precheck_variable(const Precheck *check, Side side, const char *name
 guint64 precheck_variable_number(const Precheck *check, Side side, const char *name);
 bool precheck_variable_on(const Precheck *check, Side side, const char *name); /* ON or 1 */
 bool precheck_has_variable(const Precheck *check, Side side, const char *name);
+bool precheck_carries(const Precheck *check, const char *database, const char *name); /* is this table one of those? */
 bool precheck_may(const Precheck *check, Side side, const char *privilege, const char *database);

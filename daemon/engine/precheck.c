@@ -100,6 +100,8 @@ static void precheck_clear(Precheck *check) {
         }
         g_clear_pointer(&check->objects, object_list_free);
         g_clear_error(&check->objects_error);
+        g_clear_pointer(&check->programs, g_ptr_array_unref);
+        g_clear_error(&check->programs_error);
         g_clear_pointer(&check->carried, g_hash_table_unref);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Precheck, precheck_clear)
@@ -117,6 +119,12 @@ static bool read_facts(Precheck *check, GError **error) {
                                       &check->objects_error);
         if (!check->objects && lost(check, check->objects_error)) {
                 g_propagate_error(error, g_steal_pointer(&check->objects_error));
+                return false;
+        }
+        Side writer = check->input->stage == PRECHECK_START ? SIDE_SOURCE : check->input->writer;
+        check->programs = programs_list(check->input->servers[writer], check->input->spec, &check->programs_error);
+        if (!check->programs && lost(check, check->programs_error)) {
+                g_propagate_error(error, g_steal_pointer(&check->programs_error));
                 return false;
         }
         check->carried = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
@@ -159,7 +167,9 @@ static const PrecheckEntry precheck_table[] = {
                 {"durability", STAGE_BOTH, precheck_durability, "both servers flush each commit"},
                 {"xa", STAGE_BOTH, precheck_xa, "no prepared XA transaction is left open"},
                 {"objects", STAGE_BOTH, precheck_objects, ""},
-                {"triggers", STAGE_BOTH, precheck_triggers, "no carried table has a trigger"},
+                {"programs", STAGE_BOTH, precheck_programs, "there are no views, routines, triggers and events"},
+                {"triggers", STAGE_BOTH, precheck_triggers, "nothing fires on what is applied"},
+                {"definers", STAGE_BOTH, precheck_definers, "the accounts that views, routines, triggers and events run as exist"},
                 {"accounts", STAGE_BOTH, precheck_accounts, "no application account stays behind"},
                 {"super-accounts", STAGE_BOTH, precheck_super_accounts,
                  "no account but the agent's passes read_only"},
@@ -236,7 +246,7 @@ GPtrArray *precheck_run(const PrecheckInput *input, GError **error) {
 /* The verdict becomes a property that everybody may read; rows of these checks carry the names of accounts.
  */
 static bool row_is_private(const CheckRow *row) {
-        return strcmp(row->id, "accounts") == 0 || strcmp(row->id, "super-accounts") == 0 ||
+        return strcmp(row->id, "accounts") == 0 || strcmp(row->id, "super-accounts") == 0 || strcmp(row->id, "definers") == 0 ||
                strcmp(row->id, "xa") == 0;
 }
 

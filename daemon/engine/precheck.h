@@ -16,6 +16,7 @@ typedef struct PrecheckInput {
         Conn *servers[_SIDE_MAX]; /* connected */
         const char *uuid;         /* of the migration: our own leftovers on the destination are no obstacle */
         PrecheckStage stage;
+        Side writer;              /* that takes writes: PRECHECK_SWITCH looks at the way from there to the other one */
 } PrecheckInput;
 
 /* → GPtrArray of CheckRow in a fixed order. Fails only when a server went away. */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "mysql/sql.h"
 
 /* ---- small parts */
 
@@ -145,6 +146,48 @@ static void add_not_carried(JsonBuilder *b, const EngineState *state) {
         json_builder_end_array(b);
 }
 
+/* One line for each view, routine, trigger and event. A side's is null when it has the program, or is to have it once it takes writes. */
+static void add_programs(JsonBuilder *b, const ReportInput *input) {
+        json_builder_set_member_name(b, "programs");
+        if (!input->programs) {
+                json_builder_add_null_value(b);
+                return;
+        }
+        json_builder_begin_array(b);
+        for (guint i = 0; i < input->programs->entries->len; i++) {
+                const ProgramEntry *entry = input->programs->entries->pdata[i];
+                g_autofree char *name = sql_table(entry->database, entry->name);
+                json_builder_begin_object(b);
+                add_string(b, "type", program_kind_to_string(entry->kind));
+                add_string(b, "name", name);
+                add_bool(b, "carried", !entry->refused[SIDE_SOURCE] && !entry->refused[SIDE_DESTINATION]);
+                add_string(b, "source", entry->refused[SIDE_SOURCE]);
+                add_string(b, "destination", entry->refused[SIDE_DESTINATION]);
+                add_string(b, "note", entry->note);
+                json_builder_end_object(b);
+        }
+        json_builder_end_array(b);
+}
+
+/* What a source that stays closed is without. */
+static void add_program_tasks(JsonBuilder *b, const ReportInput *input) {
+        guint triggers = 0, events = 0;
+        for (guint i = 0; input->programs && i < input->programs->entries->len; i++) {
+                const ProgramEntry *entry = input->programs->entries->pdata[i];
+                triggers += entry->kind == PROGRAM_TRIGGER && entry->sides[SIDE_SOURCE];
+                events += entry->kind == PROGRAM_EVENT && entry->sides[SIDE_SOURCE] && entry->enabled;
+        }
+        if (triggers + events == 0)
+                return;
+        g_autofree char *what = g_strdup_printf("the source is without its triggers (%u) and its events are disabled (%u ran); programs.json in the "
+                                                "migration's folder holds their definitions until the migration is removed", triggers, events);
+        json_builder_begin_object(b);
+        add_string(b, "side", side_to_string(SIDE_SOURCE));
+        add_string(b, "what", what);
+        add_string(b, "sql", NULL);
+        json_builder_end_object(b);
+}
+
 static void add_checks(JsonBuilder *b, const EngineState *state) {
         add_time(b, "checked_at", state->checked_at);
         json_builder_set_member_name(b, "checks");
@@ -183,6 +226,7 @@ static void add_tasks(JsonBuilder *b, const ReportInput *input) {
                          "the source stays read-only and can be released; to open it again, remove read_only "
                          "from its configuration and run",
                          "SET GLOBAL read_only=0;");
+                add_program_tasks(b, input);
                 add_task(b, SIDE_DESTINATION, "remove the agent's account when no other migration needs it",
                          "DROP USER ...;");
                 add_task(b, SIDE_SOURCE, "remove the agent's account when no other migration needs it",
@@ -190,7 +234,7 @@ static void add_tasks(JsonBuilder *b, const ReportInput *input) {
         } else if (input->phase == MIGRATION_PHASE_CANCELED) {
                 add_task(b, SIDE_DESTINATION,
                          "both servers take writes and are no longer linked; what was copied stays until it "
-                         "is dropped",
+                         "is dropped; its events are disabled, since they would run on both",
                          NULL);
         }
         for (Side side = SIDE_SOURCE; input->state && side < _SIDE_MAX; side++)
@@ -239,6 +283,7 @@ char *report_build(const ReportInput *input) {
                 add_amounts(b, input->status);
         if (input->state) {
                 add_not_carried(b, input->state);
+                add_programs(b, input);
                 add_checks(b, input->state);
         }
         add_tasks(b, input);

@@ -58,7 +58,7 @@ struct Stream {
 
         pthread_mutex_t lock;
         pthread_cond_t moved;
-        guint64 started, completed;
+        guint64 started, completed, programs_changed;
         char *file; /* how far everything was read */
         guint64 offset;
         Place *done;          /* where COMPLETED ended; NULL: not made yet of the two members below */
@@ -499,6 +499,11 @@ static bool take_query(Stream *stream, const BinlogEvent *event, GError **error)
 
         Statement statement;
         statement_classify(query.sql, query.sql_length, query.database, stream->config.spec, &statement);
+        if (statement.kind == STATEMENT_PROGRAM || statement.kind == STATEMENT_DDL) {
+                pthread_mutex_lock(&stream->lock);
+                stream->programs_changed++;
+                pthread_mutex_unlock(&stream->lock);
+        }
         bool inside;
         switch (statement.kind) {
         case STATEMENT_BEGIN:
@@ -524,6 +529,7 @@ static bool take_query(Stream *stream, const BinlogEvent *event, GError **error)
                 return refuse(stream, event, PS_ERROR_UNSUPPORTED_OBJECT,
                               "a transaction that was rolled back after it changed a non-transactional table", error);
         case STATEMENT_IGNORED: /* alone, or inside (DROP TEMPORARY TABLE) */
+        case STATEMENT_PROGRAM: /* followed by comparing: engine-programs.c */
         case STATEMENT_NOT_CARRIED:
                 if (statement.kind == STATEMENT_NOT_CARRIED)
                         stream->config.on_note(stream->config.userdata, statement.what);
@@ -706,6 +712,13 @@ guint64 stream_completed(Stream *stream) {
         guint64 seq = stream->completed;
         pthread_mutex_unlock(&stream->lock);
         return seq;
+}
+
+guint64 stream_programs_changed(Stream *stream) {
+        pthread_mutex_lock(&stream->lock);
+        guint64 changed = stream->programs_changed;
+        pthread_mutex_unlock(&stream->lock);
+        return changed;
 }
 
 bool stream_wait(Stream *stream, const char *file, guint64 offset, gint64 timeout_usec, guint64 *ret_seq, Place **ret_place, GError **error) {

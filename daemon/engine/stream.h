@@ -52,6 +52,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Stream, stream_free)
 /* The transaction that was begun last, and the last one that is whole. */
 guint64 stream_started(Stream *stream);
 guint64 stream_completed(Stream *stream);
+/* How many statements about views, routines, triggers, events and tables were read. */
+guint64 stream_programs_changed(Stream *stream);
 /* Until everything up to FILE/OFFSET was read; *ret_seq: the last whole transaction then, *ret_place (may be NULL): where it ended.
  * PS_ERROR_DEADLINE_EXCEEDED, PS_ERROR_STOPPED. */
 bool stream_wait(Stream *stream, const char *file, guint64 offset, gint64 timeout_usec, guint64 *ret_seq, Place **ret_place, GError **error);

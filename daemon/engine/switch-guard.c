@@ -58,7 +58,8 @@ static bool check_servers(Engine *engine, GError **error) {
         Conn *destination = source ? control_acquire(engine, SIDE_DESTINATION, error) : NULL;
         if (!destination)
                 return false;
-        PrecheckInput input = {.spec = engine->spec, .servers = {source, destination}, .uuid = engine->state->uuid, .stage = PRECHECK_SWITCH};
+        PrecheckInput input = {.spec = engine->spec, .servers = {source, destination}, .uuid = engine->state->uuid, .stage = PRECHECK_SWITCH,
+                               .writer = engine->state->writer};
         GPtrArray *rows = precheck_run(&input, error);
         if (!rows) {
                 engine_name_link_error(engine, error);
@@ -184,7 +185,8 @@ bool switch_guard(Engine *engine, const EngineOperation *operation, Side from, S
         bool dry = operation->flags & 1; /* looks only; of what it writes there is but the canary */
         return check_link(engine, operation, error) && check_verified(engine, error) && switch_no_foreign_writes(engine, error) &&
                check_servers(engine, error) && check_sessions(engine, operation, from, error) && engine_prove_reverse(engine, error) &&
-               (dry || (raise_counters(engine, from, to, error) && prepare_sides(engine, from, to, error) && check_link(engine, operation, error)));
+               (dry ? engine_programs_complete(engine, to, error) :
+                (engine_programs_ready(engine, from, to, error) && raise_counters(engine, from, to, error) && prepare_sides(engine, from, to, error) && check_link(engine, operation, error)));
 }
 
 bool switch_record_plan(Engine *engine, const EngineOperation *operation, Side from, GError **error) {

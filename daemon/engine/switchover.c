@@ -153,7 +153,7 @@ static bool do_drain(Switchover *s, GError **error) {
                 g_clear_error(&local);
                 if (link_wait_applied(engine->link, engine->state->end_position.file, engine->state->end_position.offset,
                                       CLAMP(time_left(s), 0, SLICE_USEC), &local))
-                        return true;
+                        return engine_programs_unchanged(engine, error);
                 if (!g_error_matches(local, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED) || time_left(s) <= 0)
                         break;
                 if (was_aborted(s, error))
@@ -201,15 +201,15 @@ static bool do_epoch(Switchover *s, GError **error) {
 }
 
 static bool do_flip(Switchover *s, GError **error) {
-        /* Triggers and events are not carried by this version, AUTO_INCREMENT counters were raised by the guard and follow every applied
-         * row since: what is left to do is to see that the scheduler of B stays off until it takes writes. */
+        /* AUTO_INCREMENT counters were raised by the guard and follow every applied row since. Nothing is applied any more, so B's triggers are made
+         * now; its events, which run by themselves, once it is open. Undone by the next link: it drops the triggers before it applies anything. */
         Conn *b = conn_of(s, s->to, error);
         bool closed = false;
         if (!b || !named(s, s->to, fence_is_closed(b, &closed, error), error))
                 return false;
         if (!closed)
                 g_set_error(error, PS_ERROR, PS_ERROR_FOREIGN_WRITES, "the %s was opened by somebody else during the %s", side_to_string(s->to), name_of(s));
-        return closed;
+        return closed && engine_programs_arm(s->engine, s->to, error);
 }
 
 static bool do_reverse_start(Switchover *s, GError **error) {
@@ -441,16 +441,19 @@ static bool commit_phase(Switchover *s, GError **error) {
         return engine_commit(s->engine, phase_behind(s), "", error);
 }
 
-/* A's side of the new direction: its checkpoints know where the stream begins. */
+/* What fires by itself is taken from A and given to B; and A's side of the new direction: its checkpoints know where the stream begins. */
 static bool release(Switchover *s, GError **error) {
         Engine *engine = s->engine;
         EngineState *state = engine->state;
         Conn *a = conn_of(s, s->from, error);
+        if (!a || !named(s, s->from, conn_exec(a, "SET GLOBAL read_only=1", -1, NULL, error), error) ||
+            !engine_programs_disarm(engine, s->from, error) || !engine_programs_start_events(engine, s->to, error))
+                return false;
+        a = conn_of(s, s->from, error);
         return a && named(s, s->from,
-                          conn_exec(a, "SET GLOBAL read_only=1", -1, NULL, error) &&
-                                  ledger_begin_leg(engine->ledger, a, state->leg, state->workers, 0, state->epoch, error) &&
-                                  ledger_raise_epoch(engine->ledger, a, state->epoch, error) &&
-                                  ledger_set_leg_start(engine->ledger, a, state->leg, state->identity[s->to], &state->leg_start, error),
+                          ledger_begin_leg(engine->ledger, a, state->leg, state->workers, 0, state->epoch, error) &&
+                          ledger_raise_epoch(engine->ledger, a, state->epoch, error) &&
+                          ledger_set_leg_start(engine->ledger, a, state->leg, state->identity[s->to], &state->leg_start, error),
                           error) &&
                control_own(engine, s->from, s->to, state->epoch, "released", error);
 }

@@ -32,12 +32,18 @@ static inline const char *row_image_literal(const RowImage *image, unsigned colu
         return image->text->str + image->offsets[column];
 }
 
+typedef enum RowsFlags {
+        ROWS_END_OF_STATEMENT = 1 << 0,
+        ROWS_NO_FOREIGN_KEY_CHECKS = 1 << 1,
+        ROWS_CASCADES_LOGGED = 1 << 4, /* MySQL 9.6 and later: what foreign keys did stands in row events of its own, which have both */
+} RowsFlags;
+
 /* A value of our own about a row event being walked. */
 typedef struct BinlogRows {
         RowOperation operation;
         unsigned n_columns;
         guint64 table_id;
-        guint16 flags; /* 1: end of statement; 2: foreign keys off */
+        guint16 flags; /* RowsFlags */
         /* private */
         const BinlogTableMap *map;
         const TableSchema *table;

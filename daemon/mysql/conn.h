@@ -118,6 +118,8 @@ bool mysql_error_is_authentication(const GError *error); /* 1045, 1251, 1524, 20
 bool mysql_error_is_privilege(const GError *error);      /* 1044, 1142, 1143, 1227, 1370, 1419 … */
 bool mysql_error_is_retryable(const GError *error);      /* 1205, 1213 */
 bool mysql_error_is_duplicate(const GError *error);      /* 1062, 1586 */
+bool mysql_error_is_foreign_key(const GError *error);    /* 1451, 1452 …: refused for the sake of another table's rows */
+bool mysql_error_is_cascade_limit(const GError *error);  /* 3008, 6575: a cascade goes through too many levels or tables */
 bool mysql_error_is_value(const GError *error);          /* 1264, 1366, 1416 …: a value that a column does not take; the text may show it */
 bool mysql_error_is_read_only(const GError *error);      /* 1290, 1836 */
 bool mysql_error_is_full(const GError *error);           /* 1114, 1021, 3 with errno 28, 1030 with errno 28 … a full disk */

@@ -49,6 +49,14 @@ bool mysql_error_is_duplicate(const GError *error) {
         return HAS_CODE(error, 1022, 1062, 1586);
 }
 
+bool mysql_error_is_foreign_key(const GError *error) {
+        return HAS_CODE(error, 1216, 1217, 1451, 1452, 1761, 1762);
+}
+
+bool mysql_error_is_cascade_limit(const GError *error) {
+        return HAS_CODE(error, 3008, 6575);
+}
+
 bool mysql_error_is_value(const GError *error) {
         /* NULL, range, truncated, wrong for the character set, too long, no geometry; MySQL 8: JSON, SRID, CHECK; MariaDB: CHECK. */
         return HAS_CODE(error, 1048, 1264, 1265, 1292, 1366, 1367, 1406, 1411, 1416, 1690, 3037, 3055, 3140, 3548, 3616, 3617, 3731, 3819,

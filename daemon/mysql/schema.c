@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Tables from information_schema in four statements, whatever their number: joins and ORDER BY there cost the
+/* Tables from information_schema in five statements, whatever their number: joins and ORDER BY there cost the
  * server temporary tables on disk, so the results are put together here. */
 
 #include "mysql/schema.h"
@@ -28,6 +28,7 @@ void table_schema_free(TableSchema *table) {
         g_ptr_array_unref(table->columns);
         g_ptr_array_unref(table->indexes);
         g_array_unref(table->key);
+        g_clear_pointer(&table->foreign_keys, g_ptr_array_unref);
         g_free(table);
 }
 
@@ -174,10 +175,21 @@ static void take_index_part(Loader *loader, char **row) {
                 index->nullable = true;
 }
 
-static void take_reference(Loader *loader, char **row) {
-        TableSchema *table = find(loader, row[0], row[1]);
-        if (table)
-                table->has_cascade = true;
+static bool load_foreign_keys(Loader *loader, GError **error) {
+        g_autoptr(GPtrArray) keys = foreign_keys_load(loader->conn, loader->database, loader->name, error);
+        if (!keys)
+                return false;
+        for (guint i = 0; i < keys->len; i++) {
+                ForeignKey *key = keys->pdata[i];
+                TableSchema *table = find(loader, key->database, key->table);
+                if (!table)
+                        continue;
+                table->has_cascade |= foreign_key_cascades(key);
+                if (!table->foreign_keys)
+                        table->foreign_keys = g_ptr_array_new_with_free_func((GDestroyNotify)foreign_key_free);
+                g_ptr_array_add(table->foreign_keys, g_steal_pointer(&keys->pdata[i]));
+        }
+        return true;
 }
 
 /* ---- the row key */
@@ -305,12 +317,7 @@ static GPtrArray *load_tables(Conn *conn, const char *database, const char *name
                                             ? "" /* in order as the tables are opened one by one */
                                             : " ORDER BY TABLE_SCHEMA,TABLE_NAME,INDEX_NAME,SEQ_IN_INDEX"),
                   take_index_part, error) ||
-            !load(&loader,
-                  statement(&loader, "CONSTRAINT_SCHEMA,TABLE_NAME", "REFERENTIAL_CONSTRAINTS",
-                            "CONSTRAINT_SCHEMA",
-                            " AND (DELETE_RULE IN ('CASCADE','SET NULL') OR UPDATE_RULE IN ('CASCADE','SET "
-                            "NULL'))"),
-                  take_reference, error))
+            !load_foreign_keys(&loader, error))
                 return NULL;
         GPtrArray *whole = g_ptr_array_new_with_free_func((GDestroyNotify)table_schema_free);
         for (guint i = 0; i < loader.tables->len; i++) {

@@ -9,6 +9,7 @@
 #include "base/enum-table.h"
 #include "mysql/collation.h"
 #include "mysql/conn.h"
+#include "mysql/schema-foreign.h"
 
 /* How values of a column are read and written; see value.h. */
 typedef enum ColumnKind {
@@ -84,7 +85,8 @@ typedef struct TableSchema {
         unsigned n_unique_secondary; /* UNIQUE indexes beside the row key: rows can collide on them */
         guint64 rows_estimate, data_bytes, index_bytes, avg_row_bytes; /* information_schema.tables: estimates */
         guint64 auto_increment; /* next value; 0: none */
-        bool has_cascade;   /* has a foreign key whose ON DELETE/UPDATE is CASCADE or SET NULL */
+        GPtrArray *foreign_keys; /* of ForeignKey: those that this table is the child of; NULL: none */
+        bool has_cascade;   /* one of them is ON DELETE/UPDATE CASCADE or SET NULL: rows change without a row event */
 } TableSchema;
 
 void table_schema_free(TableSchema *table);

@@ -156,3 +156,86 @@ def test_on_the_way_back(link, pair):
                 run(source, ['ALTER TABLE shop.back ADD COLUMN again INT', 'UPDATE shop.back SET again = id'])
                 settle(shop, load, source, destination)
         load.check(source)
+
+
+def intent(destination):
+        """(seq, state) of the newest statement that was carried to there, or None."""
+        tables = destination.admin("SELECT table_name FROM information_schema.tables WHERE table_schema = 'polarshift' "
+                                   "AND table_name LIKE 'intent%%'")
+        rows = destination.admin(f'SELECT seq, state FROM polarshift.{tables[0][0]} ORDER BY seq DESC LIMIT 1')
+        return rows[0] if rows else None
+
+
+def wait_for(condition, what, timeout=30):
+        deadline = time.monotonic() + timeout
+        while not condition():
+                assert time.monotonic() < deadline, f'not seen: {what}'
+                time.sleep(0.02)
+
+
+def blocked(server, text):
+        return server.admin("SELECT id FROM information_schema.processlist WHERE user = 'agent' AND info LIKE %s "
+                            "AND state LIKE '%%metadata lock%%'", (text,))
+
+
+def kill(agent):
+        agent.kill9()
+        time.sleep(0.1)
+        agent.start()
+
+
+# Each would show if it ran twice or not at all: an index without a name gets a new one each time, the swap swaps back.
+ONCE = ['ALTER TABLE big.t ADD INDEX (k)',
+        'RENAME TABLE big.t TO big.x, big.u TO big.t, big.x TO big.u',
+        'TRUNCATE TABLE big.u',
+        'ALTER TABLE big.t ADD INDEX (k)']
+
+
+def test_killed_between(agent, link, pair):
+        """kill -9 while a statement waits on the destination, and when it is done but not yet noted, copying and synchronizing."""
+        source, destination = pair
+        schemas.create_shop(source, 300)
+        source.script(['CREATE DATABASE big', *(f'CREATE TABLE big.{name} (id INT PRIMARY KEY, k INT, c VARCHAR(250))' for name in 'tu')])
+        with source.connect(db='big') as c, c.cursor() as cursor:
+                for at in range(0, 60000, 5000):
+                        cursor.execute('INSERT INTO t VALUES ' + ','.join(f"({n},{n},'{'x' * 200}')" for n in range(at, at + 5000)))
+                cursor.execute('INSERT INTO u SELECT * FROM t WHERE id < 3000')
+        shop = link(source, destination, max_copy_rate=1 << 19, copy_threads=2)
+        shop.operate('Start', flags=1)
+        shop.wait(lambda: shop.get('RowsCopied') > 20000, 60, 'some of the copy')
+        for phase in ('copying', 'synchronizing'):
+                if phase == 'synchronizing':
+                        shop.call('SetLimits', '(a{sv}t)', {'max-copy-rate': 0}, 0)
+                        shop.wait_phase(phase, 120)
+                        shop.wait_caught_up()
+                for n, sql in enumerate(ONCE):
+                        last = intent(destination)
+                        with destination.connect(db='big') as holder, holder.cursor() as cursor, destination.connect() as books, \
+                                        books.cursor() as noted:
+                                cursor.execute('BEGIN')
+                                cursor.execute('SELECT 1 FROM t, u LIMIT 1')
+                                source.admin(sql)
+                                source.admin(f'INSERT INTO big.t VALUES ({100000 + n + 10 * len(phase)}, 0, {n})')
+                                wait_for(lambda: blocked(destination, sql.split()[0] + '%'), 'the statement, waiting')
+                                assert shop.get('Phase') == phase
+                                if n % 2 == 0:          # it never ran
+                                        kill(agent)
+                                        cursor.execute('COMMIT')
+                                else:                   # it ran, and that could not be noted
+                                        name = destination.scalar("SELECT table_name FROM information_schema.tables WHERE "
+                                                                  "table_schema = 'polarshift' AND table_name LIKE 'intent%%'")
+                                        noted.execute('BEGIN')
+                                        noted.execute(f'SELECT * FROM polarshift.{name} FOR UPDATE')
+                                        cursor.execute('COMMIT')
+                                        wait_for(lambda: destination.admin(
+                                                "SELECT id FROM information_schema.processlist WHERE user = 'agent' AND info LIKE "
+                                                "'UPDATE `polarshift`.`intent%%'"), 'the note, waiting')
+                                        kill(agent)
+                                        time.sleep(0.5)
+                                        noted.execute('COMMIT')
+                        wait_for(lambda: intent(destination) != last and intent(destination)[1] == 'done', 'the statement, done', 60)
+        shop.wait_caught_up()
+        equal.wait_equal(source, destination, ['shop', 'big'], timeout=60)
+        indexes = "SELECT COUNT(DISTINCT index_name) FROM information_schema.statistics WHERE table_schema = 'big'"
+        assert destination.scalar(indexes) == source.scalar(indexes)
+        assert shop.get('LastError') == ('', '') and shop.get('ForeignWrites') == 0

@@ -61,7 +61,7 @@ static void add(Bench *bench, RowOperation operation, const char *id, const char
         if (bench->packets->len == 0)
                 g_ptr_array_add(bench->packets, packet_new());
         packet_add(g_ptr_array_index(bench->packets, bench->packets->len - 1), &bench->table, operation, key->str, key->len,
-                   key_hash(key->str, key->len), &image);
+                   key_hash(key->str, key->len), &image, false, false);
         row_image_clear(&image);
 }
 
@@ -342,7 +342,7 @@ static void test_delete_keys(void) {
                 key_append_from_image(key, link.schema, &image);
                 Packet *packet = packet_new();
                 g_ptr_array_add(packets, packet);
-                packet_add(packet, &link, ROW_OPERATION_DELETE, key->str, key->len, 1, &image);
+                packet_add(packet, &link, ROW_OPERATION_DELETE, key->str, key->len, 1, &image, false, false);
                 g_assert_true(batch_build(&batch, packets, &mysql56, 1000, NULL));
                 g_assert_cmpstr(batch.text->str, ==, table[i].sql);
                 row_image_clear(&image);
@@ -378,7 +378,7 @@ static void test_spellings(void) {
                         set_image(&image, 1, literals);
                         packet_add(packet, &link,
                                    **change == 'I' ? ROW_OPERATION_INSERT : **change == 'U' ? ROW_OPERATION_UPDATE : ROW_OPERATION_DELETE,
-                                   literal, sizeof literal, /* hash= */ 7, &image);
+                                   literal, sizeof literal, /* hash= */ 7, &image, false, false);
                 }
                 Batch batch;
                 batch_init(&batch);
@@ -412,7 +412,7 @@ static void test_generated(void) {
         batch_init(&batch);
         g_ptr_array_add(packets, packet);
         link.ordered = true;
-        packet_add(packet, &link, ROW_OPERATION_UPDATE, "5", 2, 1, &image);
+        packet_add(packet, &link, ROW_OPERATION_UPDATE, "5", 2, 1, &image, false, false);
         g_assert_true(batch_build(&batch, packets, &mysql56, 1000, NULL));
         g_assert_cmpstr(batch.text->str, ==, "UPDATE `db`.`t` SET `id`=5,`e`=0 WHERE `id`=5;");
         g_assert_cmpuint(g_array_index(batch.statements, BatchStatement, 0).warnings, ==, 1);
@@ -433,7 +433,8 @@ static void add_image(Packet *packet, LinkTable *table, RowOperation operation, 
         set_image(&image, 3, literals);
         g_autoptr(GString) tuple = g_string_new(NULL);
         multiset_append_tuple(tuple, table, &image);
-        packet_add(packet, table, operation, tuple->str, tuple->len, key_hash(tuple->str, tuple->len), &image);
+        packet_add(packet, table, operation, tuple->str, tuple->len, key_hash(tuple->str, tuple->len), &image, /* cascades= */ false,
+                   /* maybe_gone= */ false);
         row_image_clear(&image);
 }
 
@@ -465,7 +466,9 @@ static void test_multiset(void) {
                 }
                 for (int again = 0; again < 2; again++)
                         g_assert_true(batch_build(&batch, packets, &mysql56, 1000, NULL));
-                g_assert_cmpuint(batch.statements->len, ==, 0);
+                g_assert_cmpuint(batch.statements->len, ==, 1);
+                g_assert_cmpint(g_array_index(batch.statements, BatchStatement, 0).rule, ==, COUNT_MULTISET);
+                g_assert_cmpuint(batch.text->len, ==, 0);
                 g_assert_cmpuint(batch.multisets->len, ==, 1);
                 for (int i = 0; i < 40; i++) {
                         g_autofree char *tuple = g_strdup_printf("(%d,'a,)\\'(',0)", i);
@@ -523,6 +526,39 @@ static void test_multiset_filter(void) {
         fixture_table_free(schema);
 }
 
+/* What cascades stands alone, with foreign_key_checks=1, and nothing is folded across it. */
+static void test_cascades(void) {
+        Bench bench;
+        bench_init(&bench, /* ordered= */ false);
+        RowImage image;
+        row_image_init(&image, 2);
+        const char *literals[] = {"9", "'z'"};
+        set_image(&image, 2, literals);
+        add(&bench, ROW_OPERATION_INSERT, "1", "'a'");
+        add(&bench, ROW_OPERATION_INSERT, "2", "'b'");
+        Packet *packet = g_ptr_array_index(bench.packets, 0);
+        packet_add(packet, &bench.table, ROW_OPERATION_DELETE, "1", 2, 1, &image, /* cascades= */ true, false);
+        packet_add(packet, &bench.table, ROW_OPERATION_UPDATE, "2", 2, 2, &image, /* cascades= */ true, false);
+        packet_add(packet, &bench.table, ROW_OPERATION_DELETE, "3", 2, 3, &image, false, /* maybe_gone= */ true);
+        add(&bench, ROW_OPERATION_INSERT, "1", "'c'");
+        packet_add(packet, &bench.table, ROW_OPERATION_DELETE, "4", 2, 4, &image, /* cascades= */ true, /* maybe_gone= */ true);
+        g_assert_true(batch_build(&bench.batch, bench.packets, &mysql56, 1000, NULL));
+        g_assert_cmpstr(bench.batch.text->str, ==,
+                        "INSERT INTO `db`.`t` (`id`,`v`) VALUES (1,'a'),(2,'b');"
+                        "SET foreign_key_checks=1;DELETE FROM `db`.`t` WHERE `id` IN (1);"
+                        "UPDATE `db`.`t` SET `id`=9,`v`='z' WHERE `id`=2;"
+                        "SET foreign_key_checks=0;DELETE FROM `db`.`t` WHERE `id` IN (3);"
+                        "INSERT INTO `db`.`t` (`id`,`v`) VALUES (1,'c');"
+                        "SET foreign_key_checks=1;DELETE FROM `db`.`t` WHERE `id` IN (4);SET foreign_key_checks=0;");
+        static const CountRule rules[] = {COUNT_AFFECTED, COUNT_NOTHING, COUNT_AFFECTED, COUNT_AFFECTED, COUNT_NOTHING,
+                                          COUNT_AT_MOST,  COUNT_AFFECTED, COUNT_NOTHING, COUNT_AT_MOST,  COUNT_NOTHING};
+        g_assert_cmpuint(bench.batch.statements->len, ==, G_N_ELEMENTS(rules));
+        for (gsize i = 0; i < G_N_ELEMENTS(rules); i++)
+                g_assert_cmpint(g_array_index(bench.batch.statements, BatchStatement, i).rule, ==, rules[i]);
+        row_image_clear(&image);
+        bench_clear(&bench);
+}
+
 int main(int argc, char **argv) {
         g_test_init(&argc, &argv, NULL);
         g_test_add_data_func("/change/series/folded", GINT_TO_POINTER(false), test_series);
@@ -540,5 +576,6 @@ int main(int argc, char **argv) {
         g_test_add_data_func("/change/multiset/zeros-alike", GINT_TO_POINTER(true), test_multiset_zeros);
         g_test_add_data_func("/change/multiset/zeros-apart", GINT_TO_POINTER(false), test_multiset_zeros);
         g_test_add_func("/change/multiset/filter", test_multiset_filter);
+        g_test_add_func("/change/cascades", test_cascades);
         return g_test_run();
 }

@@ -157,7 +157,7 @@ static Chunk *enter(ChunkMap *map, const char *lo, const char *hi, guint64 seq) 
 
 static void test_holes(void) {
         TableSchema *schema = make_table(INTEGER, "a");
-        ChunkMap *map = chunk_map_new(schema);
+        ChunkMap *map = chunk_map_new(schema, false);
         Key none = {0}, got_lo, got_hi;
         bool complete;
         guint64 max_h;
@@ -208,7 +208,7 @@ static void test_holes(void) {
         chunk_map_free(map);
 
         /* Loaded in any order. */
-        map = chunk_map_new(schema);
+        map = chunk_map_new(schema, false);
         Key ten = make_key("10"), twenty = make_key("20");
         chunk_map_load(map, &twenty, &none, 3);
         chunk_map_load(map, &none, &ten, 9);
@@ -225,7 +225,7 @@ static void test_holes(void) {
 /* The last row read is the chunk's bound in another spelling: nothing is left between the two. */
 static void test_shrink_spelling(void) {
         TableSchema *schema = make_table(TEXT, "b");
-        ChunkMap *map = chunk_map_new(schema);
+        ChunkMap *map = chunk_map_new(schema, false);
         guint64 max_h;
         Chunk *second = enter(map, "'a'", NULL, 1), *first = enter(map, NULL, "'a'", 1);
         Key hi = make_key("'a '");
@@ -245,7 +245,7 @@ static void put(ChunkMap *map, guint64 seq, const char *key, const char *tuple) 
 
 static void test_side(void) {
         TableSchema *schema = make_table(INTEGER, "a");
-        ChunkMap *map = chunk_map_new(schema);
+        ChunkMap *map = chunk_map_new(schema, false);
         put(map, 1, "5", "(5)"); /* into no chunk */
         g_assert_false(chunk_map_collecting(map));
         Chunk *chunk = enter(map, NULL, "10", 1);
@@ -297,7 +297,7 @@ static void finish_later(gpointer data) {
 
 static void test_wait(void) {
         TableSchema *schema = make_table(INTEGER, "a");
-        ChunkMap *map = chunk_map_new(schema);
+        ChunkMap *map = chunk_map_new(schema, false);
         gpointer args[] = {map, enter(map, NULL, NULL, 1)};
         gint64 began = clock_monotonic();
         chunk_map_wait(map, 20 * USEC_PER_MSEC);

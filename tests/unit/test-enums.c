@@ -5,6 +5,7 @@
 #include "engine/engine.h"
 #include "engine/event.h"
 #include "engine/phase.h"
+#include "engine/program.h"
 #include "engine/spec.h"
 #include "engine/state.h"
 #include "mysql/endpoint.h"
@@ -37,6 +38,7 @@ static void test_round_trips(void) {
         ROUND_TRIP(replication_state, ReplicationState, _REPLICATION_MAX);
         ROUND_TRIP(check_severity, CheckSeverity, _CHECK_MAX);
         ROUND_TRIP(verification_state, VerificationState, _VERIFICATION_MAX);
+        ROUND_TRIP(program_kind, ProgramKind, _PROGRAM_MAX);
         ROUND_TRIP(switch_step, SwitchStep, _SWITCH_STEP_MAX);
         ROUND_TRIP(create_type, CreateType, _CREATE_TYPE_MAX);
         ROUND_TRIP(fence_kind, FenceKind, _FENCE_MAX);

@@ -512,7 +512,7 @@ static void resume(Model *model) {
         model->seq = model->started = model->completed = low;
         model->event = model->image = model->read_event = 0;
         model->live = false;
-        model->chunks = chunk_map_new(model->schema);
+        model->chunks = chunk_map_new(model->schema, false);
         for (guint i = 0; i < model->done->len; i++)
                 max_h = MAX(max_h, g_array_index(model->done, DoneChunk, i).h_seq);
         for (guint i = 0; i < model->done->len; i++) {

@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "engine/objects.h"
 #include "engine/precheck.h"
+#include "engine/program.h"
 #include "engine/verify.h"
 
 static int fail(const GError *error) {
@@ -84,6 +85,13 @@ static int run_list(char **words) {
         for (guint i = 0; i < list->tables->len; i++) {
                 const TableSchema *table = list->tables->pdata[i];
                 printf("table\t%s.%s\n", table->database, table->name);
+        }
+        g_autoptr(GPtrArray) programs = programs_list(conn, spec, &error);
+        if (!programs)
+                return fail(error);
+        for (guint i = 0; i < programs->len; i++) {
+                const Program *program = programs->pdata[i];
+                printf("program\t%s\t%s.%s\t%s\n", program_kind_to_string(program->kind), program->database, program->name, program->definer);
         }
         print_unfit("unfit", list->unfit);
         print_unfit("note", list->notes);
