@@ -535,7 +535,10 @@ void engine_take_crash(Engine *engine) {
         bool crashed = engine->crashed;
         engine->crashed = false;
         pthread_mutex_unlock(&engine->lock);
-        if (!crashed || engine->state->verification == VERIFICATION_NONE)
+        if (!crashed)
+                return;
+        engine_verify_void(engine);
+        if (engine->state->verification == VERIFICATION_NONE)
                 return;
         engine->state->verification = VERIFICATION_NONE;
         if (!engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, NULL))
@@ -551,6 +554,7 @@ void engine_step(Engine *engine) {
 
         engine_verify_collect(engine);
         engine_take_crash(engine);
+        engine_verify_keep(engine);
         if (engine->link)
                 look_at_link(engine);
         if (engine->carry) {

@@ -12,7 +12,7 @@
 #include "engine/monitor.h"
 #include "engine/program-store.h"
 #include "engine/throttle.h"
-#include "engine/verify.h"
+#include "engine/verify-point.h"
 #include "engine/watch.h"
 
 #define ENGINE_COPIERS_MAX 16
@@ -39,6 +39,7 @@ struct Engine {
         unsigned link_failures;          /* in a row: the wait before the next try grows with it */
         bool link_broken;                /* failed for good: Resume tries again */
         gint64 verify_at;                /* monotonic: when to verify by ourselves; 0: not planned */
+        gint64 verify_kept_at;           /* monotonic: when the state was told last how far it is */
         gint64 prove_at;                 /* monotonic: when to try the canary again */
         bool may_fail_over;              /* a link is about to be started: another server may take the place of the one that takes writes */
         gint64 settle_until;             /* monotonic: how long what was read before the link halted may still be applied … */
@@ -84,6 +85,9 @@ struct Engine {
         bool verify_running, verify_done;
         guint64 verify_operation;        /* 0: by ourselves */
         bool verify_repair;
+        VerifyPoint *verify_point;       /* how far it is, as it said last */
+        bool verify_point_news;          /* … since it was put into the state */
+        bool verify_point_void;          /* what was compared before has to be compared again */
         guint64 verify_foreign;          /* foreign writes when it began */
         VerifyResult verify_result;
         GError *verify_error;
@@ -144,6 +148,9 @@ void engine_verify(Engine *engine, const EngineOperation *operation);
 void engine_verify_soon(Engine *engine);
 void engine_verify_collect(Engine *engine); /* takes the verifier's result, if it is there */
 void engine_verify_cancel(Engine *engine);
+void engine_verify_recover(Engine *engine); /* one that was running when the agent ended goes on as soon as it can */
+void engine_verify_keep(Engine *engine);    /* how far it is, into the state, now and then */
+void engine_verify_void(Engine *engine);    /* it cannot go on where it was: it has to begin again */
 
 /* engine-programs.c: views, routines, triggers and events. */
 bool engine_programs_carry(Engine *engine, GError **error); /* to the side that does not take writes */

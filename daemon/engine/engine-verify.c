@@ -9,6 +9,7 @@
 #include "engine/objects.h"
 
 #define RETRY_USEC (10 * USEC_PER_SEC)
+#define KEEP_USEC (2 * USEC_PER_SEC)
 
 typedef struct Job {
         Engine *engine;
@@ -16,6 +17,9 @@ typedef struct Job {
         guint32 leg;
         guint64 epoch;
         bool repair;
+        guint64 operation, foreign;
+        double max_delay;
+        VerifyPoint *resume; /* where it was; NULL: at the beginning */
 } Job;
 
 static bool wait_applied(gpointer userdata, const char *file, guint64 offset, gint64 timeout_usec, GError **error) {
@@ -44,6 +48,33 @@ static bool write_marked(gpointer userdata, Conn *downstream, const char *statem
         return good;
 }
 
+static void reached(gpointer userdata, VerifyPoint *point) {
+        const Job *job = userdata;
+        Engine *engine = job->engine;
+        point->operation = job->operation;
+        point->leg = job->leg;
+        point->repair = job->repair;
+        point->foreign = job->foreign;
+        pthread_mutex_lock(&engine->lock);
+        verify_point_free(engine->verify_point);
+        engine->verify_point = point;
+        engine->verify_point_news = true;
+        pthread_mutex_unlock(&engine->lock);
+}
+
+/* Comparing costs both servers as much as copying does. While the delay is too high for a switch it only makes it higher. */
+static bool wait_for_room(gpointer userdata, Conn *upstream, guint64 bytes, GError **error) {
+        const Job *job = userdata;
+        Engine *engine = job->engine;
+        pthread_mutex_lock(&engine->lock);
+        while (!engine->stop && !g_atomic_int_get(&engine->verify_stop) && engine->status.delay >= job->max_delay) {
+                struct timespec until = clock_deadline(USEC_PER_SEC / 2);
+                (void) pthread_cond_timedwait(&engine->answered, &engine->lock, &until);
+        }
+        pthread_mutex_unlock(&engine->lock);
+        return throttle_wait(engine->throttle, upstream, bytes, &engine->verify_stop, error);
+}
+
 static bool compare(Job *job, VerifyResult *ret, GError **error) {
         Engine *engine = job->engine;
         g_autoptr(Conn) conn = conn_open(job->upstream, 0, error);
@@ -56,6 +87,9 @@ static bool compare(Job *job, VerifyResult *ret, GError **error) {
                 .tables = objects->tables,
                 .stop = &engine->verify_stop,
                 .wait_applied = wait_applied,
+                .resume = job->resume,
+                .reached = reached,
+                .wait_for_room = wait_for_room,
                 .repair = job->repair,
                 .write_marked = write_marked,
                 .begin_marked = begin_marked,
@@ -78,6 +112,7 @@ static ConnParams *copy_params(const ConnParams *params) {
 static void job_free(Job *job) {
         conn_params_free(job->upstream);
         conn_params_free(job->downstream);
+        verify_point_free(job->resume);
         g_free(job);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Job, job_free)
@@ -98,7 +133,18 @@ static void verifier(gpointer data) {
         pthread_mutex_unlock(&engine->lock);
 }
 
+/* Where the comparison was that was interrupted, when it is this one. */
+static VerifyPoint *find_point(const Engine *engine, guint64 operation, bool repair) {
+        g_autoptr(VerifyPoint) point = verify_point_from_text(engine->state->verification_progress);
+        if (!point || point->operation != operation || point->leg != engine->state->leg || point->repair != repair)
+                return NULL;
+        return g_steal_pointer(&point);
+}
+
 static void start(Engine *engine, guint64 operation, bool repair) {
+        VerifyPoint *point = find_point(engine, operation, repair);
+        bool goes_on = point && *point->database;
+        g_autofree char *place = goes_on ? g_strdup_printf(", on from `%s`.`%s`", point->database, point->table) : g_strdup("");
         Job *job = g_new0(Job, 1);
         *job = (Job){
                 .engine = engine,
@@ -107,18 +153,24 @@ static void start(Engine *engine, guint64 operation, bool repair) {
                 .leg = engine->state->leg,
                 .epoch = engine->state->epoch,
                 .repair = repair,
+                .operation = operation,
+                .foreign = point ? point->foreign : engine->state->foreign_writes,
+                .max_delay = engine->spec->limits.max_delay,
+                .resume = point,
         };
         pthread_mutex_lock(&engine->lock);
         engine->verify_operation = operation;
         engine->verify_repair = repair;
-        engine->verify_foreign = engine->state->foreign_writes;
-        engine->verify_done = false;
+        engine->verify_foreign = job->foreign;
+        engine->verify_point_void = engine->verify_done = false;
         engine->verify_running = true;
         g_atomic_int_set(&engine->verify_stop, 0);
         pthread_mutex_unlock(&engine->lock);
+        if (!point) /* that there is one has to be known after a restart, too */
+                reached(job, verify_point_copy(&(VerifyPoint){.database = (char *) "", .table = (char *) ""}));
         engine->verify_at = 0;
         engine->verifier = thread_start("verifier", verifier, job);
-        engine_event(engine, ENGINE_EVENT_VERIFICATION_STARTED, 6, repair ? "comparing both sides, and repairing" : "comparing both sides");
+        engine_event(engine, ENGINE_EVENT_VERIFICATION_STARTED, 6, "comparing both sides%s%s", repair ? ", and repairing" : "", place);
         engine_poke(engine);
 }
 
@@ -174,6 +226,44 @@ static void take_result(Engine *engine, const VerifyResult *result, bool repaire
                      result->rows, result->seconds, equal ? "equal" : "different", result->different, repaired ? "ed and were repaired" : "");
 }
 
+/* --- how far it is --- */
+
+/* Into the state, without writing it. */
+static bool take_point(Engine *engine) {
+        pthread_mutex_lock(&engine->lock);
+        bool news = engine->verify_point_news && !engine->verify_point_void;
+        engine->verify_point_news = false;
+        char *text = news ? verify_point_to_text(engine->verify_point) : NULL;
+        pthread_mutex_unlock(&engine->lock);
+        if (!text)
+                return false;
+        g_free(engine->state->verification_progress);
+        engine->state->verification_progress = text;
+        return true;
+}
+
+void engine_verify_keep(Engine *engine) {
+        gint64 now = clock_monotonic();
+        if (!engine->verifier || now - engine->verify_kept_at < KEEP_USEC)
+                return;
+        engine->verify_kept_at = now;
+        if (take_point(engine))
+                (void) engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, NULL);
+}
+
+void engine_verify_recover(Engine *engine) {
+        g_autoptr(VerifyPoint) point = find_point(engine, /* operation= */ 0, /* repair= */ false);
+        if (point)
+                engine->verify_at = clock_monotonic();
+}
+
+void engine_verify_void(Engine *engine) {
+        pthread_mutex_lock(&engine->lock);
+        engine->verify_point_void = true;
+        pthread_mutex_unlock(&engine->lock);
+        g_clear_pointer(&engine->state->verification_progress, g_free);
+}
+
 void engine_verify_collect(Engine *engine) {
         pthread_mutex_lock(&engine->lock);
         bool done = engine->verifier && engine->verify_done;
@@ -191,6 +281,11 @@ void engine_verify_collect(Engine *engine) {
         engine->verify_operation = 0;
         pthread_mutex_unlock(&engine->lock);
 
+        if (!error && engine->verify_point_void) { /* some of it was compared before the writer's side crashed */
+                verify_result_clear(&result);
+                start(engine, operation, engine->verify_repair);
+                return;
+        }
         engine_name_link_error(engine, &error);
         if (engine->watch)
                 engine_take_watch(engine);
@@ -200,6 +295,12 @@ void engine_verify_collect(Engine *engine) {
                             side_to_string(engine_reader(engine)));
         if (!error)
                 take_result(engine, &result, engine->verify_repair);
+        /* What was interrupted goes on: by ourselves next time, or as the same operation when the agent starts again. */
+        bool goes_on = error && !g_error_matches(error, PS_ERROR, PS_ERROR_FOREIGN_WRITES) && (operation == 0 || engine_stopping(engine));
+        if (goes_on)
+                (void) take_point(engine);
+        else
+                g_clear_pointer(&engine->state->verification_progress, g_free);
         verify_result_clear(&result);
         engine_sample(engine);
         if (operation == 0) { /* by ourselves: again later when it could not be done */
@@ -222,6 +323,7 @@ void engine_verify_cancel(Engine *engine) {
                 return;
         g_atomic_int_set(&engine->verify_stop, 1);
         pthread_mutex_lock(&engine->lock);
+        throttle_wake(engine->throttle);
         pthread_cond_broadcast(&engine->answered);
         while (!engine->verify_done) {
                 struct timespec until = clock_deadline(USEC_PER_SEC);

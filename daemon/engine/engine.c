@@ -263,6 +263,7 @@ static EngineOperation *next_operation(Engine *engine) {
 
 static void engine_thread(gpointer data) {
         Engine *engine = data;
+        engine_verify_recover(engine);
         while (!engine_stopping(engine)) {
                 take_changes(engine);
                 g_autofree EngineOperation *operation = next_operation(engine);
@@ -428,6 +429,7 @@ void engine_free(Engine *engine) {
         pthread_cond_destroy(&engine->wake);
         pthread_cond_destroy(&engine->answered);
         pthread_mutex_destroy(&engine->lock);
+        verify_point_free(engine->verify_point);
         g_free(engine->directory);
         g_free(engine);
 }

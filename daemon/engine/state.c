@@ -86,6 +86,7 @@ static const Member members[] = {
         MEMBER("verification", MEMBER_VERIFICATION, verification),
         MEMBER("verified-at", MEMBER_U64, verified_at),
         MEMBER("verification-summary", MEMBER_STRING, verification_summary),
+        MEMBER("verification-progress", MEMBER_STRING, verification_progress),
         MEMBER("reverse-proven", MEMBER_BOOL, reverse_proven),
         MEMBER("write-interruption", MEMBER_DOUBLE, write_interruption),
         MEMBER("foreign-writes-acknowledged", MEMBER_U64, foreign_writes_acknowledged),

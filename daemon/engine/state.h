@@ -78,6 +78,7 @@ typedef struct EngineState {
         VerificationState verification;
         guint64 verified_at;
         char *verification_summary; /* JSON object text: tables, rows, differences (no row values); or NULL */
+        char *verification_progress; /* how far a comparison is that has not ended (verify-point.h); or NULL */
         bool reverse_proven;
         double write_interruption; /* s of the last switch or rollback; -1: none yet */
         guint64 foreign_writes_acknowledged; /* how many of those seen were looked at */

@@ -38,6 +38,10 @@ typedef struct Verify {
         Conn *hold;           /* upstream: the closer look; its locks. Opened when first needed */
         GHashTable *reported; /* key texts of the page that were found different: a key under a collation that
                                * ignores case brings another one with it */
+        const struct VerifyPoint *resume; /* of an earlier run, in the first pass */
+        double seconds_before;            /* that it took */
+        gint64 begin;
+        bool behind_done; /* nothing that comes can be left out after a restart */
         bool again; /* a repair had to remove rows beside those it looked at: compare the table once more */
 } Verify;
 

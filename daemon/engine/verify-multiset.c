@@ -405,7 +405,8 @@ static bool compare_online(Comparison *comparison, bool *ret_equal, GError **err
         const VerifyInput *input = comparison->verify->input;
         g_autofree char *file = NULL;
         guint64 offset;
-        if (!read_sketch(comparison, comparison->up, comparison->above, error) ||
+        if ((input->wait_for_room && !input->wait_for_room(input->userdata, comparison->up, 0, error)) || verify_stopped(input, error) ||
+            !read_sketch(comparison, comparison->up, comparison->above, error) ||
             !conn_binlog_position(comparison->up, &file, &offset, error) ||
             !input->wait_applied(input->userdata, file, offset, -1, error) ||
             !read_sketch(comparison, comparison->down, comparison->below, error))

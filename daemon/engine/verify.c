@@ -19,6 +19,7 @@
 #include "base/queue.h"
 #include "base/thread.h"
 #include "engine/verify-internal.h"
+#include "engine/verify-point.h"
 #include "mysql/sql.h"
 #include "mysql/value.h"
 
@@ -200,6 +201,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Chunk, chunk_free)
 typedef struct Reader {
         const VerifyInput *input;
         const GPtrArray *tables; /* of VerifyTable */
+        const VerifyPoint *resume; /* or NULL */
         Queue *queue;            /* of Chunk */
         GError *error;           /* valid once it is joined */
 } Reader;
@@ -228,11 +230,18 @@ static bool find_end(Conn *conn, const VerifyTable *table, char *const *lo, char
 
 static bool read_table(Reader *reader, Conn *conn, guint index, GError **error) {
         const VerifyTable *table = reader->tables->pdata[index];
-        g_auto(GStrv) lo = NULL;
+        const VerifyInput *input = reader->input;
+        VerifyResume resume = verify_point_resume(reader->resume, table->table);
+        g_auto(GStrv) lo = resume == VERIFY_RESUME_AT ? g_strdupv(reader->resume->key) : NULL;
+        guint64 bytes = 0;
         bool last;
 
+        if (resume == VERIFY_RESUME_SKIP)
+                return true;
         do {
-                if (verify_stopped(reader->input, error))
+                if (verify_stopped(input, error) ||
+                    (input->wait_for_room && !input->wait_for_room(input->userdata, conn, bytes, error)) ||
+                    verify_stopped(input, error))
                         return false;
                 g_autoptr(Chunk) chunk = g_new0(Chunk, 1);
                 chunk->table = index;
@@ -242,6 +251,7 @@ static bool read_table(Reader *reader, Conn *conn, guint index, GError **error) 
                     !conn_binlog_position(conn, &chunk->file, &chunk->offset, error))
                         return false;
                 last = !chunk->hi;
+                bytes = chunk->rows * table->table->avg_row_bytes;
                 g_strfreev(lo);
                 lo = g_strdupv(chunk->hi);
                 if (!queue_push(reader->queue, g_steal_pointer(&chunk), 1)) {
@@ -277,6 +287,10 @@ void verify_add_difference(Verify *verify, const VerifyTable *table, const char 
         g_ptr_array_add(verify->result->differences, g_utf8_make_valid(text, -1));
 }
 
+static double verify_seconds(const Verify *verify) {
+        return verify->seconds_before + (double)(clock_monotonic() - verify->begin) / (double)USEC_PER_SEC;
+}
+
 static bool compare_chunk(Verify *verify, const VerifyTable *table, const Chunk *chunk, bool *ret_missing,
                           GError **error) {
         const VerifyInput *input = verify->input;
@@ -301,11 +315,31 @@ static bool compare_chunk(Verify *verify, const VerifyTable *table, const Chunk 
         return strcmp(sum, chunk->sum) == 0 || verify_look_closer(verify, table, chunk->lo, chunk->hi, error);
 }
 
+/* A repair that removes rows which it did not look at wants the whole table compared again: so of a table where that can happen nothing is
+ * done before all of it is. */
+static void report_point(Verify *verify, const VerifyTable *table, const Chunk *chunk) {
+        const TableSchema *schema = table->table;
+        bool pieces = !verify->input->repair || schema->n_unique_secondary == 0;
+        if (verify->again)
+                verify->behind_done = true;
+        if (!verify->input->reached || verify->behind_done || (chunk->hi && !pieces))
+                return;
+        VerifyPoint point = {
+                .database = schema->database,
+                .table = schema->name,
+                .key = chunk->hi,
+                .whole = !chunk->hi,
+                .result = *verify->result,
+        };
+        point.result.seconds = verify_seconds(verify);
+        verify->input->reached(verify->input->userdata, verify_point_copy(&point));
+}
+
 /* Compares TABLES; *ret_again (may be NULL) gets those that want another pass. */
 static bool compare_tables(Verify *verify, const GPtrArray *tables, guint64 rows_total, GPtrArray *again,
                            GError **error) {
         g_autoptr(Queue) queue = queue_new(CHUNKS_AHEAD, chunk_free);
-        Reader reader = {.input = verify->input, .tables = tables, .queue = queue};
+        Reader reader = {.input = verify->input, .tables = tables, .queue = queue, .resume = verify->resume};
         Thread *thread = thread_start("verify", reader_main, &reader);
         guint current = G_MAXUINT;
         bool ok = true, skip = false;
@@ -327,6 +361,8 @@ static bool compare_tables(Verify *verify, const GPtrArray *tables, guint64 rows
                 if (ok && verify->again && again &&
                     (again->len == 0 || again->pdata[again->len - 1] != table->table))
                         g_ptr_array_add(again, (gpointer)table->table);
+                if (ok && again)
+                        report_point(verify, table, chunk);
                 if (ok && verify->input->progress)
                         verify->input->progress(verify->input->userdata,
                                                 MIN(verify->result->rows, rows_total), rows_total);
@@ -388,6 +424,8 @@ static bool run_passes(Verify *verify, GError **error) {
                         return false;
                 if (pass == 0 && !compare_multisets(verify, rows_total, error))
                         return false;
+                verify->resume = NULL;
+                verify->behind_done = true;
                 if (again->len == 0)
                         return true;
                 g_clear_pointer(&schemas, g_ptr_array_unref);
@@ -396,16 +434,27 @@ static bool run_passes(Verify *verify, GError **error) {
         return true;
 }
 
+static void take_earlier(Verify *verify) {
+        const VerifyResult *earlier = &verify->resume->result;
+        GPtrArray *differences = verify->result->differences;
+        *verify->result = *earlier;
+        verify->result->differences = differences;
+        for (guint i = 0; earlier->differences && i < earlier->differences->len; i++)
+                g_ptr_array_add(differences, g_strdup(earlier->differences->pdata[i]));
+        verify->seconds_before = earlier->seconds;
+}
+
 bool verify_run(const VerifyInput *input, VerifyResult *ret, GError **error) {
         VerifyResult result = {.differences = g_ptr_array_new_with_free_func(g_free)};
-        Verify verify = {.input = input, .result = &result};
-        gint64 begin = clock_monotonic();
+        Verify verify = {.input = input, .result = &result, .resume = input->resume, .begin = clock_monotonic()};
+        if (input->resume)
+                take_earlier(&verify);
 
         verify.down = conn_open(input->downstream, input->repair ? CONN_MULTI_STATEMENTS : 0, error);
         bool ok = verify.down && run_passes(&verify, error);
         conn_free(verify.down);
         conn_free(verify.hold);
-        result.seconds = (double)(clock_monotonic() - begin) / (double)USEC_PER_SEC;
+        result.seconds = verify_seconds(&verify);
         if (!ok) {
                 verify_result_clear(&result);
                 return false;

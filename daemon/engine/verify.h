@@ -16,6 +16,10 @@ typedef struct VerifyInput {
         /* Waits until everything up to FILE/OFFSET of the upstream's binary log is committed downstream (TIMEOUT_USEC < 0: for ever). */
         bool (*wait_applied)(gpointer userdata, const char *file, guint64 offset, gint64 timeout_usec, GError **error);
         void (*progress)(gpointer userdata, guint64 rows_done, guint64 rows_total); /* may be NULL */
+        const struct VerifyPoint *resume; /* where an earlier run was (verify-point.h); NULL: from the beginning */
+        void (*reached)(gpointer userdata, struct VerifyPoint *point); /* takes the point over; may be NULL */
+        /* Before the upstream reads the next chunk, about BYTES of it: waits as long as the load is too high. May be NULL. */
+        bool (*wait_for_room)(gpointer userdata, Conn *upstream, guint64 bytes, GError **error);
         bool repair; /* differing rows are made equal to the upstream's, on the downstream, under the same locks */
         /* Runs a repair's statements in a transaction that is marked as the migration's own. NULL unless repair. */
         bool (*write_marked)(gpointer userdata, Conn *downstream, const char *statements, GError **error);

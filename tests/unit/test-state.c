@@ -34,6 +34,7 @@ static Record *make(void) {
         binlog_position_set(&s->end_position, "bin.000002", G_MAXUINT32 + G_GUINT64_CONSTANT(10));
         s->verification = VERIFICATION_DIFFERENT;
         s->verification_summary = g_strdup("{\"rows\":1}");
+        s->verification_progress = g_strdup("{\"rows\":2}");
         s->write_interruption = 0.321;
         s->foreign_writes = 5;
         g_ptr_array_add(s->checks, check_row_new("a", CHECK_WARNING, PS_ERROR_INSUFFICIENT_PRIVILEGE, "bytes \xff here", NULL));
