@@ -22,6 +22,7 @@ static const char *const message_ids[_ENGINE_EVENT_MAX] = {
                 ID(COPY_STARTED),
                 ID(TABLE_COPIED),
                 ID(COPY_FINISHED),
+                ID(COPY_AGAIN),
                 ID(CAUGHT_UP),
                 ID(LINK_RUNNING),
                 ID(LINK_RETRYING),

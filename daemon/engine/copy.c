@@ -58,7 +58,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Horizon, horizon_clear)
 
 typedef enum ChunkOutcome { OUTCOME_DONE, OUTCOME_LATER, OUTCOME_FAILED } ChunkOutcome;
 
-static bool load_chunks(const Ledger *ledger, Conn *downstream, LinkTables *tables, guint64 *ret_rows, guint64 *ret_bytes, GError **error) {
+static bool load_chunks(const Ledger *ledger, Conn *downstream, LinkTables *tables, bool copying, guint64 *ret_rows, guint64 *ret_bytes,
+                        GError **error) {
         g_autofree char *sql = g_strdup_printf("SELECT db, tbl, lo, hi, h_seq, n_rows, n_bytes FROM %s", ledger->chunk);
         g_autoptr(ConnRows) rows = conn_stream(downstream, sql, -1, error);
         if (!rows)
@@ -72,6 +73,8 @@ static bool load_chunks(const Ledger *ledger, Conn *downstream, LinkTables *tabl
                 if (!row)
                         return true;
                 LinkTable *table = link_tables_find(tables, row[0], row[1]);
+                if (!copying && (!table || !table->chunks)) /* what was copied in the first place is of no interest any more */
+                        continue;
                 Key lo = {.data = row[2], .size = lengths[2]}, hi = {.data = row[3], .size = lengths[3]};
                 if (!table) /* not carried any more: what is known of it is of no use */
                         continue;
@@ -100,7 +103,8 @@ static bool load_chunks(const Ledger *ledger, Conn *downstream, LinkTables *tabl
 static bool forget_families(const Ledger *ledger, Conn *downstream, const LinkTables *tables, guint64 done_seq, GError **error) {
         for (guint f = 0; f < tables->families->len; f++) {
                 const Family *family = tables->families->pdata[f];
-                if (family_copy_holds(family, done_seq))
+                /* All tables of a family are copied again, or none. */
+                if (!((const LinkTable *) family->tables->pdata[0])->chunks || family_copy_holds(family, done_seq))
                         continue;
                 for (guint i = 0; i < family->cascaded->len; i++) {
                         LinkTable *table = family->cascaded->pdata[i];
@@ -113,9 +117,9 @@ static bool forget_families(const Ledger *ledger, Conn *downstream, const LinkTa
         return true;
 }
 
-bool copy_load(const Ledger *ledger, Conn *downstream, LinkTables *tables, guint64 done_seq, guint64 *ret_rows, guint64 *ret_bytes,
-               GError **error) {
-        return load_chunks(ledger, downstream, tables, ret_rows, ret_bytes, error) &&
+bool copy_load(const Ledger *ledger, Conn *downstream, LinkTables *tables, bool copying, guint64 done_seq, guint64 *ret_rows,
+               guint64 *ret_bytes, GError **error) {
+        return load_chunks(ledger, downstream, tables, copying, ret_rows, ret_bytes, error) &&
                forget_families(ledger, downstream, tables, done_seq, error);
 }
 
@@ -531,7 +535,7 @@ static bool copy_snapshot(Copier *copier, const LockedCopy *locked, GError **err
         for (guint i = 0; i < locked->tables->len; i++) {
                 const TableSchema *schema = ((const LinkTable *) locked->tables->pdata[i])->schema;
                 g_autofree char *name = sql_table(schema->database, schema->name);
-                if (!conn_execf(copier->down, error, "TRUNCATE TABLE %s", name))
+                if (!conn_execf(copier->down, error, "TRUNCATE /* polarshift */ TABLE %s", name))
                         return false;
         }
         g_string_truncate(copier->finished, 0);
@@ -589,6 +593,8 @@ static LinkTable *take_work(Copy *copy, Key *ret_lo, Key *ret_hi, bool *ret_comp
         for (guint i = 0; i < copy->config.tables->list->len; i++) {
                 LinkTable *table = g_ptr_array_index(copy->config.tables->list, i);
                 bool complete;
+                if (!table->chunks) /* it is not copied again */
+                        continue;
                 pthread_mutex_lock(&copy->lock);
                 bool resting = table->retry_at > now;
                 pthread_mutex_unlock(&copy->lock);

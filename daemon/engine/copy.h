@@ -32,9 +32,10 @@ typedef struct CopyConfig {
         gpointer userdata;
 } CopyConfig;
 
-/* Reads which chunks are done into the tables' chunk maps; *ret_rows and *ret_bytes: what they hold. DONE_SEQ: the oldest checkpoint's. */
-bool copy_load(const Ledger *ledger, Conn *downstream, LinkTables *tables, guint64 done_seq, guint64 *ret_rows, guint64 *ret_bytes,
-               GError **error);
+/* Reads which chunks are done into the tables' chunk maps; *ret_rows and *ret_bytes: what they hold. COPYING: all tables are copied; else some
+ * again, and only they have chunk maps. DONE_SEQ: the oldest checkpoint's. */
+bool copy_load(const Ledger *ledger, Conn *downstream, LinkTables *tables, bool copying, guint64 done_seq, guint64 *ret_rows,
+               guint64 *ret_bytes, GError **error);
 
 Copy *copy_new(const CopyConfig *config, GError **error); /* connects */
 void copy_run(Copy *copy);

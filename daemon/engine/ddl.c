@@ -442,6 +442,9 @@ static void classify_data(Lexer *lexer, const Token *verb, const MigrationSpec *
                 return;
         if (!selected(spec, name.database, all ? name.table : NULL))
                 ret->kind = STATEMENT_IGNORED;
+        g_strlcpy(ret->database, name.database, sizeof ret->database);
+        g_strlcpy(ret->table, name.table, sizeof ret->table);
+        ret->all_rows = all;
         g_autofree char *what = g_ascii_strup(verb->text, 10);
         say_table(ret, what, &name);
 }

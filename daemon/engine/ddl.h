@@ -31,6 +31,9 @@ typedef struct Statement {
         StatementKind kind;
         char what[128]; /* "ALTER TABLE `db`.`t`": first words and the name, no values; safe for a message */
         char xid[BINLOG_XID_TEXT]; /* of XA COMMIT and XA ROLLBACK */
+        /* STATEMENT_DATA: the one table that it names as its target; "": it cannot be told. */
+        char database[200], table[200];
+        bool all_rows; /* a plain DELETE of all of its rows: so MySQL logs that it found a MEMORY table empty */
 } Statement;
 
 void statement_classify(const char *sql, gsize length, const char *database, const MigrationSpec *spec, Statement *ret);

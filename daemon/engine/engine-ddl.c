@@ -27,7 +27,7 @@ void engine_carry(Engine *engine, const LinkHalt *halt, bool passed) {
                 .server_id = engine_dump_id(engine, 2),
                 .leg = engine->state->leg,
                 .epoch = engine->state->epoch,
-                .copying = !engine->state->copied,
+                .copying = !engine->state->copied || engine->state->again->len > 0,
                 .passed = passed,
                 .on_done = engine_poke,
                 .userdata = engine,

@@ -251,7 +251,7 @@ static bool prepare_servers(Engine *engine, GError **error) {
         if (!down)
                 return false;
         if (conn_exec(down, "SET GLOBAL read_only=1", -1, NULL, error) &&
-            ledger_raise_epoch(engine->ledger, down, engine->state->epoch, error))
+            ledger_raise_epoch(engine->ledger, down, engine->state->epoch, error) && engine_empty_again(engine, down, error))
                 return engine_programs_disarm(engine, reader, error); /* what is applied must not fire anything */
         engine_name_error(engine, reader, error);
         return false;
@@ -273,6 +273,7 @@ static bool start_link(Engine *engine, GError **error) {
                 .leg = engine->state->leg,
                 .epoch = engine->state->epoch,
                 .copying = !engine->state->copied,
+                .again = engine->state->again,
                 .copiers = MIN(copiers, ENGINE_COPIERS_MAX),
                 .left_out = engine->state->unfit,
                 .on_change = engine_poke,
@@ -395,6 +396,8 @@ void engine_sample(Engine *engine) {
                 status->progress = engine->state->copied ? 1
                                    : link.rows_total > 0 ? MIN((double) link.rows_copied / (double) link.rows_total, 0.999) : -1;
         }
+        if (engine->state->copied && engine->state->again->len > 0)
+                status->progress = link.rows_total > 0 ? MIN((double) link.rows_copied / (double) link.rows_total, 0.999) : -1;
         status->verification = engine->verify_running ? VERIFICATION_RUNNING : engine->state->verification;
         status->verified_at = engine->state->verified_at;
         status->reverse_proven = engine->state->reverse_proven;
@@ -458,6 +461,8 @@ static void caught_up(Engine *engine) {
 static void progress(Engine *engine) {
         if (!engine->state->copied && link_copied(engine->link))
                 copied(engine);
+        if (engine->state->copied && engine->state->again->len > 0 && link_copied(engine->link))
+                engine_again_copied(engine);
         if (engine->phase == MIGRATION_PHASE_COPYING && engine->state->copied && engine->status.delay >= 0 &&
             engine->status.delay < MIN(CAUGHT_UP_DELAY, engine->spec->limits.max_delay))
                 caught_up(engine);
@@ -495,9 +500,9 @@ static void take_halt(Engine *engine, const LinkHalt *halt) {
                 return; /* asked again at the next step */
         engine->settle_until = 0;
         engine_stop_link(engine);
-        if (drained)
+        if (drained && halt->kind == LINK_HALT_STATEMENT)
                 engine_carry(engine, halt, /* passed= */ false);
-        else
+        else if (!drained || !engine_copy_again(engine, halt, &error))
                 link_trouble(engine, error);
 }
 

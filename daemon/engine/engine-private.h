@@ -133,6 +133,14 @@ guint32 engine_dump_id(const Engine *engine, guint32 which); /* 0: link, 1: watc
 guint32 engine_workers(const Engine *engine); /* how many the limits ask for; a leg keeps the number it began with */
 Side engine_reader(const Engine *engine); /* the side that does not take writes */
 
+/* engine-again.c: tables that are copied again. */
+/* Begins it, for what the link halted at. PS_ERROR_UNSUPPORTED_OBJECT: it cannot be told which tables. */
+bool engine_copy_again(Engine *engine, const LinkHalt *halt, GError **error);
+/* Before a link: empties what is to be copied, on the side DOWN. */
+bool engine_empty_again(Engine *engine, Conn *down, GError **error);
+bool engine_is_complete(Engine *engine, GError **error); /* PS_ERROR_VERIFICATION_FAILED: some tables are not */
+void engine_again_copied(Engine *engine); /* the link says so */
+
 /* engine-ddl.c: statements that are carried while there is no link. PASSED: the operator did it, or does without. */
 void engine_carry(Engine *engine, const LinkHalt *halt, bool passed);
 bool engine_collect_carry(Engine *engine, GError **error); /* false: it is not over; else with what it failed with, if it did */
@@ -162,7 +170,7 @@ bool engine_programs_ready(Engine *engine, Side from, Side to, GError **error);
 bool engine_programs_unchanged(const Engine *engine, GError **error);
 /* SIDE's triggers and events off, or its triggers on, or its events on. Each finds out what is left to do. */
 bool engine_programs_disarm(Engine *engine, Side side, GError **error);
-bool engine_programs_arm(Engine *engine, Side side, GError **error);
+bool engine_programs_arm(Engine *engine, Side side, bool in_switch, GError **error);
 bool engine_programs_start_events(Engine *engine, Side side, GError **error);
 void engine_programs_undo(Engine *engine);   /* what Start made */
 void engine_programs_follow(Engine *engine); /* between operations, with a link */

@@ -100,14 +100,21 @@ bool engine_programs_unchanged(const Engine *engine, GError **error) {
 
 bool engine_programs_disarm(Engine *engine, Side side, GError **error) {
         ProgramSync sync;
-        return end(engine, begin(engine, side, /* both= */ true, &sync, error) && programs_disarm(&sync, side, error), error);
+        guint dropped = 0;
+        if (!end(engine, begin(engine, side, /* both= */ true, &sync, error) && programs_disarm(&sync, side, &dropped, error), error))
+                return false;
+        /* A switch that ended in its flip may have left it as it is there. */
+        if (dropped == 0 || engine->state->step != SWITCH_STEP_NONE || conn_exec(sync.conns[side], "SET GLOBAL sync_binlog=1", -1, NULL, error))
+                return true;
+        engine_name_error(engine, side, error);
+        return false;
 }
 
-bool engine_programs_arm(Engine *engine, Side side, GError **error) {
+bool engine_programs_arm(Engine *engine, Side side, bool in_switch, GError **error) {
         ProgramSync sync;
         guint count = 0;
         gint64 began = clock_monotonic();
-        if (!end(engine, begin(engine, side, /* both= */ false, &sync, error) && programs_arm(&sync, side, &count, error), error))
+        if (!end(engine, begin(engine, side, /* both= */ false, &sync, error) && programs_arm(&sync, side, in_switch, &count, error), error))
                 return false;
         if (count > 0)
                 engine_event(engine, ENGINE_EVENT_OPERATION_STEP, 6, "%u triggers made on the %s in %.3f s", count, side_to_string(side),

@@ -43,6 +43,7 @@ static bool run_checks(Engine *engine, Pair *pair, PrecheckStage stage, GError *
                 .uuid = engine->state->uuid,
                 .stage = stage,
                 .writer = engine->state->writer,
+                .scheduler_returns = {engine->state->events_were_on[SIDE_SOURCE], engine->state->events_were_on[SIDE_DESTINATION]},
         };
         GPtrArray *rows = precheck_run(&input, error);
         if (!rows) {

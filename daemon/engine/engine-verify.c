@@ -175,7 +175,9 @@ static void start(Engine *engine, guint64 operation, bool repair) {
 }
 
 void engine_verify_soon(Engine *engine) {
-        if (!engine->verifier && engine->link)
+        if (engine->state->again->len > 0)
+                engine->verify_at = 0; /* asked for when they are complete */
+        else if (!engine->verifier && engine->link)
                 start(engine, 0, /* repair= */ false);
         else if (!engine->verifier)
                 engine->verify_at = clock_monotonic() + USEC_PER_SEC;
@@ -340,6 +342,10 @@ void engine_verify(Engine *engine, const EngineOperation *operation) {
                 engine_step(engine);
         if (!engine->link) {
                 g_set_error(&error, PS_ERROR, PS_ERROR_DELAY_UNKNOWN, "replication is not running; LastError says why, Resume tries again");
+                engine_finish(engine, operation->id, OPERATION_RESULT_FAILED, error, _MIGRATION_PHASE_INVALID, NULL);
+                return;
+        }
+        if (!engine_is_complete(engine, &error)) {
                 engine_finish(engine, operation->id, OPERATION_RESULT_FAILED, error, _MIGRATION_PHASE_INVALID, NULL);
                 return;
         }

@@ -7,6 +7,7 @@ static const char *const engine_event_table[_ENGINE_EVENT_MAX] = {
         [ENGINE_EVENT_COPY_STARTED] = "copy-started",
         [ENGINE_EVENT_TABLE_COPIED] = "table-copied",
         [ENGINE_EVENT_COPY_FINISHED] = "copy-finished",
+        [ENGINE_EVENT_COPY_AGAIN] = "copy-again",
         [ENGINE_EVENT_CAUGHT_UP] = "caught-up",
         [ENGINE_EVENT_LINK_RUNNING] = "link-running",
         [ENGINE_EVENT_LINK_RETRYING] = "link-retrying",

@@ -11,6 +11,7 @@ typedef enum EngineEventKind {
         ENGINE_EVENT_COPY_STARTED,
         ENGINE_EVENT_TABLE_COPIED,
         ENGINE_EVENT_COPY_FINISHED,
+        ENGINE_EVENT_COPY_AGAIN, /* of single tables, whose rows the log does not tell */
         ENGINE_EVENT_CAUGHT_UP,
         ENGINE_EVENT_LINK_RUNNING,
         ENGINE_EVENT_LINK_RETRYING,

@@ -10,6 +10,7 @@
 #include "mysql/query-session.h"
 
 typedef enum LinkHaltKind {
+        LINK_HALT_ROWS,      /* what a table's rows are now is not in the log: it has to be copied again */
         LINK_HALT_STATEMENT, /* changes what is carried (or is not understood): to be run downstream */
         _LINK_HALT_MAX,
         _LINK_HALT_INVALID = -1,
@@ -20,6 +21,9 @@ typedef struct LinkHalt {
         guint64 seq;        /* of the transaction that it is, or is in: all before it are settled when the link has ended */
         char *file;         /* where it stands in the upstream's log: its end */
         guint64 offset;
+
+        /* LINK_HALT_ROWS: the table that the statement names, or that the rows are of; "" when it cannot be told. `sql` is the statement, or NULL. */
+        char row_database[200], row_table[200];
 
         /* LINK_HALT_STATEMENT */
         bool understood;    /* false: it cannot be told what it changes */

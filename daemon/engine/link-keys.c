@@ -31,7 +31,7 @@ static bool at_rest(const LinkConfig *config, const GArray *checkpoints, guint32
                 if (checkpoint->seq != first->seq || checkpoint->part != 0)
                         return false;
         }
-        return !config->copying;
+        return !config->copying && config->again->len == 0;
 }
 
 bool link_keys_order(const LinkConfig *config, GArray *checkpoints, guint32 n_workers, const GPtrArray *schemas, Conn *up, Conn *down,

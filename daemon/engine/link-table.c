@@ -4,7 +4,9 @@
 #include "engine/link-table.h"
 
 #include "base/error.h"
+#include "engine/again.h"
 #include "engine/cascade.h"
+#include "mysql/sql.h"
 
 #define MAP_CACHE_MAX 8192
 
@@ -21,7 +23,7 @@ static char *full_name(const char *database, const char *name) {
         return g_strdup_printf("%zu/%s/%s", strlen(database), database, name);
 }
 
-LinkTables *link_tables_new(GPtrArray *schemas, bool copying) {
+LinkTables *link_tables_new(GPtrArray *schemas, bool copying, const GPtrArray *again) {
         LinkTables *tables = g_new0(LinkTables, 1);
         tables->list = g_ptr_array_new_with_free_func(link_table_free);
         tables->by_name = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
@@ -32,8 +34,11 @@ LinkTables *link_tables_new(GPtrArray *schemas, bool copying) {
                 /* Where the agent can order keys it knows all spellings of one (key_hash_value()). */
                 table->ordered = table->schema->n_unique_secondary > 0 || table->schema->key_order != KEY_ORDER_AGENT;
                 table->multiset = table->schema->key->len == 0;
-                table->chunks = copying ? chunk_map_new(table->schema, table->schema->has_cascade) : NULL;
-                table->live = !copying;
+                g_autofree char *quoted = sql_table(table->schema->database, table->schema->name);
+                table->again_seq = again_seq(again, quoted);
+                bool copied = !copying && table->again_seq == 0;
+                table->chunks = copied ? NULL : chunk_map_new(table->schema, table->schema->has_cascade);
+                table->live = copied;
                 g_ptr_array_add(tables->list, table);
                 char *name = full_name(table->schema->database, table->schema->name);
                 table->hash = key_hash(name, strlen(name));

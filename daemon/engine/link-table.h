@@ -25,6 +25,7 @@ typedef struct LinkTable {
         bool multiset;    /* no row key: see change-multiset.h */
         bool zeros_alike; /* one of the sides has no negative zero: -0 and 0 are the same to a multiset */
         ChunkMap *chunks; /* NULL: nothing is being copied, every event is applied */
+        guint64 again_seq; /* it is copied again, see again.h: events up to this transaction are passed over; 0: it is not */
         gint live;        /* atomic: all is copied and the dispatcher is behind the last h_seq */
         gint64 retry_at;  /* monotonic: the copier lets the table rest until then (guarded by the copy) */
         guint retries;
@@ -39,8 +40,8 @@ typedef struct LinkTables {
         GPtrArray *families; /* of Family */
 } LinkTables;
 
-/* Takes the schemas over (list of TableSchema). COPYING: every table gets a chunk map. */
-LinkTables *link_tables_new(GPtrArray *schemas, bool copying);
+/* Takes the schemas over (list of TableSchema). COPYING: every table gets a chunk map; else those in AGAIN (see again.h) do. */
+LinkTables *link_tables_new(GPtrArray *schemas, bool copying, const GPtrArray *again);
 void link_tables_free(LinkTables *tables);
 /* A server refused a value of TABLE: makes PS_ERROR_DATA_MISMATCH of its answer, which would show the value. Other errors stay. */
 void link_table_name_error(const LinkTable *table, const char *label, GError **error);

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "engine/again.h"
 #include "engine/apply.h"
 #include "engine/cascade.h"
 #include "engine/copy.h"
@@ -27,7 +28,7 @@ struct Link {
         LinkConfig config;
         LinkTables *tables;
         GArray *checkpoints;
-        guint64 skip_seq, halt_seq; /* see StreamConfig */
+        guint64 skip_seq, halt_seq, settled_seq; /* see StreamConfig */
         guint32 workers, copiers;
         bool from_mariadb;
         char *server; /* the upstream's conn_host_uuid() */
@@ -163,6 +164,11 @@ static TableSchema *find_schema(const GPtrArray *schemas, const TableSchema *lik
         return NULL;
 }
 
+/* Whether tables are copied: all of them, or some again. */
+static bool copies(const Link *link) {
+        return (link->config.copying || link->config.again->len > 0) && link->halt_seq == 0;
+}
+
 static bool is_left_out(const LinkConfig *config, const TableSchema *schema) {
         g_autofree char *name = sql_table(schema->database, schema->name), *line = g_strdup_printf("table %s: ", name);
         for (guint i = 0; config->left_out && i < config->left_out->len; i++)
@@ -176,15 +182,17 @@ static bool is_left_out(const LinkConfig *config, const TableSchema *schema) {
 static GPtrArray *load_schemas(Link *link, Conn *up, Conn *down, GError **error) {
         const LinkConfig *config = &link->config;
         g_autoptr(GPtrArray) all = schema_load(down, /* database= */ NULL, error);
-        g_autoptr(GPtrArray) upstream = all && config->copying ? schema_load(up, /* database= */ NULL, error) : NULL;
-        if (!all || (config->copying && !upstream))
+        g_autoptr(GPtrArray) upstream = all && (config->copying || config->again->len > 0) ? schema_load(up, /* database= */ NULL, error) : NULL;
+        if (!all || ((config->copying || config->again->len > 0) && !upstream))
                 return NULL;
         GPtrArray *schemas = g_ptr_array_new_with_free_func((GDestroyNotify) table_schema_free);
         for (guint i = 0; i < all->len; i++) {
                 TableSchema *schema = g_ptr_array_index(all, i);
                 if (!spec_selects(config->spec, schema->database, schema->name) || is_left_out(config, schema))
                         continue;
-                const TableSchema *sizes = upstream ? find_schema(upstream, schema) : NULL;
+                g_autofree char *name = sql_table(schema->database, schema->name);
+                bool copied = !config->copying && again_seq(config->again, name) == 0;
+                const TableSchema *sizes = upstream && !copied ? find_schema(upstream, schema) : NULL;
                 if (sizes) {
                         link_keys_take_collations(schema, sizes);
                         schema->avg_row_bytes = sizes->avg_row_bytes;
@@ -240,14 +248,14 @@ static bool load(Link *link, GError **error) {
 
         if (!link_keys_order(config, link->checkpoints, link->workers, schemas, up, down, error))
                 return false;
-        link->tables = link_tables_new(g_steal_pointer(&schemas), copying);
+        link->tables = link_tables_new(g_steal_pointer(&schemas), copying, link->halt_seq == 0 ? config->again : NULL);
         for (guint i = 0; i < link->tables->list->len; i++) {
                 LinkTable *table = g_ptr_array_index(link->tables->list, i);
                 table->zeros_alike = !flavor_has_negative_zero(conn_flavor(up)) || !flavor_has_negative_zero(conn_flavor(down));
         }
         return families_complete(link->tables, error) &&
-               (!copying || copy_load(config->ledger, down, link->tables, oldest_checkpoint(link), &link->rows_before,
-                                      &link->bytes_before, error));
+               (!copies(link) || copy_load(config->ledger, down, link->tables, copying, oldest_checkpoint(link), &link->rows_before,
+                                           &link->bytes_before, error));
 }
 
 static void begin_at(Link *link, guint64 seq, Place *place /* consumed */) {
@@ -258,9 +266,10 @@ static void begin_at(Link *link, guint64 seq, Place *place /* consumed */) {
 
 /* Where reading begins: at the oldest checkpoint, or before it, where an XA transaction was prepared that is still open then. */
 static void find_beginning(Link *link) {
-        link->begin_seq = G_MAXUINT64;
+        link->begin_seq = link->settled_seq = G_MAXUINT64;
         for (guint32 w = 0; w < link->workers; w++) {
                 const Checkpoint *checkpoint = &g_array_index(link->checkpoints, Checkpoint, w);
+                link->settled_seq = MIN(link->settled_seq, checkpoint->seq);
                 if (checkpoint->seq < link->begin_seq)
                         begin_at(link, checkpoint->seq, place_ref(checkpoint->place));
                 if (*checkpoint->hold_file && checkpoint->hold_seq < link->begin_seq)
@@ -291,6 +300,7 @@ static bool connect_parts(Link *link, GError **error) {
                 .begin = link->begin,
                 .seq = link->begin_seq,
                 .skip_ddl_seq = link->skip_seq,
+                .settled_seq = link->settled_seq,
                 .halt_seq = link->halt_seq,
                 .on_heartbeat = on_heartbeat,
                 .on_canary = on_canary,
@@ -323,7 +333,7 @@ static bool connect_parts(Link *link, GError **error) {
         link->apply = apply_new(&apply, error);
         if (!link->apply)
                 return false;
-        if (!config->copying || link->halt_seq > 0)
+        if (!copies(link))
                 return true;
 
         CopyConfig copy = {
@@ -351,7 +361,7 @@ Link *link_start(const LinkConfig *config, GError **error) {
         g_autoptr(Link) link = g_new0(Link, 1);
         link->config = *config;
         link->last_delay = -1;
-        link->copied = link->all_copied = !config->copying;
+        link->copied = link->all_copied = !config->copying && config->again->len == 0;
         pthread_mutex_init(&link->lock, /* attr= */ NULL);
         clock_cond_init(&link->changed);
         g_queue_init(&link->heartbeats);

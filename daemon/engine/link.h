@@ -27,6 +27,7 @@ typedef struct LinkConfig {
         guint64 epoch;
         bool copying;
         guint32 copiers;
+        const GPtrArray *again; /* tables that are copied again, see again.h; outlives the link */
         const GPtrArray *left_out; /* see StreamConfig; outlives the link */
         /* Any thread; must not call back into the link: something happened that is worth looking at. */
         void (*on_change)(gpointer userdata);

@@ -69,6 +69,18 @@ static void add_object(GPtrArray *array, const char *type, char *name, const cha
         g_ptr_array_add(array, object);
 }
 
+/* Servers describe columns in utf8, three bytes a character at most: a member with a longer one (an emoji) is shown with a question mark, and
+ * would be made so on the other side. A member with a question mark of its own cannot be told from it. */
+static bool has_hidden_member(const Column *column) {
+        static const char *const wide[] = {"utf8mb4", "utf16", "utf16le", "utf32"};
+        if ((column->kind != COLUMN_KIND_ENUM && column->kind != COLUMN_KIND_SET) || !column->charset || !strchr(column->type, '?'))
+                return false;
+        for (gsize i = 0; i < G_N_ELEMENTS(wide); i++)
+                if (g_str_equal(column->charset, wide[i]))
+                        return true;
+        return false;
+}
+
 bool objects_table_unfit(const TableSchema *table, char **ret_reason, char **ret_hint) {
         g_autofree char *name = sql_table(table->database, table->name);
 
@@ -81,6 +93,13 @@ bool objects_table_unfit(const TableSchema *table, char **ret_reason, char **ret
         }
         for (guint i = 0; i < table->columns->len; i++) {
                 const Column *column = table->columns->pdata[i];
+                if (has_hidden_member(column)) {
+                        *ret_reason = g_strdup_printf("column %s has the type %s, and servers show a character beyond three bytes of UTF-8 "
+                                                      "as a question mark, so its members are not known exactly",
+                                                      column->name, column->type);
+                        *ret_hint = g_strdup("rename the members, or leave the table out with exclude");
+                        return true;
+                }
                 if (column->kind != COLUMN_KIND_UNSUPPORTED)
                         continue;
                 *ret_reason = g_strdup_printf("column %s has the type %s, which cannot be taken exactly",

@@ -326,13 +326,3 @@ bool precheck_time_zone(Precheck *check, GError **error) {
                              zones[SIDE_SOURCE], zones[SIDE_DESTINATION]);
         return true;
 }
-
-bool precheck_event_scheduler(Precheck *check, GError **error) {
-        for (Side side = 0; side < _SIDE_MAX; side++)
-                precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED, NULL,
-                             "the event scheduler of the %s is %s", side_to_string(side),
-                             precheck_variable_on(check, side, "event_scheduler")
-                                             ? "on; a fence switches it off"
-                                             : "off");
-        return true;
-}

@@ -81,7 +81,6 @@ bool precheck_time_zone(Precheck *check, GError **error);
 bool precheck_timestamp_defaults(Precheck *check, GError **error);
 bool precheck_innodb_format(Precheck *check, GError **error);
 bool precheck_max_packet(Precheck *check, GError **error);
-bool precheck_event_scheduler(Precheck *check, GError **error);
 bool precheck_disk_space(Precheck *check, GError **error);
 bool precheck_encryption(Precheck *check, GError **error);
 
@@ -89,6 +88,7 @@ bool precheck_encryption(Precheck *check, GError **error);
 bool precheck_programs(Precheck *check, GError **error);
 bool precheck_triggers(Precheck *check, GError **error);
 bool precheck_definers(Precheck *check, GError **error);
+bool precheck_event_scheduler(Precheck *check, GError **error);
 /* precheck-foreign.c */
 bool precheck_foreign_keys(Precheck *check, GError **error);
 

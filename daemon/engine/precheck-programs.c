@@ -213,3 +213,34 @@ bool precheck_definers(Precheck *check, GError **error) {
                         return false;
         return true;
 }
+
+/* --- the event scheduler --- */
+
+static guint enabled_events(const Precheck *check) {
+        guint count = 0;
+        for (guint i = 0; check->programs && i < check->programs->len; i++) {
+                const Program *p = check->programs->pdata[i];
+                count += p->kind == PROGRAM_EVENT && p->enabled;
+        }
+        return count;
+}
+
+/* Enabled events run where the scheduler is on: when it is not the same on both sides they would stop with a switch, or begin. */
+bool precheck_event_scheduler(Precheck *check, GError **error) {
+        Side writer = writer_of(check), reader = side_other(writer);
+        bool runs = precheck_variable_on(check, writer, "event_scheduler");
+        bool will_run = precheck_variable_on(check, reader, "event_scheduler") || check->input->scheduler_returns[reader];
+        guint events = enabled_events(check);
+        if (events > 0 && runs != will_run) {
+                g_autofree char *hint = g_strdup_printf("on the %s, and in its configuration: SET GLOBAL event_scheduler=%s;", side_to_string(reader),
+                                                        runs ? "ON" : "OFF");
+                precheck_add(check, check->input->stage == PRECHECK_SWITCH ? CHECK_ERROR : CHECK_WARNING, PS_ERROR_CHECK_FAILED, hint,
+                             "%u events are enabled, and the event scheduler is %s on the %s and %s on the %s: they would %s with the switch", events,
+                             runs ? "on" : "off", side_to_string(writer), runs ? "off" : "on", side_to_string(reader), runs ? "stop" : "begin to run");
+                return true;
+        }
+        for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++)
+                precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED, NULL, "the event scheduler of the %s is %s", side_to_string(side),
+                             precheck_variable_on(check, side, "event_scheduler") ? "on; a fence switches it off" : "off");
+        return true;
+}

@@ -16,6 +16,7 @@ typedef struct PrecheckInput {
         Conn *servers[_SIDE_MAX]; /* connected */
         const char *uuid;         /* of the migration: our own leftovers on the destination are no obstacle */
         PrecheckStage stage;
+        bool scheduler_returns[_SIDE_MAX]; /* a fence switched the event scheduler off there, and its end switches it on again */
         Side writer;              /* that takes writes: PRECHECK_SWITCH looks at the way from there to the other one */
 } PrecheckInput;
 

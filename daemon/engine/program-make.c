@@ -37,6 +37,7 @@ bool program_session_end(ProgramSession *session, GError **error) {
                      conn_execf(conn, error, "SET SESSION character_set_results=NULL, time_zone='+00:00', lock_wait_timeout=DEFAULT, sql_mode=%s", mode) &&
                      conn_exec(conn, "USE information_schema", -1, NULL, error)); /* a name without a database is nobody's then */
         g_clear_pointer(&session->sql_mode, g_free);
+        g_clear_pointer(&session->now, g_free);
         return good;
 }
 
@@ -87,18 +88,28 @@ static char *charset_for(const Conn *conn, const char *name) {
         return g_strdup(name);
 }
 
-static bool names_as_they_are(Conn *conn, GError **error) {
-        return conn_exec(conn, "SET SESSION character_set_client=binary", -1, NULL, error);
+bool program_session_names(ProgramSession *session, GError **error) {
+        g_clear_pointer(&session->now, g_free);
+        return conn_exec(session->conn, "SET SESSION character_set_client=binary", -1, NULL, error);
 }
 
-static bool set_session(Conn *conn, const char *database, const Definition *definition, char **ret_dropped, GError **error) {
+static bool set_session(ProgramSession *session, const char *database, const Definition *definition, char **ret_dropped, GError **error) {
+        Conn *conn = session->conn;
+        g_autofree char *wanted = g_strjoin("\n", database, definition->charset, definition->collation, definition->time_zone ? definition->time_zone : "",
+                                            definition->sql_mode ? definition->sql_mode : "-", NULL);
+        if (g_strcmp0(session->now, wanted) == 0) /* as most are: statements less while applications wait */
+                return true;
         g_autofree char *charset = charset_for(conn, definition->charset), *collation = charset_for(conn, definition->collation);
         g_autofree char *quoted_charset = sql_string(charset), *quoted_collation = sql_string(collation), *quoted = sql_identifier(database);
         g_autofree char *zone = sql_string(definition->time_zone ? definition->time_zone : "+00:00");
         /* Names are UTF-8, whatever the last program was made in. A view's text is printed in the server's own form, which no mode changes. */
-        return names_as_they_are(conn, error) && conn_execf(conn, error, "USE %s", quoted) &&
+        if (!(program_session_names(session, error) && conn_execf(conn, error, "USE %s", quoted) &&
                conn_execf(conn, error, "SET SESSION character_set_client=%s, collation_connection=%s, time_zone=%s", quoted_charset, quoted_collation, zone) &&
-               set_sql_mode(conn, definition->sql_mode ? definition->sql_mode : "ALLOW_INVALID_DATES", ret_dropped, error);
+               set_sql_mode(conn, definition->sql_mode ? definition->sql_mode : "ALLOW_INVALID_DATES", ret_dropped, error)))
+                return false;
+        if (!*ret_dropped) /* else it is to be said again */
+                session->now = g_steal_pointer(&wanted);
+        return true;
 }
 
 /* --- making --- */
@@ -124,7 +135,7 @@ char *program_refusal(const GError *error) {
 bool program_make(ProgramSession *session, ProgramKind kind, const char *database, const Definition *definition, bool replace, char **ret_note, GError **error) {
         Conn *conn = session->conn;
         g_autofree char *dropped = NULL;
-        if (!set_session(conn, database, definition, &dropped, error))
+        if (!set_session(session, database, definition, &dropped, error))
                 return false;
         g_autofree char *replacing = replace && kind == PROGRAM_VIEW && g_str_has_prefix(definition->sql, "CREATE ")
                                              ? g_strconcat("CREATE OR REPLACE ", definition->sql + strlen("CREATE "), NULL) : NULL;
@@ -138,8 +149,6 @@ bool program_make(ProgramSession *session, ProgramKind kind, const char *databas
 bool program_drop(Conn *conn, ProgramKind kind, const char *database, const char *name, GError **error) {
         g_autofree char *quoted = sql_table(database, name);
         g_autoptr(GError) local = NULL;
-        if (!names_as_they_are(conn, error))
-                return false;
         if (conn_execf(conn, &local, "DROP %s IF EXISTS %s", drop_word[kind], quoted) ||
             g_error_matches(local, MYSQL_ERROR, 1049)) /* its database is gone */
                 return true;
@@ -150,7 +159,7 @@ bool program_drop(Conn *conn, ProgramKind kind, const char *database, const char
 bool program_try_trigger(ProgramSession *session, const Program *trigger, guint number, const char *trial, GError **error) {
         Conn *conn = session->conn;
         g_autofree char *dropped = NULL;
-        if (!set_session(conn, LEDGER_DATABASE, trigger->definition, &dropped, error))
+        if (!set_session(session, LEDGER_DATABASE, trigger->definition, &dropped, error))
                 return false;
         g_autofree char *definer = program_quote_definer(trigger->definer);
         return conn_execf(conn, error, "CREATE DEFINER=%s TRIGGER trial_%u %s %s ON %s FOR EACH ROW %s", definer, number, trigger->timing, trigger->action, trial,
@@ -170,6 +179,6 @@ bool program_switch_event(ProgramSession *session, const char *database, const c
                 return program_drop(conn, PROGRAM_EVENT, database, name, error) && program_make(session, PROGRAM_EVENT, database, &changed, false, NULL, error);
         }
         /* Without DEFINER it would become ours. */
-        return set_session(conn, database, definition, &dropped, error) &&
+        return set_session(session, database, definition, &dropped, error) &&
                conn_execf(conn, error, "ALTER DEFINER=%s EVENT %s %s", quoted_definer, quoted, status);
 }

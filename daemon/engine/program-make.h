@@ -8,6 +8,7 @@
 typedef struct ProgramSession {
         Conn *conn;
         char *sql_mode;
+        char *now; /* what it is set to; NULL: not known */
 } ProgramSession;
 
 /* Takes CONN, which must have no current database that matters. Waits for table locks are kept short (5 s): 1205 is what they end with. */
@@ -22,6 +23,8 @@ bool program_error_is_refusal(const Conn *conn, const GError *error);
 /* What a refusal means, without names of accounts. */
 char *program_refusal(const GError *error);
 
+/* Names in what is sent next are UTF-8, whatever the last program was made in. */
+bool program_session_names(ProgramSession *session, GError **error);
 bool program_drop(Conn *conn, ProgramKind kind, const char *database, const char *name, GError **error); /* if it is there */
 
 /* Whether the server takes TRIGGER, tried on TRIAL, a table of the database `polarshift` that is like the trigger's own; NUMBER makes its name. */

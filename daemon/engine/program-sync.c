@@ -177,7 +177,7 @@ static bool make_one(Round *round, ProgramSession *session, ProgramEntry *entry,
         const Definition *wanted = entry->sides[round->down] ? entry->sides[round->down] : entry->sides[round->sync->up];
         g_autoptr(GError) local = NULL;
         g_autofree char *note = NULL;
-        if (before && entry->kind != PROGRAM_VIEW && !program_drop(conn, entry->kind, entry->database, entry->name, error))
+        if (before && entry->kind != PROGRAM_VIEW && !(program_session_names(session, error) && program_drop(conn, entry->kind, entry->database, entry->name, error)))
                 return false;
         if (program_make(session, entry->kind, entry->database, wanted, before != NULL, &note, &local)) {
                 set_text(&entry->note, note);

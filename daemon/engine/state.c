@@ -99,6 +99,7 @@ static const Member members[] = {
         MEMBER("checked-at", MEMBER_U64, checked_at),
         MEMBER("checks", MEMBER_CHECKS, checks),
         MEMBER("unfit", MEMBER_LINES, unfit),
+        MEMBER("again", MEMBER_LINES, again),
         MEMBER("last-plan", MEMBER_STRING, last_plan),
 };
 
@@ -150,6 +151,7 @@ EngineState *engine_state_new(void) {
         state->write_interruption = -1;
         state->checks = g_ptr_array_new_with_free_func((GDestroyNotify) check_row_free);
         state->unfit = g_ptr_array_new_with_free_func(g_free);
+        state->again = g_ptr_array_new_with_free_func(g_free);
         return state;
 }
 

@@ -91,6 +91,7 @@ typedef struct EngineState {
         guint64 checked_at;
         GPtrArray *checks;  /* of CheckRow */
         GPtrArray *unfit;   /* of char *: what is not carried (unfit=skip), one line each */
+        GPtrArray *again;   /* of char *: tables of this leg that are being copied again; see again.h */
         char *last_plan;    /* JSON text of the last dry run; or NULL */
 } EngineState;
 

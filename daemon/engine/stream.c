@@ -17,56 +17,14 @@
  * Every transaction and every statement that stands alone gets one number, ours and those of other databases too: numbers
  * must come out the same when the log is read again. */
 
-#include "engine/stream.h"
-
-#include <pthread.h>
+#include "engine/stream-private.h"
 
 #include "base/clock.h"
-#include "base/error.h"
 #include "base/thread.h"
 #include "engine/change.h"
-#include "engine/ddl.h"
-#include "engine/held.h"
-#include "engine/partial.h"
-#include "engine/proof.h"
 #include "mysql/sql.h"
 #include "mysql/value.h"
 
-#define SIDE_QUEUE_MAX (8u * 1024 * 1024)
-
-struct Stream {
-        StreamConfig config;
-        BinlogStream *dump;
-        Thread *thread;
-        gint stop;
-        MapCache maps;
-        RowImage before, after;
-        GString *key, *tuple;
-        TableSchema *pair; /* of our (id, value) tables */
-
-        /* The transaction being read. */
-        bool in_transaction, ours, first_table_seen;
-        bool carried; /* it has rows of tables that are carried */
-        bool open;    /* its first event was seen */
-        RelayCommit commit;
-        guint64 folded; /* the end of the event that was added to its sum last */
-        unsigned last_type; /* of the events that are in the file itself */
-        Proof *proof;
-        Place *again; /* the transaction to be read again first; or NULL */
-        Held *held;   /* it is an XA transaction: its events are gathered here; else NULL */
-        HeldSet *prepared;
-
-        pthread_mutex_t lock;
-        pthread_cond_t moved;
-        guint64 started, completed, programs_changed;
-        char *file; /* how far everything was read */
-        guint64 offset;
-        Place *done;          /* where COMPLETED ended; NULL: not made yet of the two members below */
-        char *done_file;
-        RelayCommit done_commit;
-        Executed *executed;   /* everything up to there */
-        bool failed;
-};
 
 Stream *stream_new(const StreamConfig *config, GError **error) {
         const Place *place = config->begin;
@@ -75,11 +33,13 @@ Stream *stream_new(const StreamConfig *config, GError **error) {
                 return NULL;
         bool elsewhere = proof_by_gtids(proof), again = !elsewhere && place->start > 0;
         g_autoptr(Executed) executed = executed_new(place->gtids, config->mariadb);
+        /* The plain dump takes 32 bits, and reads the file from its beginning for the sake of anything behind them. */
+        bool far = !again && place->offset > G_MAXUINT32 && executed_known(executed);
         BinlogStreamParams params = {
                 .server = config->upstream,
                 .file = elsewhere ? NULL : place->file,
                 .position = again ? place->start : place->offset,
-                .executed = elsewhere ? executed : NULL,
+                .executed = elsewhere || far ? executed : NULL,
                 .server_id = config->server_id,
         };
         g_autoptr(BinlogStream) dump = binlog_stream_open(&params, error);
@@ -188,7 +148,7 @@ static void begin(Stream *stream) {
         pthread_mutex_unlock(&stream->lock);
 }
 
-static bool refuse(Stream *stream, const BinlogEvent *event, PsErrorCode code, const char *what, GError **error) {
+bool stream_refuse(Stream *stream, const BinlogEvent *event, PsErrorCode code, const char *what, GError **error) {
         g_set_error(error, PS_ERROR, code, "%s at %s:%" G_GUINT64_FORMAT " (%s event)", what, binlog_stream_file(stream->dump),
                     binlog_stream_position(stream->dump), binlog_event_type_name(event->type));
         return false;
@@ -219,11 +179,11 @@ static bool prove(Stream *stream, GError **error) {
 
 static bool end(Stream *stream, const BinlogEvent *event, GError **error) {
         if (!stream->in_transaction) /* counting it would shift the numbers of all that follow */
-                return refuse(stream, event, PS_ERROR_DATA_MISMATCH, "the end of a transaction that did not begin", error);
+                return stream_refuse(stream, event, PS_ERROR_DATA_MISMATCH, "the end of a transaction that did not begin", error);
         if (stream->held)
-                return refuse(stream, event, PS_ERROR_DATA_MISMATCH, "an XA transaction that ends like an ordinary one", error);
+                return stream_refuse(stream, event, PS_ERROR_DATA_MISMATCH, "an XA transaction that ends like an ordinary one", error);
         if (stream->config.halt_seq > 0 && stream->started >= stream->config.halt_seq)
-                return refuse(stream, event, PS_ERROR_DATA_MISMATCH, "where a statement was carried before, there is another transaction", error);
+                return stream_refuse(stream, event, PS_ERROR_DATA_MISMATCH, "where a statement was carried before, there is another transaction", error);
         stream->in_transaction = stream->open = false;
         stream->commit.offset = binlog_stream_position(stream->dump);
         stream->commit.timestamp = event->timestamp;
@@ -233,167 +193,6 @@ static bool end(Stream *stream, const BinlogEvent *event, GError **error) {
                 return false;
         move(stream, /* transaction_ended= */ true);
         return prove(stream, error);
-}
-
-/* --- row events --- */
-
-static bool is_name(const BinlogTableMap *map, const char *name) {
-        return strcmp(map->database, LEDGER_DATABASE) == 0 && strcmp(map->table, name) == 0;
-}
-
-/* The first table of a transaction tells whose it is (engine.md §7). */
-static bool is_ours(const Stream *stream, const BinlogTableMap *map) {
-        const Ledger *ledger = stream->config.ledger;
-        return is_name(map, ledger->checkpoint_name) || is_name(map, ledger->watermark_name) ||
-               is_name(map, ledger->canary_name) || is_name(map, ledger->intent_name) || is_name(map, "owner");
-}
-
-static bool read_own_rows(Stream *stream, const BinlogEvent *event, const MapEntry *entry, GError **error) {
-        bool heartbeat = is_name(entry->map, stream->config.ledger->watermark_name);
-        bool canary = is_name(entry->map, stream->config.ledger->canary_name);
-        if (!heartbeat && !canary)
-                return true;
-
-        BinlogRows rows;
-        if (!binlog_rows_begin(&rows, event, entry->map, stream->pair, error))
-                return false;
-        for (;;) {
-                bool more;
-                if (!binlog_rows_next(&rows, &stream->before, &stream->after, &more, error)) {
-                        binlog_rows_end(&rows);
-                        return false;
-                }
-                if (!more)
-                        break;
-                if (rows.operation == ROW_OPERATION_DELETE)
-                        continue;
-                guint64 id = g_ascii_strtoull(row_image_literal(&stream->after, 0), NULL, 10);
-                guint64 value = g_ascii_strtoull(row_image_literal(&stream->after, 1), NULL, 10);
-                if (heartbeat && id == 1)
-                        stream->config.on_heartbeat(stream->config.userdata, stream->started, value);
-                else if (canary && id == LEDGER_CANARY)
-                        stream->config.on_canary(stream->config.userdata, stream->started, value);
-        }
-        binlog_rows_end(&rows);
-        return true;
-}
-
-static void collect(Stream *stream, LinkTable *table, const RowImage *image, bool deleted) {
-        g_string_truncate(stream->key, 0);
-        key_append_from_image(stream->key, table->schema, image);
-        g_string_truncate(stream->tuple, 0);
-        if (!deleted)
-                change_append_tuple(stream->tuple, table->schema, image);
-        chunk_map_collect(table->chunks, stream->started, stream->key->str, stream->key->len, stream->tuple->str,
-                          stream->tuple->len, deleted ? 0 : change_enum_zeros(table->schema, image), deleted, SIDE_QUEUE_MAX);
-}
-
-/* Row images for the chunks of TABLE that are in flight. */
-static bool feed_chunks(Stream *stream, const BinlogEvent *event, const MapEntry *entry, GError **error) {
-        BinlogRows rows;
-        if (!binlog_rows_begin(&rows, event, entry->map, entry->table->schema, error))
-                return false;
-        for (;;) {
-                bool more;
-                if (!binlog_rows_next(&rows, &stream->before, &stream->after, &more, error)) {
-                        binlog_rows_end(&rows);
-                        return false;
-                }
-                if (!more)
-                        break;
-                RowVerdict verdict = row_make_whole(rows.operation, &stream->before, &stream->after, entry->table->schema,
-                                                    stream->config.mariadb);
-                if (verdict == ROW_LOST) {
-                        partial_set_lost(entry->table->schema, error);
-                        binlog_rows_end(&rows);
-                        return false;
-                }
-                if (verdict == ROW_PARTIAL) { /* laid over a row it would make a new one, and the row is not at hand */
-                        g_string_truncate(stream->key, 0);
-                        key_append_from_image(stream->key, entry->table->schema, &stream->after);
-                        chunk_map_spoil(entry->table->chunks, stream->key->str);
-                        continue;
-                }
-                if (rows.operation != ROW_OPERATION_INSERT)
-                        collect(stream, entry->table, &stream->before, /* deleted= */ true);
-                if (rows.operation != ROW_OPERATION_DELETE)
-                        collect(stream, entry->table, &stream->after, /* deleted= */ false);
-        }
-        binlog_rows_end(&rows);
-        return true;
-}
-
-static bool keep(Stream *stream, const BinlogEvent *event, GError **error) {
-        RelayRecord record = {
-                .type = event->type,
-                .flags = event->flags,
-                .timestamp = event->timestamp,
-                .data = event->body,
-                .size = event->body_size,
-        };
-        return stream->held ? held_append(stream->held, &record, error) : relay_append(stream->config.relay, &record, error);
-}
-
-/* Reading may begin far back, at an XA transaction that was prepared there. What was written before the last statement that changed tables
- * is applied, and cannot be read with what the tables are now. The table of a prepared transaction cannot be changed meanwhile. */
-static bool is_past(const Stream *stream) {
-        return !stream->held && stream->started < stream->config.skip_ddl_seq;
-}
-
-static bool take_table_map(Stream *stream, const BinlogEvent *event, GError **error) {
-        const MapEntry *entry;
-        if (!map_cache_add(&stream->maps, event, is_past(stream), &entry, error))
-                return false;
-        if (!stream->first_table_seen) {
-                stream->first_table_seen = true;
-                stream->ours = is_ours(stream, entry->map);
-        }
-        return stream->ours || !entry->table || keep(stream, event, error);
-}
-
-/* Rows of a table that the downstream does not have: not ours to carry, or something went wrong. */
-static bool may_pass_over(Stream *stream, const BinlogEvent *event, const BinlogTableMap *map, GError **error) {
-        if (!spec_selects(stream->config.spec, map->database, map->table))
-                return true;
-        g_autofree char *name = sql_table(map->database, map->table), *left_out = g_strdup_printf("table %s: ", name);
-        for (guint i = 0; stream->config.left_out && i < stream->config.left_out->len; i++)
-                if (g_str_has_prefix(g_ptr_array_index(stream->config.left_out, i), left_out))
-                        return true;
-        g_autofree char *what = g_strdup_printf("rows of %s, which the other side does not have,", name);
-        return refuse(stream, event, PS_ERROR_DATA_MISMATCH, what, error);
-}
-
-static bool take_rows(Stream *stream, const BinlogEvent *event, GError **error) {
-        const MapEntry *entry;
-        guint64 id;
-        if (!stream->in_transaction)
-                return refuse(stream, event, PS_ERROR_DATA_MISMATCH, "a row event outside a transaction", error);
-        if (!binlog_rows_table_id(event, &id, error))
-                return false;
-        if (id == 0xffffff) /* MySQL's dummy event that only ends a statement */
-                return true;
-        if (!map_cache_find(&stream->maps, event, &entry, error))
-                return false;
-        if (stream->ours)
-                return read_own_rows(stream, event, entry, error);
-        if (!entry->table)
-                return entry->past || may_pass_over(stream, event, entry->map, error);
-        stream->carried = true;
-        if (!stream->held && entry->table->chunks && chunk_map_collecting(entry->table->chunks) && !feed_chunks(stream, event, entry, error))
-                return false;
-        return keep(stream, event, error);
-}
-
-/* MySQL's updates that name only what changed inside of JSON values. */
-static bool take_partial_rows(Stream *stream, const BinlogEvent *event, GError **error) {
-        const MapEntry *entry;
-        if (!map_cache_find(&stream->maps, event, &entry, error))
-                return false;
-        if (!entry->table)
-                return true;
-        return refuse(stream, event, PS_ERROR_UNSUPPORTED_OBJECT,
-                      "a session wrote only parts of JSON values: set binlog_row_value_options='' for every session, and start a new "
-                      "migration", error);
 }
 
 /* --- what the engine has to deal with --- */
@@ -441,13 +240,13 @@ static bool release_record(gpointer userdata, const RelayRecord *record, GError 
                 g_set_error(error, PS_ERROR, PS_ERROR_STOPPED, "told to stop");
                 return false;
         }
-        return event.type == BINLOG_EVENT_TABLE_MAP ? take_table_map(stream, &event, error) : take_rows(stream, &event, error);
+        return event.type == BINLOG_EVENT_TABLE_MAP ? stream_take_table_map(stream, &event, error) : stream_take_rows(stream, &event, error);
 }
 
 /* What was held back is part of the transaction that is read now. */
 static bool release(Stream *stream, Held *held, GError **error) {
         g_autoptr(Held) owned = held;
-        return held_replay(held, release_record, stream, error);
+        return held_replay(owned, release_record, stream, error);
 }
 
 /* For MariaDB the format is no part of a name: one that was prepared with format 4 can be ended with format 1. */
@@ -465,7 +264,7 @@ static bool take_xa_prepare(Stream *stream, const BinlogEvent *event, GError **e
                 return false;
         Held *held = g_steal_pointer(&stream->held);
         if (!held) /* its beginning was not recognised as one of XA */
-                return refuse(stream, event, PS_ERROR_DATA_MISMATCH, "the end of an XA transaction that did not begin", error);
+                return stream_refuse(stream, event, PS_ERROR_DATA_MISMATCH, "the end of an XA transaction that did not begin", error);
         char name[BINLOG_XID_TEXT];
         name_xid(stream, prepare.xid, name);
         if (prepare.one_phase ? !release(stream, held, error) : !held_set_keep(stream->prepared, name, held, error))
@@ -491,6 +290,20 @@ static bool take_xa_end(Stream *stream, const BinlogEvent *event, const BinlogQu
 }
 
 /* --- statements --- */
+
+/* A statement that changed rows which are not in the log. */
+static bool take_data(Stream *stream, const BinlogEvent *event, const BinlogQuery *query, const Statement *statement, GError **error) {
+        bool inside = stream->in_transaction;
+        if (!inside)
+                begin(stream);
+        const LinkTable *table = *statement->table ? link_tables_find(stream->config.tables, statement->database, statement->table) : NULL;
+        bool passed = stream->started <= MAX(stream->config.skip_ddl_seq, stream->config.settled_seq); /* the operator said so; it is done */
+        passed |= table && stream->started <= table->again_seq;           /* read when it is copied again */
+        passed |= statement->all_rows && stream_is_left_out(stream, statement->database, statement->table); /* no trigger fires for that */
+        if (!passed)
+                return stream_halt_for_rows(stream, query, statement, NULL);
+        return inside || end(stream, event, error);
+}
 
 static bool take_query(Stream *stream, const BinlogEvent *event, GError **error) {
         g_auto(BinlogQuery) query = {0};
@@ -526,7 +339,7 @@ static bool take_query(Stream *stream, const BinlogEvent *event, GError **error)
                 /* Temporary tables leave such transactions in the log (DROP TEMPORARY TABLE cannot be undone). */
                 if (!stream->carried)
                         return statement.kind == STATEMENT_ROLLBACK_TO || end(stream, event, error);
-                return refuse(stream, event, PS_ERROR_UNSUPPORTED_OBJECT,
+                return stream_refuse(stream, event, PS_ERROR_UNSUPPORTED_OBJECT,
                               "a transaction that was rolled back after it changed a non-transactional table", error);
         case STATEMENT_IGNORED: /* alone, or inside (DROP TEMPORARY TABLE) */
         case STATEMENT_PROGRAM: /* followed by comparing: engine-programs.c */
@@ -550,13 +363,11 @@ static bool take_query(Stream *stream, const BinlogEvent *event, GError **error)
                         return inside ? true : end(stream, event, error);
                 return halt_at(stream, event, &query, &statement, inside, error);
         case STATEMENT_DATA:
-                return refuse(stream, event, PS_ERROR_UNSUPPORTED_OBJECT,
-                              "a session wrote with binlog_format=STATEMENT; its rows are not in the binary log: copy the "
-                              "table again with a new migration, and set binlog_format=ROW for every session", error);
+                return take_data(stream, event, &query, &statement, error);
         case _STATEMENT_MAX:
                 break;
         }
-        return refuse(stream, event, PS_ERROR_UNSUPPORTED_OBJECT, "a statement that is not understood", error);
+        return stream_refuse(stream, event, PS_ERROR_UNSUPPORTED_OBJECT, "a statement that is not understood", error);
 }
 
 static bool take_gtid(Stream *stream, const BinlogEvent *event, GError **error) {
@@ -628,24 +439,28 @@ static bool take(Stream *stream, const BinlogEvent *event, GError **error) {
         look_for_crash(stream, event);
         follow(stream, event);
         if (binlog_row_operation(event->type) != _ROW_OPERATION_INVALID)
-                return take_rows(stream, event, error);
+                return stream_take_rows(stream, event, error);
 
         switch (event->type) {
         case BINLOG_EVENT_TABLE_MAP:
-                return take_table_map(stream, event, error);
+                return stream_take_table_map(stream, event, error);
         case BINLOG_EVENT_XID:
                 return end(stream, event, error);
         case BINLOG_EVENT_XA_PREPARE:
                 return take_xa_prepare(stream, event, error);
         case BINLOG_EVENT_QUERY:
+        case BINLOG_EVENT_EXECUTE_LOAD_QUERY:
         case BINLOG_EVENT_MARIADB_QUERY_COMPRESSED:
                 return take_query(stream, event, error);
         case BINLOG_EVENT_GTID:
+        case BINLOG_EVENT_GTID_TAGGED:
         case BINLOG_EVENT_MARIADB_GTID:
                 return take_gtid(stream, event, error);
-        case BINLOG_EVENT_ANONYMOUS_GTID:
-        case BINLOG_EVENT_GTID_TAGGED: /* places are kept by file and offset; the transaction begins with its QUERY */
-        case BINLOG_EVENT_INTVAR: /* these three stand before a statement, which is refused where it matters */
+        case BINLOG_EVENT_ANONYMOUS_GTID: /* nothing is known by GTID from there on */
+        case BINLOG_EVENT_BEGIN_LOAD_QUERY: /* the file of a LOAD DATA, and … */
+        case BINLOG_EVENT_APPEND_BLOCK:
+        case BINLOG_EVENT_DELETE_FILE:
+        case BINLOG_EVENT_INTVAR: /* … these three stand before a statement: what it changes is copied again */
         case BINLOG_EVENT_RAND:
         case BINLOG_EVENT_USER_VAR:
         case BINLOG_EVENT_ROWS_QUERY:
@@ -664,11 +479,11 @@ static bool take(Stream *stream, const BinlogEvent *event, GError **error) {
                         move(stream, /* transaction_ended= */ false);
                 return !is_heartbeat(event) || proof_take_end(stream->proof, stream->completed, error);
         case BINLOG_EVENT_PARTIAL_UPDATE_ROWS:
-                return take_partial_rows(stream, event, error);
+                return stream_take_partial_rows(stream, event, error);
         default:
                 if (event->flags & BINLOG_FLAG_IGNORABLE)
                         return true;
-                return refuse(stream, event, PS_ERROR_UNSUPPORTED_OBJECT, "an event that this version does not understand", error);
+                return stream_refuse(stream, event, PS_ERROR_UNSUPPORTED_OBJECT, "an event that this version does not understand", error);
         }
 }
 

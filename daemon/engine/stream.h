@@ -31,6 +31,7 @@ typedef struct StreamConfig {
         guint n_rows;
         const Place *begin;      /* where reading begins, behind transaction SEQ: the oldest one of ROWS, or before it */
         guint64 seq;
+        guint64 settled_seq;     /* the oldest checkpoint: what had to be done about rows up to there is done */
         guint64 skip_ddl_seq;    /* DDL statements up to here are passed over */
         guint64 halt_seq;        /* there has to be one at this transaction; 0: not known */
         /* Called on the reader's thread. */

@@ -59,7 +59,8 @@ static bool check_servers(Engine *engine, GError **error) {
         if (!destination)
                 return false;
         PrecheckInput input = {.spec = engine->spec, .servers = {source, destination}, .uuid = engine->state->uuid, .stage = PRECHECK_SWITCH,
-                               .writer = engine->state->writer};
+                               .writer = engine->state->writer,
+                               .scheduler_returns = {engine->state->events_were_on[SIDE_SOURCE], engine->state->events_were_on[SIDE_DESTINATION]}};
         GPtrArray *rows = precheck_run(&input, error);
         if (!rows) {
                 engine_name_link_error(engine, error);
@@ -183,7 +184,7 @@ bool switch_guard(Engine *engine, const EngineOperation *operation, Side from, S
         engine_take_crash(engine);
         engine_start_watch(engine);
         bool dry = operation->flags & 1; /* looks only; of what it writes there is but the canary */
-        return check_link(engine, operation, error) && check_verified(engine, error) && switch_no_foreign_writes(engine, error) &&
+        return check_link(engine, operation, error) && engine_is_complete(engine, error) && check_verified(engine, error) && switch_no_foreign_writes(engine, error) &&
                check_servers(engine, error) && check_sessions(engine, operation, from, error) && engine_prove_reverse(engine, error) &&
                (dry ? engine_programs_complete(engine, to, error) :
                 (engine_programs_ready(engine, from, to, error) && raise_counters(engine, from, to, error) && prepare_sides(engine, from, to, error) && check_link(engine, operation, error)));

@@ -209,7 +209,7 @@ static bool do_flip(Switchover *s, GError **error) {
                 return false;
         if (!closed)
                 g_set_error(error, PS_ERROR, PS_ERROR_FOREIGN_WRITES, "the %s was opened by somebody else during the %s", side_to_string(s->to), name_of(s));
-        return closed && engine_programs_arm(s->engine, s->to, error);
+        return closed && engine_programs_arm(s->engine, s->to, /* in_switch= */ true, error);
 }
 
 static bool do_reverse_start(Switchover *s, GError **error) {
@@ -257,6 +257,7 @@ static void take_over(const Switchover *s) {
         state->writer = s->to;
         state->leg++;
         state->copied = true;
+        g_ptr_array_set_size(state->again, 0); /* the guard saw to it; numbers of another leg mean nothing */
         binlog_position_set(&state->leg_start, state->reverse_start.file, state->reverse_start.offset);
         binlog_position_set_gtids(&state->leg_start, state->reverse_start.gtids);
         binlog_position_clear(&state->watched);

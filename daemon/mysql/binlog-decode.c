@@ -22,6 +22,8 @@ static const struct {
         {BINLOG_EVENT_STOP, "STOP"},
         {BINLOG_EVENT_ROTATE, "ROTATE"},
         {BINLOG_EVENT_INTVAR, "INTVAR"},
+        {BINLOG_EVENT_APPEND_BLOCK, "APPEND_BLOCK"},
+        {BINLOG_EVENT_DELETE_FILE, "DELETE_FILE"},
         {BINLOG_EVENT_RAND, "RAND"},
         {BINLOG_EVENT_USER_VAR, "USER_VAR"},
         {BINLOG_EVENT_FORMAT_DESCRIPTION, "FORMAT_DESCRIPTION"},
@@ -183,14 +185,16 @@ bool binlog_rotate_parse(const BinlogEvent *event, BinlogRotate *ret, GError **e
 bool binlog_query_parse(const BinlogEvent *event, BinlogQuery *ret, GError **error) {
         BinlogQuery query = {0};
 
-        if (event->body_size < 13) /* an empty body has no address to count from */
+        /* EXECUTE_LOAD_QUERY has the file's number and the places of its name in the statement, and IGNORE or REPLACE, before the rest. */
+        gsize head = event->type == BINLOG_EVENT_EXECUTE_LOAD_QUERY ? 13 + 13 : 13;
+        if (event->body_size < head) /* an empty body has no address to count from */
                 return malformed(event->type, "it is too short", error);
         const guint8 *p = event->body, *end = bytes_end(p, event->body_size);
         query.thread_id = bytes_le32(p);
         gsize database_length = p[8];
         query.error_code = bytes_le16(p + 9);
         query.status_length = bytes_le16(p + 11);
-        p += 13;
+        p += head;
         if ((gsize) (end - p) < query.status_length + database_length + 1)
                 return malformed(event->type, "its variables and database are longer than itself", error);
         query.status = p;
@@ -355,6 +359,62 @@ void binlog_table_map_free(BinlogTableMap *map) {
         g_free(map);
 }
 
+/* Numbers of libs/mysql/serialization: the ones at the low end of the first byte count the bytes that follow. */
+static bool take_varint(const guint8 **p, const guint8 *end, guint64 *ret) {
+        if (*p >= end)
+                return false;
+        unsigned more = 0;
+        while (more < 8 && (**p >> more) & 1)
+                more++;
+        if ((gsize) (end - *p) < 1 + more)
+                return false;
+        guint64 high = more ? bytes_le(*p + 1, more) : 0;
+        *ret = more < 7 ? high << (7 - more) | (guint64) (**p >> (more + 1)) : high;
+        *p += 1 + more;
+        return true;
+}
+
+/* A field begins with its number; the ones that are needed are the first ones, in order. */
+static bool take_field(const guint8 **p, const guint8 *end, guint64 wanted) {
+        const guint8 *at = *p;
+        guint64 id;
+        if (!take_varint(&at, end, &id) || id != wanted)
+                return false;
+        *p = at;
+        return true;
+}
+
+static bool parse_tagged_gtid(const BinlogEvent *event, BinlogGtid *ret, GError **error) {
+        const guint8 *p = event->body, *end = bytes_end(p, event->body_size);
+        guint64 version, size, last_id, number;
+        *ret = (BinlogGtid){0};
+        if (!take_varint(&p, end, &version) || version != 1 || !take_varint(&p, end, &size) || size > event->body_size ||
+            !take_varint(&p, end, &last_id))
+                return malformed(event->type, "its head is not understood", error);
+        if (take_field(&p, end, 0) && !take_varint(&p, end, &number)) /* flags */
+                return malformed(event->type, "it is too short", error);
+        if (!take_field(&p, end, 1))
+                return malformed(event->type, "it has no UUID", error);
+        for (gsize i = 0; i < sizeof ret->sid; i++) {
+                if (!take_varint(&p, end, &number) || number > 255)
+                        return malformed(event->type, "its UUID is cut off", error);
+                ret->sid[i] = (guint8) number;
+        }
+        /* Signed: the sign is at the low end. */
+        if (!take_field(&p, end, 2) || !take_varint(&p, end, &number) || number & 1)
+                return malformed(event->type, "it has no number", error);
+        ret->gno = number >> 1;
+        if (!take_field(&p, end, 3))
+                return true;
+        if (!take_varint(&p, end, &number) || number > GTID_TAG_MAX || number > (guint64) (end - p))
+                return malformed(event->type, "its tag is cut off", error);
+        memcpy(ret->tag, p, number);
+        for (guint64 i = 0; i < number; i++)
+                if (!g_ascii_islower(ret->tag[i]) && !g_ascii_isdigit(ret->tag[i]) && ret->tag[i] != '_')
+                        return malformed(event->type, "its tag is none", error);
+        return true;
+}
+
 bool binlog_gtid_parse(const BinlogEvent *event, BinlogGtid *ret, GError **error) {
         const guint8 *p = event->body;
 
@@ -371,6 +431,8 @@ bool binlog_gtid_parse(const BinlogEvent *event, BinlogGtid *ret, GError **error
                 };
                 return true;
         }
+        if (event->type == BINLOG_EVENT_GTID_TAGGED)
+                return parse_tagged_gtid(event, ret, error);
         if (event->type != BINLOG_EVENT_GTID && event->type != BINLOG_EVENT_ANONYMOUS_GTID)
                 return malformed(event->type, "it is not a GTID that can be read", error);
         if (event->body_size < 25)

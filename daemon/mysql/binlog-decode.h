@@ -7,11 +7,15 @@
 
 #include <glib.h>
 
+#include "mysql/gtid.h"
+
 typedef enum BinlogEventType {
         BINLOG_EVENT_QUERY = 2,
         BINLOG_EVENT_STOP = 3,
         BINLOG_EVENT_ROTATE = 4,
         BINLOG_EVENT_INTVAR = 5,
+        BINLOG_EVENT_APPEND_BLOCK = 9,
+        BINLOG_EVENT_DELETE_FILE = 11,
         BINLOG_EVENT_RAND = 13,
         BINLOG_EVENT_USER_VAR = 14,
         BINLOG_EVENT_FORMAT_DESCRIPTION = 15,
@@ -98,6 +102,7 @@ typedef struct BinlogQuery {
         gsize status_length;
         guint8 *inflated; /* owned: what sql points into for MariaDB's compressed event, else NULL */
 } BinlogQuery;
+/* Also EXECUTE_LOAD_QUERY, LOAD DATA in statement format. */
 bool binlog_query_parse(const BinlogEvent *event, BinlogQuery *ret, GError **error);
 /* Only needed where MariaDB's compressed queries are read; harmless otherwise. */
 void binlog_query_clear(BinlogQuery *query);
@@ -115,9 +120,10 @@ bool binlog_table_map_parse(const BinlogEvent *event, BinlogTableMap **ret, GErr
 void binlog_table_map_free(BinlogTableMap *map);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(BinlogTableMap, binlog_table_map_free)
 
-typedef struct BinlogGtid { /* MySQL's 33/34 and MariaDB's 162 */
+typedef struct BinlogGtid { /* MySQL's 33, 34 and 42, and MariaDB's 162 */
         bool mariadb;
         guint8 sid[16];   /* MySQL */
+        char tag[GTID_TAG_MAX + 1]; /* MySQL 9: "" without one */
         guint64 gno;      /* MySQL: number, 0 for an anonymous one; MariaDB: sequence */
         guint32 domain_id, server_id; /* MariaDB */
         bool standalone;  /* MariaDB FL_STANDALONE: no COMMIT event follows (DDL) */

@@ -201,6 +201,17 @@ static bool take_header(BinlogRows *rows, const BinlogEvent *event, GError **err
         return true;
 }
 
+bool binlog_rows_partial(const BinlogEvent *event, const BinlogTableMap *map, const TableSchema *table, bool *ret, GError **error) {
+        BinlogRows rows = {.operation = binlog_row_operation(event->type), .map = map, .table = table};
+        if (!binlog_rows_table_id(event, &rows.table_id, error) || !binlog_table_map_matches(map, table, error) ||
+            !take_header(&rows, event, error))
+                return false;
+        *ret = false;
+        for (unsigned i = 0; i < table->columns->len && !*ret; i++) /* not the hidden key, if there is one */
+                *ret = !column_at(table, i)->generated && !(is_present(rows.present_before, i) && is_present(rows.present_after, i));
+        return true;
+}
+
 bool binlog_rows_begin(BinlogRows *rows, const BinlogEvent *event, const BinlogTableMap *map, const TableSchema *table,
                        GError **error) {
         BinlogRows r = {

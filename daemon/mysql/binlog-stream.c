@@ -294,15 +294,8 @@ static bool take_heartbeat(BinlogStream *stream, const BinlogEvent *event, GErro
                 return false;
         if (in_base_file(stream)) /* it may tell of what is passed over, in 32 bits */
                 stream->position = stream->base;
-        else if (g_str_equal(heartbeat.file, stream->file)) {
-                /* The old form has the low half only. What it is ahead by was not sent on purpose. */
-                guint64 position = heartbeat.position;
-                if (position <= G_MAXUINT32)
-                        position = stream->position +
-                                   (guint32)((guint32)position - (guint32)stream->position);
-                if (position > stream->position && position - stream->position <= G_MAXINT32)
-                        stream->position = position;
-        }
+        else if (g_str_equal(heartbeat.file, stream->file))
+                stream->position = binlog_position_of_heartbeat(stream->position, heartbeat.position);
         g_free(heartbeat.file);
         return true;
 }
@@ -324,8 +317,7 @@ static bool advance(BinlogStream *stream, const BinlogEvent *event, GError **err
                 stream->position = stream->base;
                 g_clear_pointer(&stream->base_file, g_free);
         }
-        guint32 step = event->log_pos - (guint32)stream->position;
-        if (step < event->size) {
+        if (!binlog_position_behind(stream->position, event->log_pos, event->size, &stream->position)) {
                 g_set_error(error, PS_ERROR, PS_ERROR_DATA_MISMATCH,
                             "%s: A %s event of %u bytes behind position %" G_GUINT64_FORMAT
                             " of %s says that it ends at %u",
@@ -333,7 +325,6 @@ static bool advance(BinlogStream *stream, const BinlogEvent *event, GError **err
                             stream->position, stream->file, event->log_pos);
                 return false;
         }
-        stream->position += step;
         return true;
 }
 
@@ -375,7 +366,22 @@ bool binlog_stream_next(BinlogStream *stream, BinlogEvent *ret, GError **error) 
         }
 }
 
-/* ---- order */
+/* ---- positions */
+
+bool binlog_position_behind(guint64 position, guint32 end, guint32 size, guint64 *ret) {
+        guint32 step = end - (guint32)position;
+        if (step < size)
+                return false;
+        *ret = position + step;
+        return true;
+}
+
+guint64 binlog_position_of_heartbeat(guint64 position, guint64 said) {
+        /* The old form has the low half only. What it is ahead by was not sent on purpose. */
+        if (said <= G_MAXUINT32)
+                said = position + (guint32)((guint32)said - (guint32)position);
+        return said > position && said - position <= G_MAXINT32 ? said : position;
+}
 
 static guint64 file_number(const char *file) {
         const char *dot = strrchr(file, '.');

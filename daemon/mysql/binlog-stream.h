@@ -45,5 +45,10 @@ const Flavor *binlog_stream_flavor(const BinlogStream *stream);
 /* Any thread: makes binlog_stream_next() fail now. */
 void binlog_stream_abort(BinlogStream *stream);
 
+/* 64-bit positions of events that carry the low half of their end only. The position behind an event of SIZE bytes that comes next (or later:
+ * there may be gaps below 4 GiB) and says that it ends at END; false: it cannot. */
+bool binlog_position_behind(guint64 position, guint32 end, guint32 size, guint64 *ret);
+/* The position that a heartbeat's (of 32 or 64 bits) stands for: not behind POSITION, else POSITION. */
+guint64 binlog_position_of_heartbeat(guint64 position, guint64 said);
 /* Orders positions of one server: by the number at the end of the file's name, then by offset. */
 int binlog_position_compare(const char *file_a, guint64 position_a, const char *file_b, guint64 position_b);

@@ -54,7 +54,7 @@ void executed_add(Executed *executed, const BinlogGtid *gtid) {
         else if (executed->mariadb)
                 add_mariadb(executed, gtid);
         else
-                gtid_set_add(executed->set, gtid->sid, gtid->gno, gtid->gno);
+                gtid_set_add_tagged(executed->set, gtid->sid, gtid->tag, gtid->gno, gtid->gno);
 }
 
 bool executed_known(const Executed *executed) {
@@ -117,7 +117,7 @@ char *executed_gtid_to_string(const BinlogGtid *gtid) {
         if (gtid->mariadb)
                 return g_strdup_printf("%u-%u-%" G_GUINT64_FORMAT, gtid->domain_id, gtid->server_id, gtid->gno);
         g_autoptr(GtidSet) set = gtid_set_new();
-        gtid_set_add(set, gtid->sid, gtid->gno, gtid->gno);
+        gtid_set_add_tagged(set, gtid->sid, gtid->tag, gtid->gno, gtid->gno);
         return gtid_set_to_string(set);
 }
 

@@ -13,6 +13,7 @@ typedef struct Interval {
 
 typedef struct Source {
         guint8 sid[16];
+        char tag[GTID_TAG_MAX + 1]; /* "": none */
         GArray *intervals; /* of Interval */
 } Source;
 
@@ -50,17 +51,22 @@ static Interval *interval_at(const Source *source, guint i) {
         return &g_array_index(source->intervals, Interval, i);
 }
 
-/* Index of the first source that is not before SID. */
-static guint find_source(const GtidSet *set, const guint8 sid[16], bool *ret_found) {
+static int compare_source(const Source *source, const guint8 sid[16], const char *tag) {
+        int order = memcmp(source->sid, sid, sizeof source->sid);
+        return order ? order : strcmp(source->tag, tag);
+}
+
+/* Index of the first source that is not before SID and TAG. */
+static guint find_source(const GtidSet *set, const guint8 sid[16], const char *tag, bool *ret_found) {
         guint low = 0, high = set->sources->len;
         while (low < high) {
                 guint middle = low + (high - low) / 2;
-                if (memcmp(source_at(set, middle)->sid, sid, 16) < 0)
+                if (compare_source(source_at(set, middle), sid, tag) < 0)
                         low = middle + 1;
                 else
                         high = middle;
         }
-        *ret_found = low < set->sources->len && memcmp(source_at(set, low)->sid, sid, 16) == 0;
+        *ret_found = low < set->sources->len && compare_source(source_at(set, low), sid, tag) == 0;
         return low;
 }
 
@@ -78,14 +84,19 @@ static guint find_interval(const Source *source, guint64 first) {
 }
 
 void gtid_set_add(GtidSet *set, const guint8 sid[16], guint64 first, guint64 last) {
+        gtid_set_add_tagged(set, sid, "", first, last);
+}
+
+void gtid_set_add_tagged(GtidSet *set, const guint8 sid[16], const char *tag, guint64 first, guint64 last) {
         bool found;
 
         if (first < 1 || last < first || last > GNO_MAX)
                 return;
-        guint at = find_source(set, sid, &found);
+        guint at = find_source(set, sid, tag, &found);
         if (!found) {
                 Source new_source = {.intervals = g_array_new(FALSE, FALSE, sizeof(Interval))};
                 memcpy(new_source.sid, sid, 16);
+                g_strlcpy(new_source.tag, tag, sizeof new_source.tag);
                 g_array_insert_val(set->sources, at, new_source);
         }
         Source *source = source_at(set, at);
@@ -111,7 +122,7 @@ void gtid_set_union(GtidSet *set, const GtidSet *other) {
         for (guint i = 0; i < other->sources->len; i++) {
                 const Source *source = source_at(other, i);
                 for (guint j = 0; j < source->intervals->len; j++)
-                        gtid_set_add(set, source->sid, interval_at(source, j)->first, interval_at(source, j)->last);
+                        gtid_set_add_tagged(set, source->sid, source->tag, interval_at(source, j)->first, interval_at(source, j)->last);
         }
 }
 
@@ -119,7 +130,7 @@ bool gtid_set_contains(const GtidSet *set, const GtidSet *subset) {
         for (guint i = 0; i < subset->sources->len; i++) {
                 const Source *wanted = source_at(subset, i);
                 bool found;
-                guint at = find_source(set, wanted->sid, &found);
+                guint at = find_source(set, wanted->sid, wanted->tag, &found);
                 if (!found)
                         return false;
                 const Source *source = source_at(set, at);
@@ -146,7 +157,7 @@ GtidSet *gtid_set_subtract(const GtidSet *set, const GtidSet *other) {
         for (guint i = 0; i < set->sources->len; i++) {
                 const Source *source = source_at(set, i);
                 bool found;
-                guint at = find_source(other, source->sid, &found);
+                guint at = find_source(other, source->sid, source->tag, &found);
                 const Source *had = found ? source_at(other, at) : NULL;
                 for (guint j = 0; j < source->intervals->len; j++) {
                         guint64 next = interval_at(source, j)->first, last = interval_at(source, j)->last;
@@ -155,10 +166,10 @@ GtidSet *gtid_set_subtract(const GtidSet *set, const GtidSet *other) {
                                 if (taken->last < next)
                                         continue;
                                 if (taken->first > next)
-                                        gtid_set_add(left, source->sid, next, MIN(last, taken->first - 1));
+                                        gtid_set_add_tagged(left, source->sid, source->tag, next, MIN(last, taken->first - 1));
                                 next = taken->last + 1;
                         }
-                        gtid_set_add(left, source->sid, next, last);
+                        gtid_set_add_tagged(left, source->sid, source->tag, next, last);
                 }
         }
         return left;
@@ -202,14 +213,33 @@ static bool take_number(const char **p, guint64 max, guint64 *ret) {
         return v <= max;
 }
 
-/* ":1-5 : 7" behind a uuid. */
+/* Letters are made small, as servers do. */
+static bool take_tag(const char **p, char tag[GTID_TAG_MAX + 1]) {
+        guint n = 0;
+        for (; g_ascii_isalnum(**p) || **p == '_'; (*p)++) {
+                if (n == GTID_TAG_MAX)
+                        return false;
+                tag[n++] = g_ascii_tolower(**p);
+        }
+        tag[n] = '\0';
+        *p = skip_space(*p);
+        return **p == ':'; /* numbers follow */
+}
+
+/* ":1-5 : 7 : tag : 1-2" behind a uuid. */
 static bool take_intervals(GtidSet *set, const guint8 sid[16], const char **p) {
+        char tag[GTID_TAG_MAX + 1] = "";
         *p = skip_space(*p);
         if (**p != ':')
                 return false;
         while (**p == ':') {
                 guint64 first, last;
                 *p = skip_space(*p + 1);
+                if (g_ascii_isalpha(**p) || **p == '_') {
+                        if (!take_tag(p, tag))
+                                return false;
+                        *p = skip_space(*p + 1);
+                }
                 if (!take_number(p, GNO_MAX, &first) || first < 1)
                         return false;
                 last = first;
@@ -220,7 +250,7 @@ static bool take_intervals(GtidSet *set, const guint8 sid[16], const char **p) {
                                 return false;
                         *p = skip_space(*p);
                 }
-                gtid_set_add(set, sid, first, last); /* an empty interval (5-4) is allowed and adds nothing */
+                gtid_set_add_tagged(set, sid, tag, first, last); /* an empty interval (5-4) is allowed and adds nothing */
         }
         return true;
 }
@@ -247,11 +277,14 @@ char *gtid_set_to_string(const GtidSet *set) {
         GString *text = g_string_new(NULL);
         for (guint i = 0; i < set->sources->len; i++) {
                 const Source *source = source_at(set, i);
-                if (i > 0)
+                bool same = i > 0 && memcmp(source_at(set, i - 1)->sid, source->sid, sizeof source->sid) == 0;
+                if (i > 0 && !same)
                         g_string_append_c(text, ',');
-                for (int j = 0; j < 16; j++)
+                for (int j = 0; j < 16 && !same; j++)
                         g_string_append_printf(text, "%s%02x", j == 4 || j == 6 || j == 8 || j == 10 ? "-" : "",
                                                source->sid[j]);
+                if (*source->tag)
+                        g_string_append_printf(text, ":%s", source->tag);
                 for (guint j = 0; j < source->intervals->len; j++) {
                         const Interval *interval = interval_at(source, j);
                         g_string_append_printf(text, ":%" G_GUINT64_FORMAT, interval->first);
@@ -269,10 +302,18 @@ static void append_le64(GByteArray *bytes, guint64 v) {
 
 GByteArray *gtid_set_encode(const GtidSet *set) {
         GByteArray *bytes = g_byte_array_new();
-        append_le64(bytes, set->sources->len);
+        bool tagged = false;
+        for (guint i = 0; i < set->sources->len; i++)
+                tagged |= *source_at(set, i)->tag != '\0';
+        append_le64(bytes, tagged ? G_GUINT64_CONSTANT(1) << 56 | (guint64) set->sources->len << 8 | 1 : set->sources->len);
         for (guint i = 0; i < set->sources->len; i++) {
                 const Source *source = source_at(set, i);
                 g_byte_array_append(bytes, source->sid, 16);
+                if (tagged) {
+                        guint8 length = (guint8) (strlen(source->tag) << 1);
+                        g_byte_array_append(bytes, &length, 1);
+                        g_byte_array_append(bytes, (const guint8 *) source->tag, length >> 1);
+                }
                 append_le64(bytes, source->intervals->len);
                 for (guint j = 0; j < source->intervals->len; j++) {
                         append_le64(bytes, interval_at(source, j)->first);

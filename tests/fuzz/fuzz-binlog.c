@@ -77,7 +77,8 @@ static void read_rows(const BinlogEvent *event, const BinlogTableMap *map) {
                 g_ptr_array_add(list, &columns[i]);
         }
         BinlogRows rows;
-        bool more = true;
+        bool more = true, partial;
+        (void) !binlog_rows_partial(event, map, &table, &partial, NULL);
         if (!binlog_rows_begin(&rows, event, map, &table, NULL))
                 return;
         RowImage before, after;
@@ -120,7 +121,8 @@ static void read_event(const guint8 *data, gsize size, BinlogTableMap **map) {
                         binlog_table_map_free(*map);
                         *map = next;
                 }
-        } else if (event.type == BINLOG_EVENT_QUERY || event.type == BINLOG_EVENT_MARIADB_QUERY_COMPRESSED) {
+        } else if (event.type == BINLOG_EVENT_QUERY || event.type == BINLOG_EVENT_EXECUTE_LOAD_QUERY ||
+                   event.type == BINLOG_EVENT_MARIADB_QUERY_COMPRESSED) {
                 if (binlog_query_parse(&event, &query, NULL)) {
                         QuerySession session;
                         (void) !query_session_parse(&event, &query, &session, NULL);

@@ -22,6 +22,8 @@ FEATURES = {
         'self': 'foreign keys to the same table', 'cascade': 'foreign keys that cascade', 'charsets': 'every character set',
         'odd-names': 'names with quotes, dots and spaces', 'text-keys': 'keys of text', 'prefix-keys': 'keys of prefixes',
         'float-keys': 'keys of FLOAT', 'geometry': 'spatial columns', 'empty-geometry': 'the empty value that MySQL 5.6 makes of a spatial column left out',
+        'convert': 'ALTER TABLE … CONVERT TO CHARACTER SET without a collation', 'foreign-index': 'CREATE INDEX where a FOREIGN KEY has made one',
+        'ill-formed': 'text cut in the middle of a character, which MySQL 5.6 does in INSERT … SELECT',
         'loose-reals': 'FLOAT(M,D) with more than D digits, from INSERT … SELECT', 'no-key': 'tables without a key',
         'nullable-key': 'tables whose only key may be NULL', 'large': 'rows of several hundred KiB',
         'transactions': 'transactions with savepoints and rollback', 'key-changes': 'changes of keys and swaps of unique values',
@@ -30,8 +32,8 @@ FEATURES = {
         'create-select': 'CREATE TABLE … SELECT', 'partial-images': 'binlog_row_image=MINIMAL',
         'statement-format': 'binlog_format=STATEMENT', 'triggers': 'triggers', 'views': 'views and routines',
 }
-NOT_YET = {'cascade', 'no-key', 'nullable-key', 'xa', 'ddl', 'create-select', 'partial-images', 'statement-format', 'triggers',
-           'views', 'prefix-keys', 'float-keys', 'empty-geometry', 'loose-reals'}
+NOT_YET = {'no-key', 'nullable-key', 'convert', 'foreign-index', 'create-select', 'partial-images', 'statement-format', 'triggers',
+           'views', 'prefix-keys', 'float-keys', 'empty-geometry', 'loose-reals', 'ill-formed'}
 CARRIED = frozenset(FEATURES) - NOT_YET
 
 # Character sets of MySQL 5.6 with some of their collations, and characters that they have.
@@ -226,7 +228,7 @@ def member_kind(rng):
         members = rng.sample(some, count)
         if rng.random() < 0.3:
                 members[0] = ''
-        charset = rng.choice(['utf8', 'utf8mb4', 'ucs2'])
+        charset = rng.choice(['utf8', 'utf8mb4', 'utf8'])         # in ucs2 MySQL 5.6 spoils members that occur twice in a table
         if rng.random() < 0.6:
                 if rng.random() < 0.2:
                         members = [f'v{i}' for i in range(rng.choice([255, 256, 300]))]

@@ -43,7 +43,7 @@ class Script:
 
         def header(self):
                 rng = self.rng
-                yield 'SET NAMES utf8mb4'
+                yield 'SET NAMES utf8mb4 COLLATE utf8mb4_general_ci'
                 yield f'USE {quote_name(self.schema.db)}'
                 yield 'SET SESSION innodb_lock_wait_timeout=1, lock_wait_timeout=20'
                 mode, zone = (rng.choice(MODES), rng.choice(ZONES)) if 'settings' in self.features else ('ALLOW_INVALID_DATES', '+00:00')
@@ -178,6 +178,8 @@ class Script:
                 values = []
                 for column in columns:
                         same = [c for c in other.columns if c.kind.family == column.kind.family]
+                        if 'ill-formed' not in self.features and column.kind.family in ('TEXT', 'BINARY'):
+                                same = [c for c in same if c.kind.sql == column.kind.sql]
                         values.append(self.rng.choice(same).quoted if same and self.rng.random() < 0.6 else column.value(self.rng))
                 yield f'{self.rng.choice(["INSERT IGNORE", "INSERT", "REPLACE"])} {self._into(table, columns)} SELECT {", ".join(values)} FROM {other.quoted} LIMIT {self.rng.choice([1, 5, 20])}'
 
@@ -256,7 +258,7 @@ class Script:
                 setting = rng.choice(settings)
                 yield f'SET SESSION {setting}'
                 if setting.startswith('character_set_client'):
-                        yield 'SET NAMES utf8mb4'
+                        yield 'SET NAMES utf8mb4 COLLATE utf8mb4_general_ci'
 
         def _xa(self):
                 self.made += 1
@@ -312,7 +314,7 @@ class Script:
                         if not column.auto:
                                 yield f'ALTER TABLE {table.quoted} MODIFY COLUMN {column.definition()}'
                 elif p < 0.6:
-                        columns = [c for c in table.columns if c.kind.key]
+                        columns = [c for c in table.columns if c.kind.key and ('foreign-index' in self.features or f'({c.quoted})' not in ''.join(table.foreign))]
                         if columns:
                                 yield f'{rng.choice(["CREATE INDEX", "CREATE INDEX", "CREATE UNIQUE INDEX"])} {new} ON {table.quoted} ({rng.choice(columns).quoted})'
                 elif p < 0.65:
@@ -338,4 +340,6 @@ class Script:
                                 old, column.name = column.quoted, new[1:-1]
                                 yield f'ALTER TABLE {table.quoted} CHANGE COLUMN {old} {column.definition()}'
                 else:
-                        yield f'ALTER TABLE {table.quoted} CONVERT TO CHARACTER SET {rng.choice(["utf8", "utf8mb4"])}'
+                        charset = rng.choice(['utf8', 'utf8mb4'])
+                        collation = '' if 'convert' in self.features else f' COLLATE {charset}_unicode_ci'
+                        yield f'ALTER TABLE {table.quoted} CONVERT TO CHARACTER SET {charset}{collation}'

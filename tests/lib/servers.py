@@ -529,6 +529,11 @@ def start_pair(source=MySQL56, destination=MariaDB, source_options=None, destina
 
 def replicate(primary, standby, gtid=True):
         """Makes STANDBY follow PRIMARY by the server's own replication; both have the accounts, and the same data."""
+        if primary.flavor == 'mysql97':
+                standby.script([f"CHANGE REPLICATION SOURCE TO SOURCE_HOST='127.0.0.1', SOURCE_PORT={primary.port}, SOURCE_USER='agent', "
+                                f"SOURCE_PASSWORD={quote(AGENT_PASSWORD)}, SOURCE_CONNECT_RETRY=1, SOURCE_AUTO_POSITION=1, "
+                                'GET_SOURCE_PUBLIC_KEY=1', 'START REPLICA', 'SET GLOBAL read_only=1'])
+                return
         if primary.flavor == 'mariadb':
                 place = ', MASTER_USE_GTID=slave_pos' if gtid else ''
         else:
@@ -544,14 +549,17 @@ def wait_standby(primary, standby, timeout=60):
         """Until the standby has everything that the primary logged."""
         if primary.flavor == 'mariadb':
                 sql = f"SELECT MASTER_GTID_WAIT('{primary.scalar('SELECT @@gtid_binlog_pos')}', {timeout})"
+        elif primary.flavor == 'mysql97':
+                sql = f"SELECT -WAIT_FOR_EXECUTED_GTID_SET('{primary.scalar('SELECT @@gtid_executed')}', {timeout})"
         else:
                 sql = 'SELECT MASTER_POS_WAIT("{}", {}, {})'.format(*primary.admin('SHOW MASTER STATUS')[0][:2], timeout)
         answer = standby.scalar(sql)
-        assert answer is not None and answer >= 0, f'{answer}: {standby.admin("SHOW SLAVE STATUS")}'
+        assert answer is not None and answer >= 0, f'the standby does not follow: {answer}'
 
 
 def promote(standby):
-        standby.script(['STOP SLAVE', 'RESET SLAVE ALL', 'SET GLOBAL read_only=0'])
+        word = 'REPLICA' if standby.flavor == 'mysql97' else 'SLAVE'
+        standby.script([f'STOP {word}', f'RESET {word} ALL', 'SET GLOBAL read_only=0'])
 
 
 AGENT_PASSWORD = "agent's pass word"

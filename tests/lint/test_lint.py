@@ -209,6 +209,17 @@ def test_create_options_are_described():
         assert not missing, ' '.join(missing)
 
 
+def test_coverage_names_tests():
+        """Every test that the table of coverage names exists."""
+        body = text('docs/coverage.md')
+        named = re.findall(r'`(test_\w+)::(test_\w+)`', body)
+        assert len(named) > 40
+        missing = [f'{module}::{name}' for module, name in named
+                   if not re.search(rf'^def {name}\(', text(f'tests/mysql/{module}.py') if f'tests/mysql/{module}.py' in FILES else '', re.M)]
+        missing += [path for path in re.findall(r'`(tests/[\w/.-]+)', body) if path not in FILES and not (TOP / path).is_dir()]
+        assert not missing, '\n'.join(missing)
+
+
 def test_every_unit_test_is_run():
         listed = text('tests/unit/meson.build')
         missing = [n for n in FILES if re.fullmatch(r'tests/unit/test-[\w-]+\.c', n)

@@ -181,3 +181,43 @@ def test_crash_and_purge(agent, link, pair):
         resume(shop)
         message = link_failed(shop, 'BinlogUnavailable')
         assert 'purged' in message, message
+
+
+@pytest.mark.skipif(not os.environ.get('POLARSHIFT_TEST_LARGE'), reason='30 GB and minutes: set POLARSHIFT_TEST_LARGE=1')
+def test_beyond_4_gib(agent, link, server):
+        """A transaction is never split over files: one of more than 4 GiB, and what follows it in the same file."""
+        source = server(servers.MySQL56, durable=False, config=['max_binlog_cache_size=18446744073709547520'])
+        destination = server(servers.MariaDB, durable=False)
+        shop = small(link, source, destination)
+        source.admin('CREATE TABLE shop.big (id INT PRIMARY KEY, n INT, body LONGBLOB)')
+        source.admin("INSERT INTO shop.big VALUES (1, 0, REPEAT('a', 8000000))")
+        shop.wait_caught_up()
+        with Workload([source], writers=2, rate=200) as load:
+                began = time.monotonic()
+                with source.connect(read_timeout=600, autocommit=False) as c, c.cursor() as cursor:
+                        for _ in range(290):    # whole rows are logged, before and after
+                                cursor.execute('UPDATE shop.big SET n = n + 1')
+                        file = os.path.basename(log_file(source))
+                        print(f'executed in {time.monotonic() - began:.0f} s')
+                        c.commit()
+                time.sleep(1)
+                size = dict(source.admin('SHOW BINARY LOGS'))[file] if len(source.admin('SHOW BINARY LOGS')[0]) == 2 else 0
+                print(f'committed after {time.monotonic() - began:.0f} s; {file} has {size} bytes')
+                assert size > 1 << 32
+                for n in range(4):              # in the middle of it, and behind it
+                        time.sleep(6)
+                        agent.kill9()
+                        agent.start()
+                        print(f'{time.monotonic() - began:.0f} s: {places(destination)}')
+                shop.wait_caught_up(600)
+                print(f'caught up after {time.monotonic() - began:.0f} s: {places(destination)}')
+                load.pause()
+                equal.wait_equal(source, destination, ['shop'], 120)
+                print(f'high water: {agent.memory_high_water() >> 20} MiB')
+        load.check(source)
+
+
+def places(server):
+        """Where the workers are."""
+        name = server.admin("SELECT table_name FROM information_schema.tables WHERE table_schema = 'polarshift' AND table_name LIKE 'ckpt%'")[0][0]
+        return server.admin(f'SELECT MIN(seq), MAX(seq), MAX(part), MIN(CONCAT(file, ":", start, "-", pos)) FROM polarshift.{name} WHERE w < 1000')

@@ -266,6 +266,47 @@ static void test_compare(void) {
         g_assert_cmpint(binlog_position_compare("b.000010", 4, "b.000010", 4), ==, 0);
 }
 
+#define GIB (G_GUINT64_CONSTANT(1) << 30)
+
+/* One transaction is never split over files: a file may pass 4 GiB, and events carry 32 bits. */
+static void test_wrap(void) {
+        static const struct {
+                guint64 position;
+                guint32 end, size;
+                guint64 behind; /* 0: impossible */
+        } events[] = {
+                        {4, 120, 116, 120},
+                        {120, 151, 31, 151},
+                        {120, 400, 31, 400}, /* MariaDB does not send all events */
+                        {120, 130, 31, 0},
+                        {4 * GIB - 10, 21, 31, 4 * GIB + 21},
+                        {4 * GIB - 31, 0, 31, 4 * GIB},
+                        {4 * GIB, 31, 31, 4 * GIB + 31},
+                        {4 * GIB - 1, (guint32)(2 * GIB - 1), (guint32)(2 * GIB), 6 * GIB - 1},
+                        {4 * GIB + 200, 150, 31, 8 * GIB + 150}, /* a step back is a step forward by nearly 4 GiB */
+                        {9 * GIB + 5, (guint32)GIB + 36, 31, 9 * GIB + 36},
+                        {9 * GIB + 5, (guint32)GIB + 30, 31, 0},
+        };
+        for (gsize i = 0; i < G_N_ELEMENTS(events); i++) {
+                guint64 behind = 0;
+                bool possible = binlog_position_behind(events[i].position, events[i].end, events[i].size, &behind);
+                g_assert_cmpuint(behind, ==, events[i].behind);
+                g_assert_true(possible == (events[i].behind != 0));
+        }
+        /* Row by row through 13 GiB. */
+        guint64 position = 4;
+        for (guint64 end = 4 + 33333333; end < 13 * GIB; end += 33333333) {
+                g_assert_true(binlog_position_behind(position, (guint32)end, 33333333, &position));
+                g_assert_cmpuint(position, ==, end);
+        }
+        g_assert_cmpuint(binlog_position_of_heartbeat(500, 500), ==, 500);
+        g_assert_cmpuint(binlog_position_of_heartbeat(500, 120), ==, 500);
+        g_assert_cmpuint(binlog_position_of_heartbeat(4 * GIB - 50, 20), ==, 4 * GIB + 20);
+        g_assert_cmpuint(binlog_position_of_heartbeat(4 * GIB + 50, 80), ==, 4 * GIB + 80);
+        g_assert_cmpuint(binlog_position_of_heartbeat(4 * GIB + 50, 20), ==, 4 * GIB + 50);
+        g_assert_cmpuint(binlog_position_of_heartbeat(4 * GIB + 50, 4 * GIB + 90), ==, 4 * GIB + 90);
+}
+
 int main(int argc, char **argv) {
         static const LiveTest tests[] = {
                         {"binlog", test_binlog},
@@ -276,6 +317,7 @@ int main(int argc, char **argv) {
         };
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/compare", test_compare);
+        g_test_add_func("/wrap", test_wrap);
         add_live_tests(tests, G_N_ELEMENTS(tests));
         return g_test_run();
 }

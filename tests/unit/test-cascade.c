@@ -47,7 +47,7 @@ static LinkTables *tables_make(bool copying) {
         (void) table(schemas, "g");
         TableSchema *s = table(schemas, "s");
         refer(s, "s", "id", FOREIGN_CASCADE, FOREIGN_RESTRICT);
-        return link_tables_new(schemas, copying);
+        return link_tables_new(schemas, copying, NULL);
 }
 
 static LinkTable *find(const LinkTables *tables, const char *name) {
@@ -80,7 +80,7 @@ static void test_families(void) {
 static void test_incomplete(void) {
         GPtrArray *schemas = g_ptr_array_new();
         refer(table(schemas, "a"), "elsewhere", "id", FOREIGN_CASCADE, FOREIGN_RESTRICT);
-        g_autoptr(LinkTables) tables = link_tables_new(schemas, /* copying= */ false);
+        g_autoptr(LinkTables) tables = link_tables_new(schemas, /* copying= */ false, NULL);
         g_autoptr(GError) error = NULL;
         g_assert_false(families_complete(tables, &error));
         g_assert_error(error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT);

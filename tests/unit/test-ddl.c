@@ -329,6 +329,38 @@ static void test_xid(void) {
         g_assert_false(binlog_xid_from_text(longer, strlen(longer), xid));
 }
 
+/* The one table that a statement of rows names as its target, as far as that can be told. */
+static void test_target(void) {
+        static const struct {
+                const char *sql, *database, *table;
+                bool all_rows;
+        } table[] = {
+                { "INSERT INTO t VALUES (1)", "app", "t", false },
+                { "insert ignore `app`.`t 2` (a) SELECT * FROM x", "app", "t 2", false },
+                { "UPDATE LOW_PRIORITY t SET a = 1", "app", "t", false },
+                { "UPDATE t, u SET t.a = 1", "", "", false },
+                { "UPDATE t JOIN u SET t.a = 1", "", "", false },
+                { "DELETE FROM t WHERE a = 1", "app", "t", false },
+                { "DELETE FROM `app`.`t`", "app", "t", true },
+                { "DELETE t FROM t JOIN u", "", "", false },
+                { "DELETE FROM t USING t JOIN u", "", "", false },
+                { "REPLACE app.t VALUES (1)", "app", "t", false },
+                { "LOAD DATA LOCAL INFILE '/x' REPLACE INTO TABLE `t` FIELDS TERMINATED BY ','", "app", "t", false },
+                { "CALL p(1)", "", "", false },
+                { "SELECT f(1)", "", "", false },
+                { "WITH x AS (SELECT 1) UPDATE t SET a = 1", "", "", false },
+        };
+        g_autoptr(MigrationSpec) spec = make(false);
+        for (gsize i = 0; i < G_N_ELEMENTS(table); i++) {
+                Statement statement;
+                statement_classify(table[i].sql, strlen(table[i].sql), "app", spec, &statement);
+                g_assert_cmpint(statement.kind, ==, STATEMENT_DATA);
+                g_assert_cmpstr(statement.table, ==, table[i].table);
+                g_assert_cmpstr(statement.database, ==, table[i].database);
+                g_assert_cmpint(statement.all_rows, ==, table[i].all_rows);
+        }
+}
+
 /* Whatever is cut off a statement of a carried table, it is not passed over. */
 static void test_truncated(void) {
         static const char *const statements[] = {
@@ -378,6 +410,7 @@ int main(int argc, char **argv) {
         g_test_add_func("/ddl/kinds", test_kinds);
         g_test_add_func("/ddl/what", test_what);
         g_test_add_func("/ddl/xid", test_xid);
+        g_test_add_func("/ddl/target", test_target);
         g_test_add_func("/ddl/truncated", test_truncated);
         g_test_add_func("/ddl/huge", test_huge);
         return g_test_run();

@@ -31,7 +31,16 @@ static void test_text(void) {
                 {A, NULL},
                 {A ":", NULL},
                 {A ":1-", NULL},
-                {A ":tag:1", NULL},
+                {A ":tag:1", A ":tag:1"},
+                {A ":1-5:blue:1-2:_red:7", A ":1-5:_red:7:blue:1-2"},
+                {A ":BLUE:3:1," A ":4", A ":4:blue:1:3"},
+                {A ":blue:1," B ":1:blue:2", A ":blue:1," B ":1:blue:2"},
+                {A ":blue", NULL},
+                {A ":blue:", NULL},
+                {A ":blue:red:1", NULL},
+                {A ":12blue:1", NULL},
+                {A ":a234567890123456789012345678901x:1", A ":a234567890123456789012345678901x:1"},
+                {A ":a234567890123456789012345678901xy:1", NULL},
                 {"3e11fa47-71ca-11e1-9e33-c80aa942956:1", NULL},
                 {"0-1-100", NULL},
                 {A ":1;", NULL},
@@ -160,6 +169,20 @@ static void test_subtract(void) {
         }
 }
 
+/* As Gtid_set::encode() of MySQL 8.3 and later does. */
+static void test_encode_tagged(void) {
+        static const guint8 expected[] = {
+                1, 2, 0, 0, 0, 0, 0, 1,                                                         /* two sources, with tags */
+                0xf0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0,                           /* uuid, no tag */
+                1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0,         /* 1-5 */
+                0xf0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 8, 'b', 'l', 'u', 'e',
+                1, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0,
+        };
+        g_autoptr(GtidSet) set = gtid_set_parse(B ":1-5:blue:7", NULL);
+        g_autoptr(GByteArray) bytes = gtid_set_encode(set);
+        g_assert_cmpmem(bytes->data, bytes->len, expected, sizeof expected);
+}
+
 static BinlogGtid mysql_gtid(guint8 sid, guint64 gno) {
         BinlogGtid gtid = {.gno = gno};
         memset(gtid.sid, sid, sizeof gtid.sid);
@@ -230,6 +253,7 @@ int main(int argc, char *argv[]) {
         g_test_add_func("/gtid/encode", test_encode);
         g_test_add_func("/gtid/mariadb", test_mariadb);
         g_test_add_func("/subtract", test_subtract);
+        g_test_add_func("/encode/tagged", test_encode_tagged);
         g_test_add_func("/executed/mysql", test_executed_mysql);
         g_test_add_func("/executed/mariadb", test_executed_mariadb);
         return g_test_run();
