@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/queue.h"
+#include "base/trim.h"
 #include "engine/apply-multiset.h"
 
 #define QUEUE_WEIGHT (4u * 1024 * 1024)
@@ -113,15 +114,17 @@ static bool check_count(const ApplyWorker *worker, const BatchStatement *stateme
         return true;
 }
 
-/* Sends SQL, which holds LEADING statements of ours and then COUNT of the batch from FIRST on, and checks every answer. */
-static bool run(ApplyWorker *worker, const GString *sql, guint leading, guint first, guint count, GError **error) {
+/* Sends LENGTH bytes of SQL, which holds LEADING statements of ours and then COUNT of the batch from FIRST on, and checks every answer. */
+static bool run(ApplyWorker *worker, const char *sql, gsize length, guint leading, guint first, guint count, GError **error) {
         gsize done = 0;
         g_array_set_size(worker->results, leading + count);
         ConnResult *results = (ConnResult *) worker->results->data;
-        if (!conn_exec_multi(worker->conn, sql->str, (gssize) sql->len, results, leading + count, &done, error)) {
+        if (!conn_exec_multi(worker->conn, sql, (gssize) length, results, leading + count, &done, error)) {
+                const LinkTable *table = NULL;
                 if (done >= leading && done < leading + count)
-                        link_table_name_error(g_array_index(worker->batch.statements, BatchStatement, first + done - leading).table,
-                                              conn_label(worker->conn), error);
+                        table = g_array_index(worker->batch.statements, BatchStatement, first + done - leading).table;
+                if (table)
+                        link_table_name_error(table, conn_label(worker->conn), error);
                 return false;
         }
         if (leading > 0 && !check_claim(worker, &results[leading - 1], error))
@@ -144,22 +147,26 @@ static bool commit_once(ApplyWorker *worker, const Packet *last, GError **error)
                 guint count = 0;
                 while (sent + count < statements->len) {
                         const BatchStatement *next = &g_array_index(statements, BatchStatement, sent + count);
-                        if (next->rule == COUNT_MULTISET || (count > 0 && worker->sql->len + next->size > limit))
+                        if (next->rule == COUNT_MULTISET || next->size > limit || (count > 0 && worker->sql->len + next->size > limit))
                                 break;
                         g_string_append_len(worker->sql, worker->batch.text->str + next->start, (gssize) next->size);
                         count++;
                 }
-                if (leading + count > 0 && !run(worker, worker->sql, leading, sent, count, error))
+                if (worker->sql->len > 0 && !run(worker, worker->sql->str, worker->sql->len, leading, sent, count, error))
                         return false;
                 sent += count;
                 leading = 0;
                 g_string_truncate(worker->sql, 0);
-                for (; sent < statements->len; sent++) {
-                        const BatchStatement *next = &g_array_index(statements, BatchStatement, sent);
-                        if (next->rule != COUNT_MULTISET)
-                                break;
+                /* A huge one goes as it is, without another copy of it. */
+                const BatchStatement *next = sent < statements->len ? &g_array_index(statements, BatchStatement, sent) : NULL;
+                if (next && next->rule == COUNT_MULTISET) {
                         if (!multiset_apply(next->multiset, worker->conn, limit, error))
                                 return false;
+                        sent++;
+                } else if (next && next->size > limit) {
+                        if (!run(worker, worker->batch.text->str + next->start, next->size, 0, sent, 1, error))
+                                return false;
+                        sent++;
                 }
         } while (sent < statements->len);
         return conn_exec(worker->conn, "COMMIT", -1, NULL, error);
@@ -203,6 +210,8 @@ static bool commit(ApplyWorker *worker, GPtrArray *packets, GError **error) {
         gsize statement_bytes = MIN(STATEMENT_BYTES, conn_max_packet(worker->conn) / 4);
         if (!batch_build(&worker->batch, packets, conn_flavor(worker->conn), statement_bytes, error))
                 return false;
+        for (guint i = 0; i < packets->len; i++) /* the batch has it all */
+                buffer_trim(((Packet *) packets->pdata[i])->arena);
 
         for (guint tries = 0;; tries++) {
                 g_autoptr(GError) local = NULL;
@@ -226,6 +235,7 @@ static bool commit(ApplyWorker *worker, GPtrArray *packets, GError **error) {
         worker->seq = last->done_seq;
         worker->part = last->part;
         worker->persisted_at = clock_monotonic();
+        buffer_trim(worker->batch.text);
         return true;
 }
 

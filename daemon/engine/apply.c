@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/trim.h"
 #include "engine/apply-worker.h"
 #include "engine/cascade.h"
 #include "engine/change-multiset.h"
@@ -334,6 +335,8 @@ static bool dispatch_rows(Apply *apply, const BinlogEvent *event, bool *ret_stop
         }
         if (rows.flags & ROWS_END_OF_STATEMENT)
                 end_statement(apply);
+        buffer_trim(apply->before.text);
+        buffer_trim(apply->after.text);
         binlog_rows_end(&rows);
         return good;
 }

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "base/trim.h"
 #include "mysql/sql.h"
 #include "mysql/value.h"
 
@@ -32,12 +33,7 @@ void row_buffer_clear(RowBuffer *buffer) {
 }
 
 void row_buffer_next(RowBuffer *buffer) {
-        /* After one huge row the arena does not stay huge. */
-        if (buffer->text->allocated_len > 64u * 1024 * 1024) {
-                g_string_free(buffer->text, TRUE);
-                buffer->text = g_string_new(NULL);
-        }
-        g_string_truncate(buffer->text, 0);
+        buffer_trim(buffer->text);
         g_array_set_size(buffer->rows, 0);
 }
 

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/thread.h"
+#include "base/trim.h"
 #include "engine/cascade.h"
 #include "engine/copy-rows.h"
 #include "mysql/sql.h"
@@ -249,6 +250,7 @@ static bool insert_rows(Copier *copier, const LinkTable *table, GError **error) 
                 }
                 next += count;
         }
+        buffer_trim(copier->sql);
         return true;
 }
 

@@ -8,8 +8,11 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "engine/control.h"
+#include "engine/definitions.h"
 
 #define VERIFY_AGAIN_USEC (10 * USEC_PER_SEC)
+#define COMPARE_USEC (2 * USEC_PER_SEC)
 
 void engine_carry(Engine *engine, const LinkHalt *halt, bool passed) {
         LinkHalt *copy = link_halt_copy(halt); /* it may be the engine's */
@@ -91,6 +94,7 @@ bool engine_collect_carry(Engine *engine, GError **error) {
         g_clear_pointer(&engine->halt, link_halt_free);
         engine->stopped_at_seq = 0;
         engine->carried = true;
+        engine->compare_at = clock_monotonic() + COMPARE_USEC;
         (void) engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, error);
         return true;
 }
@@ -112,4 +116,45 @@ bool engine_take_ddl_choice(Engine *engine) {
                 }
         engine_carry(engine, engine->halt, /* passed= */ true);
         return true;
+}
+
+/* --- did it come out alike? --- */
+
+bool engine_compare_definitions(Engine *engine, gint64 timeout_usec, char **ret, GError **error) {
+        g_autofree char *file = NULL;
+        guint64 offset;
+        Conn *up = control_acquire(engine, engine->state->writer, error), *down = up ? control_acquire(engine, engine_reader(engine), error) : NULL;
+        if (!down)
+                return false;
+        g_autoptr(Definitions) above = definitions_read(up, engine->spec, engine->state->unfit, error);
+        if (above && conn_binlog_position(up, &file, &offset, error)) {
+                if (!link_wait_applied(engine->link, file, offset, timeout_usec, error))
+                        return false;
+                g_autoptr(Definitions) below = definitions_read(down, engine->spec, engine->state->unfit, error);
+                if (below) {
+                        *ret = definitions_difference(above, below);
+                        return true;
+                }
+        }
+        engine_name_link_error(engine, error);
+        return false;
+}
+
+void engine_look_at_definitions(Engine *engine) {
+        g_autofree char *difference = NULL;
+        if (engine->compare_at == 0 || clock_monotonic() < engine->compare_at)
+                return;
+        engine->compare_at = clock_monotonic() + COMPARE_USEC;
+        if (!engine_compare_definitions(engine, USEC_PER_SEC, &difference, NULL))
+                return;
+        /* What stays is no statement that came in between. */
+        bool stays = g_strcmp0(difference, engine->difference) == 0;
+        if (!difference || stays)
+                engine->compare_at = 0;
+        if (difference && stays)
+                engine_event(engine, ENGINE_EVENT_NOTE, 3,
+                             "a statement came out otherwise on the %s: %s; make them alike there before the sides are changed",
+                             side_to_string(engine_reader(engine)), difference);
+        g_free(engine->difference);
+        engine->difference = stays ? NULL : g_steal_pointer(&difference);
 }

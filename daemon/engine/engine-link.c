@@ -459,6 +459,7 @@ static void caught_up(Engine *engine) {
 }
 
 static void progress(Engine *engine) {
+        engine_look_at_definitions(engine);
         if (!engine->state->copied && link_copied(engine->link))
                 copied(engine);
         if (engine->state->copied && engine->state->again->len > 0 && link_copied(engine->link))

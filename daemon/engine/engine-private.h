@@ -48,6 +48,8 @@ struct Engine {
         guint64 stopped_at_seq;          /* the latter: its transaction; 0: none */
         Carry *carry;                    /* at work; there is no link then */
         bool carry_passed, carry_by_hand; /* the operator's choice */
+        gint64 compare_at;               /* monotonic: when to look whether it came out alike; 0: no need */
+        char *difference;                /* what was seen then: a difference that stays is no statement on its way */
         bool carried;                    /* the next link goes on where the last one halted: no news */
         guint64 transactions_before, rows_before; /* applied by earlier links of this process */
         ProgramStore *programs;          /* NULL: not read yet */
@@ -146,6 +148,9 @@ void engine_carry(Engine *engine, const LinkHalt *halt, bool passed);
 bool engine_collect_carry(Engine *engine, GError **error); /* false: it is not over; else with what it failed with, if it did */
 void engine_stop_carry(Engine *engine);
 bool engine_take_ddl_choice(Engine *engine); /* true: that has begun */
+/* In what the tables of both sides are not defined alike, as far as everything up to now was applied; *ret NULL: they are. */
+bool engine_compare_definitions(Engine *engine, gint64 timeout_usec, char **ret, GError **error);
+void engine_look_at_definitions(Engine *engine); /* when a statement was carried a moment ago */
 
 /* engine-start.c, switchover.c, engine-end.c, engine-verify.c: operations */
 void engine_check(Engine *engine, const EngineOperation *operation);

@@ -12,6 +12,7 @@
 
 #define READ_USEC (10 * USEC_PER_SEC)  /* in the guard: until what changed programs was read and applied */
 #define RETRY_USEC (10 * USEC_PER_SEC)
+#define FOLLOW_USEC (2 * USEC_PER_SEC)
 
 /* Texts of events carry no name: everybody may read them. */
 static void on_refused(gpointer userdata, const ProgramEntry *entry, Side side) {
@@ -93,7 +94,7 @@ bool engine_programs_unchanged(const Engine *engine, GError **error) {
         if (engine->link && link_programs_changed(engine->link) == engine->programs_seen)
                 return true;
         g_set_error(error, PS_ERROR, PS_ERROR_FAILED,
-                    "a table, view, routine, trigger or event was made, changed or dropped on the %s at the very moment of the switch; ask for it again",
+                    "a view, routine, trigger or event was made, changed or dropped on the %s at the very moment of the switch; ask for it again",
                     side_to_string(engine->state->writer));
         return false;
 }
@@ -162,6 +163,7 @@ void engine_programs_follow(Engine *engine) {
                 return;
         binlog_position_clear(&engine->programs_position);
         if (engine_programs_carry(engine, &error)) {
+                engine->programs_at = clock_monotonic() + FOLLOW_USEC; /* somebody may make views all the time */
                 engine->programs_pending = false;
                 engine->programs_failed = false;
                 return;

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "engine/control.h"
+#include "engine/definitions.h"
 #include "engine/fence.h"
 #include "engine/objects.h"
 #include "engine/precheck.h"
@@ -193,12 +194,26 @@ static bool look(Engine *engine, const EngineOperation *operation, Pair *pair, O
         return false;
 }
 
+/* A statement between the reading of a table's definition and the position where the stream begins would be carried by nobody. */
+static bool still_the_same(Engine *engine, const Pair *pair, const Definitions *before, GError **error) {
+        g_autoptr(Definitions) now = definitions_read(pair->conns[SIDE_SOURCE], engine->spec, engine->state->unfit, error);
+        if (!now) {
+                engine_name_error(engine, SIDE_SOURCE, error);
+                return false;
+        }
+        g_autofree char *difference = definitions_difference(before, now);
+        if (difference)
+                g_set_error(error, PS_ERROR, PS_ERROR_CHECK_FAILED, "somebody changed a table while the migration was begun (%s); start again", difference);
+        return !difference;
+}
+
 static bool prepare(Engine *engine, const EngineOperation *operation, const Pair *pair, const ObjectList *objects, GError **error) {
         if (!go_on(engine, operation, "ownership", error) || !take_ownership(engine, error) ||
             !go_on(engine, operation, "fence-destination", error) || !fence_destination(engine, error) ||
             !go_on(engine, operation, "tables", error))
                 return false;
-        if (!objects_create(pair->conns[SIDE_SOURCE], pair->conns[SIDE_DESTINATION], objects, error) ||
+        g_autoptr(Definitions) before = definitions_read(pair->conns[SIDE_SOURCE], engine->spec, engine->state->unfit, error);
+        if (!before || !objects_create(pair->conns[SIDE_SOURCE], pair->conns[SIDE_DESTINATION], objects, error) ||
             !remember_strangers(engine, pair->conns[SIDE_DESTINATION], objects, error)) {
                 engine_name_link_error(engine, error);
                 return false;
@@ -206,7 +221,7 @@ static bool prepare(Engine *engine, const EngineOperation *operation, const Pair
         if (!go_on(engine, operation, "programs", error) || !engine_programs_carry(engine, error) ||
             !engine_programs_complete(engine, SIDE_DESTINATION, error))
                 return false;
-        return go_on(engine, operation, "position", error) && begin_leg(engine, error);
+        return go_on(engine, operation, "position", error) && begin_leg(engine, error) && still_the_same(engine, pair, before, error);
 }
 
 void engine_begin(Engine *engine, const EngineOperation *operation) {

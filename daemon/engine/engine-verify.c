@@ -340,6 +340,10 @@ void engine_verify(Engine *engine, const EngineOperation *operation) {
         engine_verify_cancel(engine); /* one that runs by itself makes room */
         if (!engine->link && engine->state->leg > 0)
                 engine_step(engine);
+        while (engine->carry && !engine_aborted(engine, operation->id)) { /* a link follows it */
+                engine_wait(engine, USEC_PER_SEC / 2);
+                engine_step(engine);
+        }
         if (!engine->link) {
                 g_set_error(&error, PS_ERROR, PS_ERROR_DELAY_UNKNOWN, "replication is not running; LastError says why, Resume tries again");
                 engine_finish(engine, operation->id, OPERATION_RESULT_FAILED, error, _MIGRATION_PHASE_INVALID, NULL);

@@ -419,6 +419,7 @@ void engine_free(Engine *engine) {
         spec_free(engine->spec);
         engine_state_free(engine->state);
         link_halt_free(engine->halt);
+        g_free(engine->difference);
         g_clear_error(&engine->commit_error);
         for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++)
                 if (engine->new_server[side]) {

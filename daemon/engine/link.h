@@ -58,7 +58,7 @@ bool link_wait_applied(Link *link, const char *file, guint64 offset, gint64 time
 /* Waits until the canary with VALUE, written on the upstream, went through. */
 bool link_wait_canary(Link *link, guint64 value, gint64 timeout_usec, GError **error);
 
-/* How many statements that may have changed a view, routine, trigger or event were read from the upstream's log. */
+/* How many statements about views, routines, triggers and events were read from the upstream's log. */
 guint64 link_programs_changed(Link *link);
 
 typedef struct LinkStatus {

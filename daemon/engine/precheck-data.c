@@ -291,6 +291,11 @@ bool precheck_max_packet(Precheck *check, GError **error) {
                              "max_allowed_packet is larger on the destination; after the switch values above "
                              "the source's %" G_GUINT64_FORMAT " bytes would stop the way back",
                              a);
+        if (b >= a && b < 2 * a && b < (1 << 30))
+                precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED, NULL,
+                             "max_allowed_packet is less than twice the source's: in statements bytes are escaped, and a value of more "
+                             "than %" G_GUINT64_FORMAT " bytes may need more than it allows; replication stops there until it is raised",
+                             b / 2);
         return true;
 }
 

@@ -200,7 +200,7 @@ bool precheck_definers(Precheck *check, GError **error) {
                 if (!strchr(p->definer, '@') || g_hash_table_contains(accounts, p->definer))
                         continue; /* a role of MariaDB's has no host */
                 missing = true;
-                bool stops = at_switch && p->kind == PROGRAM_TRIGGER && check->input->spec->unfit == UNFIT_REFUSE;
+                bool stops = at_switch && p->kind == PROGRAM_TRIGGER;
                 if (stops || g_hash_table_add(named, p->definer))
                         name_missing(check, p, reader, stops);
         }

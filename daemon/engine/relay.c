@@ -16,6 +16,7 @@
 #define SEGMENT_SIZE (64u * 1024 * 1024)
 #define WRITE_BUFFER (256u * 1024)
 #define READ_BLOCK (256u * 1024)
+#define LARGE_RECORD (1024u * 1024)
 
 typedef struct Header {
         guint32 size; /* of what follows */
@@ -105,10 +106,10 @@ void relay_free(Relay *relay) {
         g_free(relay);
 }
 
-static bool flush(Relay *relay, GError **error) {
+static bool write_out(Relay *relay, const void *data, gsize size, GError **error) {
         gsize done = 0;
-        while (done < relay->buffer->len) {
-                ssize_t n = pwrite(relay->write_fd, relay->buffer->str + done, relay->buffer->len - done,
+        while (done < size) {
+                ssize_t n = pwrite(relay->write_fd, (const char *) data + done, size - done,
                                    (off_t) (relay->flushed + done - relay->segment_start));
                 if (n < 0 && errno == EINTR)
                         continue;
@@ -121,6 +122,12 @@ static bool flush(Relay *relay, GError **error) {
                 done += (gsize) n;
         }
         relay->flushed += done;
+        return true;
+}
+
+static bool flush(Relay *relay, GError **error) {
+        if (!write_out(relay, relay->buffer->str, relay->buffer->len, error))
+                return false;
         g_string_truncate(relay->buffer, 0);
         return true;
 }
@@ -128,7 +135,11 @@ static bool flush(Relay *relay, GError **error) {
 static bool append(Relay *relay, const Header *header, const void *a, gsize a_size, const void *b, gsize b_size,
                    GError **error) {
         g_string_append_len(relay->buffer, (const char *) header, sizeof *header);
-        g_string_append_len(relay->buffer, a, (gssize) a_size);
+        if (a_size > LARGE_RECORD) { /* without another copy of it */
+                if (!flush(relay, error) || !write_out(relay, a, a_size, error))
+                        return false;
+        } else
+                g_string_append_len(relay->buffer, a, (gssize) a_size);
         if (b_size > 0)
                 g_string_append_len(relay->buffer, b, (gssize) b_size);
         relay->end += sizeof *header + a_size + b_size;

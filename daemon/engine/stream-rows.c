@@ -3,6 +3,7 @@
 
 #include "engine/stream-private.h"
 
+#include "base/trim.h"
 #include "engine/change.h"
 #include "engine/partial.h"
 #include "mysql/sql.h"
@@ -92,6 +93,9 @@ static bool feed_chunks(Stream *stream, const BinlogEvent *event, const MapEntry
                 if (rows.operation != ROW_OPERATION_DELETE)
                         collect(stream, entry->table, &stream->after, /* deleted= */ false);
         }
+        buffer_trim(stream->before.text);
+        buffer_trim(stream->after.text);
+        buffer_trim(stream->tuple);
         binlog_rows_end(&rows);
         return true;
 }

@@ -312,7 +312,7 @@ static bool take_query(Stream *stream, const BinlogEvent *event, GError **error)
 
         Statement statement;
         statement_classify(query.sql, query.sql_length, query.database, stream->config.spec, &statement);
-        if (statement.kind == STATEMENT_PROGRAM || statement.kind == STATEMENT_DDL) {
+        if (statement.kind == STATEMENT_PROGRAM) {
                 pthread_mutex_lock(&stream->lock);
                 stream->programs_changed++;
                 pthread_mutex_unlock(&stream->lock);

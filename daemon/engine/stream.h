@@ -53,7 +53,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Stream, stream_free)
 /* The transaction that was begun last, and the last one that is whole. */
 guint64 stream_started(Stream *stream);
 guint64 stream_completed(Stream *stream);
-/* How many statements about views, routines, triggers, events and tables were read. */
+/* How many statements about views, routines, triggers and events were read. */
 guint64 stream_programs_changed(Stream *stream);
 /* Until everything up to FILE/OFFSET was read; *ret_seq: the last whole transaction then, *ret_place (may be NULL): where it ended.
  * PS_ERROR_DEADLINE_EXCEEDED, PS_ERROR_STOPPED. */

@@ -11,6 +11,8 @@
 #include "engine/precheck.h"
 #include "mysql/sql.h"
 
+#define DEFINITION_TRIES 3
+#define DEFINITION_USEC (10 * USEC_PER_SEC)
 #define LONG_TRANSACTION 60 /* s */
 #define COUNTER_TRIES 5
 #define COUNTER_APPLIED_USEC USEC_PER_SEC
@@ -26,6 +28,10 @@ bool switch_no_foreign_writes(Engine *engine, GError **error) {
 }
 
 static bool check_link(Engine *engine, const EngineOperation *operation, GError **error) {
+        if (engine->carry) {
+                g_set_error(error, PS_ERROR, PS_ERROR_DELAY_UNKNOWN, "%s is being carried to the other side; try again when it is done", engine->halt->what);
+                return false;
+        }
         if (!engine->link || engine->status.replication != REPLICATION_RUNNING) {
                 g_set_error(error, PS_ERROR, PS_ERROR_DELAY_UNKNOWN, "replication is not running; LastError says why");
                 return false;
@@ -70,6 +76,20 @@ static bool check_servers(Engine *engine, GError **error) {
         engine->state->checks = rows;
         engine->state->checked_at = clock_real();
         return precheck_verdict(rows, /* accept_warnings= */ true, error);
+}
+
+/* A statement may have been taken on the other side and mean something else there, or was passed over. */
+static bool check_definitions(Engine *engine, GError **error) {
+        g_autofree char *difference = NULL;
+        for (guint tries = 0; tries < DEFINITION_TRIES; tries++) { /* one may come in between */
+                g_clear_pointer(&difference, g_free);
+                if (!engine_compare_definitions(engine, DEFINITION_USEC, &difference, error))
+                        return false;
+                if (!difference)
+                        return true;
+        }
+        g_set_error(error, PS_ERROR, PS_ERROR_CHECK_FAILED, "tables are not defined alike on both sides: %s; change one of them", difference);
+        return false;
 }
 
 static bool check_sessions(Engine *engine, const EngineOperation *operation, Side from, GError **error) {
@@ -185,7 +205,7 @@ bool switch_guard(Engine *engine, const EngineOperation *operation, Side from, S
         engine_start_watch(engine);
         bool dry = operation->flags & 1; /* looks only; of what it writes there is but the canary */
         return check_link(engine, operation, error) && engine_is_complete(engine, error) && check_verified(engine, error) && switch_no_foreign_writes(engine, error) &&
-               check_servers(engine, error) && check_sessions(engine, operation, from, error) && engine_prove_reverse(engine, error) &&
+               check_servers(engine, error) && check_definitions(engine, error) && check_sessions(engine, operation, from, error) && engine_prove_reverse(engine, error) &&
                (dry ? engine_programs_complete(engine, to, error) :
                 (engine_programs_ready(engine, from, to, error) && raise_counters(engine, from, to, error) && prepare_sides(engine, from, to, error) && check_link(engine, operation, error)));
 }

@@ -44,6 +44,13 @@ static bool send_statement(Conn *conn, const char *sql, gssize length, GError **
         if (conn_is_aborted(conn))
                 return conn_fail(conn, error);
         gsize n = length < 0 ? strlen(sql) : (gsize)length;
+        if (conn_max_packet(conn) > 0 && n >= conn_max_packet(conn)) { /* the server would hang up */
+                g_set_error(error, PS_ERROR, PS_ERROR_LIMITS_EXCEEDED,
+                            "%s takes packets of %" G_GUINT64_FORMAT " bytes, and a row needs one of %zu: there, SET GLOBAL "
+                            "max_allowed_packet=%" G_GUINT64_FORMAT "; and in its configuration, then Resume",
+                            conn_label(conn), conn_max_packet(conn), n + 1, MIN((guint64)1 << 30, ((guint64)n + (1 << 20)) / (1 << 20) * (1 << 20)));
+                return false;
+        }
         if (mysql_real_query(conn_handle(conn), sql, n) != 0)
                 return conn_fail(conn, error);
         return true;
