@@ -77,7 +77,6 @@ static bool plan_create(const DdlPlanInput *input, DdlPlan *plan, GError **error
                 g_ptr_array_set_size(plan->text->tables, 0);
                 return true;
         }
-        plan->defaults = true;
         plan->sql = g_strdup(plan->text->text->str);
         return check_engine(input, plan->text, error);
 }
@@ -100,7 +99,6 @@ static bool plan_alter(const DdlPlanInput *input, DdlPlan *plan, GError **error)
                 g_ptr_array_set_size(text->partners, 0);
                 return true;
         }
-        plan->defaults = true;
         plan->sql = g_strdup(text->text->str);
         return check_engine(input, text, error);
 }

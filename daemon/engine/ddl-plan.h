@@ -24,7 +24,7 @@ typedef struct DdlPlan {
         char *sql;      /* one statement; NULL: nothing is to be run */
         char *use;      /* USE of the session's database; NULL: it had none */
         bool rebuilt;   /* SQL is ours, in UTF-8 */
-        bool timestamps, defaults; /* see ddl_session_set() */
+        bool timestamps, defaults; /* see ddl_session_set(); a table takes its defaults from its database */
         char *before;   /* what the tables and partners are now, a line each; see ddl_plan_line() */
 } DdlPlan;
 

@@ -381,7 +381,7 @@ void engine_sample(Engine *engine) {
         status->delay = link.delay;
         if (engine->link) {
                 EngineState *state = engine->state;
-                if (!state->copied || link.rows_copied > 0) { /* later links do not count it */
+                if (!state->copied || link.rows_copied > state->rows_copied) { /* later links do not count it, or only what is copied again */
                         state->rows_copied = link.rows_copied;
                         state->bytes_copied = link.bytes_copied;
                 }

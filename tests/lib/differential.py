@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import time
 
+import borrowed
 import equal
 import generate
 import generate_statements
@@ -38,7 +39,8 @@ SESSIONS = 2
 SETTINGS = {'mysql56': {'innodb_file_format': 'Barracuda', 'innodb_large_prefix': 'ON', 'local_infile': 'ON'},
             'mariadb': {'local_infile': 'ON'}, 'mysql97': {'local_infile': 'ON'}}
 # MySQL 9.7 otherwise refuses some cascades that MySQL 5.6 follows (the check says so), and logs DDL with a collation that 5.6 does not know.
-CONFIG = {'mysql97': ['innodb_native_foreign_keys=ON', 'collation-server=utf8mb4_general_ci']}
+CONFIG = {'mysql97': ['innodb_native_foreign_keys=ON', 'collation-server=utf8mb4_general_ci'],
+          'mariadb118': ['collation-server=utf8mb4_general_ci', 'character_set_collations=']}
 
 
 class Stopped(Exception):
@@ -103,7 +105,7 @@ class Runner:
                 """One migration. The scripts are left in a folder below KEEP when it fails."""
                 outcome = Outcome(list(seeds), self.kind)
                 began = time.monotonic()
-                self._empty()
+                self.empty()
                 folder = servers.scratch_folder('pd-')
                 agent = Agent(environment={'SYSTEMD_LOG_LEVEL': 'info'})
                 try:
@@ -125,6 +127,12 @@ class Runner:
                                 shutil.rmtree(path, ignore_errors=True)
                                 shutil.copytree(folder, path)
                                 (path / 'agent.log').write_text(agent.log(), encoding='utf-8')
+                                for server in (self.source, self.destination):
+                                        (path / f'{server.flavor}-{server.port}.log').write_text(server.log(), encoding='utf-8')
+                                        if not server.running:
+                                                outcome.failure += f'\n    {server.flavor} has ended:\n' + server.log()[-1500:]
+                                                server.process = None
+                                                server.start()
                                 outcome.failure += f'\n    scripts and log: {path}'
                 finally:
                         agent.close()
@@ -132,7 +140,7 @@ class Runner:
                 outcome.seconds = time.monotonic() - began
                 return outcome
 
-        def _empty(self):
+        def empty(self):
                 for server in (self.source, self.destination):
                         server.admin('SET GLOBAL read_only = 0')
                         system = {'mysql', 'information_schema', 'performance_schema', 'sys'}
@@ -204,7 +212,7 @@ class Case:
                 """The scripts of a part: as many at a time as there are clients, those of one schema side by side."""
                 return [pool.submit(self._client, path, server) for path in self.scripts[part]]
 
-        def _client(self, path, server):
+        def _client(self, path, server, syntax=False):
                 with open(path, 'rb') as script, open(path + '.errors', 'wb') as errors:
                         done = subprocess.run(['mariadb', '--no-defaults', '--force', '--binary-mode', '--local-infile=1', '--user=root',
                                                f'--socket={server.socket}', '--default-character-set=utf8mb4', '--max-allowed-packet=64M'],
@@ -212,7 +220,7 @@ class Case:
                 with open(path + '.errors', 'rb') as f:
                         text = f.read().decode(errors='replace')
                 found = re.findall(r'^ERROR (\d+) .*', text, re.M)
-                assert done.returncode in (0, 1) and not {'2006', '2013', '1064'} & set(found), f'{path} on {server.flavor}: {re.findall(r"^ERROR.*", text, re.M)[-3:]}'
+                assert done.returncode in (0, 1) and not {'2006', '2013', *([] if syntax else ['1064'])} & set(found), f'{path} on {server.flavor}: {re.findall(r"^ERROR.*", text, re.M)[-3:]}'
                 return len(found)
 
         def _wait(self, running):
@@ -240,9 +248,9 @@ class Case:
                 self._until(lambda: 0 <= self.link.get('ReplicationDelay') < 2, 120, 'a small delay')
                 steps.change_side(self.link, method)
 
-        def _compare(self, what):
+        def _compare(self, what, patience=90):
                 self._at(what)
-                deadline = time.monotonic() + 90
+                deadline = time.monotonic() + patience
                 while True:
                         if self.link.get('Phase') != 'completed':
                                 self._until(lambda: 0 <= self.link.get('ReplicationDelay') < 2, 120, 'a small delay')
@@ -256,3 +264,54 @@ class Case:
                 assert checked
                 self.outcome.tables = len(checked)
                 self.outcome.rows += sum(checked.values())
+
+
+class Borrowed(Case):
+        """SQL of others (borrowed.py), one file after the other in one migration, as long as nothing is refused."""
+
+        def __init__(self, runner, agent, folder, outcome):     # pylint: disable=super-init-not-called
+                self.source, self.destination, self.agent, self.folder, self.outcome = runner.source, runner.destination, agent, folder, outcome
+                self.databases, self.scripts, self.link = [], {}, None
+
+        def start(self):
+                self.source.script(['CREATE DATABASE base', 'CREATE TABLE base.t (id INT PRIMARY KEY)'])
+                self.databases.append('base')
+                for side in ('source', 'destination'):
+                        self.agent.set_credential(f'd.{side}', servers.AGENT_PASSWORD)
+                self.link = self.agent.create('d', self.source.uri('agent'), self.destination.uri('agent'), unfit='skip')
+                steps.start(self.link)
+
+        def file(self, path):
+                """Raises Stopped, or AssertionError with the differences."""
+                db = 'b_' + re.sub(r'\W', '_', path.stem)
+                script = os.path.join(self.folder, f'{db}.sql')
+                with open(script, 'w', encoding='utf-8') as f:
+                        f.writelines(borrowed.script(path, db))
+                self._client(script, self.source, syntax=True)
+                self.databases.append(db)
+                self._compare(path.stem, 10)
+
+
+def borrow(kind, paths, pair=None):
+        """{file: 'equal' or what happened}: a migration for as many files as get through."""
+        results, left = {}, list(paths)
+        with Runner(kind, pair) as runner:
+                while left:
+                        runner.empty()
+                        folder = servers.scratch_folder('pb-')
+                        with Agent(environment={'SYSTEMD_LOG_LEVEL': 'info'}) as agent:
+                                case = Borrowed(runner, agent, folder, Outcome([0], kind))
+                                case.start()
+                                while left:
+                                        path = left.pop(0)
+                                        try:
+                                                case.file(path)
+                                                results[path] = f'equal ({case.outcome.tables} tables so far)'
+                                        except Stopped as e:
+                                                results[path] = f'refused: {e}'
+                                                break
+                                        except AssertionError as e:
+                                                results[path] = f'FAILED: {e}'
+                                                break
+                        shutil.rmtree(folder, ignore_errors=True)
+        return results

@@ -22,7 +22,7 @@ FEATURES = {
         'self': 'foreign keys to the same table', 'cascade': 'foreign keys that cascade', 'charsets': 'every character set',
         'odd-names': 'names with quotes, dots and spaces', 'text-keys': 'keys of text', 'prefix-keys': 'keys of prefixes',
         'float-keys': 'keys of FLOAT', 'geometry': 'spatial columns', 'empty-geometry': 'the empty value that MySQL 5.6 makes of a spatial column left out',
-        'convert': 'ALTER TABLE … CONVERT TO CHARACTER SET without a collation', 'foreign-index': 'CREATE INDEX where a FOREIGN KEY has made one',
+        'convert': 'CONVERT TO CHARACTER SET without a collation, or without a column of text: MySQL 5.6 then keeps the table\'s own default', 'foreign-index': 'CREATE INDEX where a FOREIGN KEY has made one',
         'ill-formed': 'text cut in the middle of a character, which MySQL 5.6 does in INSERT … SELECT',
         'loose-reals': 'FLOAT(M,D) with more than D digits, from INSERT … SELECT', 'no-key': 'tables without a key',
         'nullable-key': 'tables whose only key may be NULL', 'large': 'rows of several hundred KiB',

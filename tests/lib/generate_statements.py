@@ -339,7 +339,7 @@ class Script:
                         if column not in table.key and not column.auto:
                                 old, column.name = column.quoted, new[1:-1]
                                 yield f'ALTER TABLE {table.quoted} CHANGE COLUMN {old} {column.definition()}'
-                else:
+                elif 'convert' in self.features or any(c.kind.family == 'TEXT' for c in table.columns):
                         charset = rng.choice(['utf8', 'utf8mb4'])
                         collation = '' if 'convert' in self.features else f' COLLATE {charset}_unicode_ci'
                         yield f'ALTER TABLE {table.quoted} CONVERT TO CHARACTER SET {charset}{collation}'

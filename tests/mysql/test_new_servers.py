@@ -42,6 +42,8 @@ WAYS_TO_LOG = {
                 ('compressed hard', [], ['binlog_transaction_compression=ON',
                                          'binlog_transaction_compression_level_zstd=22']),
                 ('tagged', [], ["gtid_next='AUTOMATIC:some_tag'"]),
+                ('minimal', [], ["binlog_row_image='MINIMAL'"]),
+                ('without blobs, compressed', [], ["binlog_row_image='NOBLOB'", 'binlog_transaction_compression=ON']),
                 ('talkative', ["binlog_row_metadata='FULL'"], ['binlog_rows_query_log_events=ON']),
                 ('without checksums', ["binlog_checksum='NONE'"], []),
                 ('without checksums, compressed', [], ['binlog_transaction_compression=ON'])],

@@ -168,10 +168,9 @@ def test_own_comparison_goes_on(agent, link, pair):
         """The one that the agent makes by itself outlasts a pause and a restart."""
         source, destination = pair
         create(source)
-        shop = link(source, destination)
+        shop = link(source, destination, max_copy_rate=5 << 20)      # it begins as soon as all is copied
         shop.operate('Start', flags=1)
         shop.wait_phase('synchronizing')
-        limits(shop, max_copy_rate=2 << 20)
         shop.wait(lambda: begun(agent, 0), 30, 'the first pieces')
         shop.call('Pause', '(a{sv}t)', {}, 0)
         shop.wait_property('ReplicationState', 'stopped', 10)
