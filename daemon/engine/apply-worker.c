@@ -10,14 +10,17 @@
 #include "base/error.h"
 #include "base/queue.h"
 #include "base/trim.h"
+#include "engine/apply-multiset.h"
 
 #define QUEUE_WEIGHT (4u * 1024 * 1024)
 #define BATCH_WEIGHT (1024u * 1024)
 #define BATCH_CHANGES 2000
+#define MULTISET_BATCH_CHANGES 20000 /* a table without a key is read twice for each batch, however large it is */
 #define STATEMENT_BYTES (512u * 1024)
 #define PACKET_BYTES (1024u * 1024)
 #define IDLE_PERSIST_USEC (5 * USEC_PER_SEC)
 #define MAX_RETRIES 20
+#define MAX_RECOUNTS 2
 
 struct ApplyWorker {
         ApplyWorkerConfig config;
@@ -39,7 +42,7 @@ struct ApplyWorker {
 };
 
 ApplyWorker *apply_worker_new(const ApplyWorkerConfig *config, GError **error) {
-        g_autoptr(Conn) conn = conn_open(config->downstream, CONN_FOUND_ROWS | CONN_MULTI_STATEMENTS, error);
+        g_autoptr(Conn) conn = conn_open(config->downstream, CONN_FOUND_ROWS | CONN_MULTI_STATEMENTS | (config->long_statements ? CONN_LONG_IO : 0), error);
         if (!conn)
                 return NULL;
         ApplyWorker *worker = g_new0(ApplyWorker, 1);
@@ -144,7 +147,7 @@ static bool commit_once(ApplyWorker *worker, const Packet *last, GError **error)
                 guint count = 0;
                 while (sent + count < statements->len) {
                         const BatchStatement *next = &g_array_index(statements, BatchStatement, sent + count);
-                        if (next->size > limit || (count > 0 && worker->sql->len + next->size > limit))
+                        if (next->rule == COUNT_MULTISET || next->size > limit || (count > 0 && worker->sql->len + next->size > limit))
                                 break;
                         g_string_append_len(worker->sql, worker->batch.text->str + next->start, (gssize) next->size);
                         count++;
@@ -156,7 +159,11 @@ static bool commit_once(ApplyWorker *worker, const Packet *last, GError **error)
                 g_string_truncate(worker->sql, 0);
                 /* A huge one goes as it is, without another copy of it. */
                 const BatchStatement *next = sent < statements->len ? &g_array_index(statements, BatchStatement, sent) : NULL;
-                if (next && next->size > limit) {
+                if (next && next->rule == COUNT_MULTISET) {
+                        if (!multiset_apply(next->multiset, worker->conn, limit, error))
+                                return false;
+                        sent++;
+                } else if (next && next->size > limit) {
                         if (!run(worker, worker->batch.text->str + next->start, next->size, 0, sent, 1, error))
                                 return false;
                         sent++;
@@ -217,7 +224,9 @@ static bool commit(ApplyWorker *worker, GPtrArray *packets, GError **error) {
                 (void) conn_exec(worker->conn, "ROLLBACK", -1, NULL, NULL);
                 if (!conn_exec(worker->conn, "SET foreign_key_checks=0", -1, NULL, error)) /* not undone by ROLLBACK */
                         return false;
-                if (!mysql_error_is_retryable(local) || tries >= MAX_RETRIES) {
+                /* A repair may have come between counting and deleting. */
+                bool counted = worker->batch.multisets->len > 0 && g_error_matches(local, PS_ERROR, PS_ERROR_DATA_MISMATCH);
+                if (!(mysql_error_is_retryable(local) && tries < MAX_RETRIES) && !(counted && tries < MAX_RECOUNTS)) {
                         explain(worker, g_steal_pointer(&local), error);
                         return false;
                 }
@@ -230,12 +239,16 @@ static bool commit(ApplyWorker *worker, GPtrArray *packets, GError **error) {
         return true;
 }
 
+static bool ends_in_multiset(const Packet *packet) {
+        return packet->changes->len > 0 && g_array_index(packet->changes, Change, packet->changes->len - 1).table->multiset;
+}
+
 /* Everything that is waiting, up to the size of one transaction. */
 static guint64 gather(ApplyWorker *worker, GPtrArray *packets, Packet *first) {
-        gsize weight = packet_weight(first);
-        guint64 changes = first->changes->len;
+        gsize weight = packet_weight(first), max_weight = ends_in_multiset(first) ? QUEUE_WEIGHT : BATCH_WEIGHT;
+        guint64 changes = first->changes->len, max_changes = ends_in_multiset(first) ? MULTISET_BATCH_CHANGES : BATCH_CHANGES;
         g_ptr_array_add(packets, first);
-        while (weight < BATCH_WEIGHT && changes < BATCH_CHANGES) {
+        while (weight < max_weight && changes < max_changes) {
                 Packet *packet = queue_pop(worker->queue, /* timeout_usec= */ 0, NULL);
                 if (!packet)
                         break;

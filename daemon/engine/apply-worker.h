@@ -16,6 +16,7 @@ typedef struct ApplyWorkerConfig {
         guint32 leg;
         guint64 epoch;
         const Checkpoint *checkpoint; /* copied */
+        bool long_statements;         /* some may read a whole table: no time-out */
         void (*on_progress)(gpointer userdata);
         void (*on_failure)(gpointer userdata, const GError *error);
         gpointer userdata;

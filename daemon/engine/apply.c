@@ -8,6 +8,7 @@
 #include "base/trim.h"
 #include "engine/apply-worker.h"
 #include "engine/cascade.h"
+#include "engine/change-multiset.h"
 #include "engine/partial.h"
 #include "mysql/executed.h"
 
@@ -72,6 +73,16 @@ static void on_worker_failure(gpointer userdata, const GError *error) {
         fail(userdata, error);
 }
 
+/* Worker W may have to read whole tables. */
+static bool has_multiset(const Apply *apply, guint32 w) {
+        for (guint i = 0; i < apply->config.tables->list->len; i++) {
+                const LinkTable *table = g_ptr_array_index(apply->config.tables->list, i);
+                if (table->multiset && table->hash % apply->config.workers == w)
+                        return true;
+        }
+        return false;
+}
+
 Apply *apply_new(const ApplyConfig *config, GError **error) {
         g_autoptr(Apply) apply = g_new0(Apply, 1);
         guint32 n = config->workers;
@@ -109,6 +120,7 @@ Apply *apply_new(const ApplyConfig *config, GError **error) {
                         .leg = config->leg,
                         .epoch = config->epoch,
                         .checkpoint = &config->checkpoints[w],
+                        .long_statements = has_multiset(apply, w),
                         .on_progress = on_worker_progress,
                         .on_failure = on_worker_failure,
                         .userdata = apply,
@@ -214,7 +226,10 @@ static bool wait_for_chunk(Apply *apply, ChunkMap *chunks) {
 
 static void take_key(Apply *apply, const LinkTable *table, const RowImage *image) {
         g_string_truncate(apply->key, 0);
-        key_append_from_image(apply->key, table->schema, image);
+        if (table->multiset)
+                multiset_append_tuple(apply->key, table, image);
+        else
+                key_append_from_image(apply->key, table->schema, image);
 }
 
 /* One image: decides by the key's chunk whether it is still to be applied. false: told to stop. */
@@ -290,7 +305,7 @@ static bool dispatch_row(Apply *apply, const BinlogRows *rows, LinkTable *table)
         case ROW_OPERATION_DELETE:
                 return dispatch_image(apply, table, ROW_OPERATION_DELETE, &apply->before);
         case ROW_OPERATION_UPDATE:
-                if (same_key(table->schema, &apply->before, &apply->after))
+                if (!table->multiset && same_key(table->schema, &apply->before, &apply->after))
                         return dispatch_image(apply, table, ROW_OPERATION_UPDATE, &apply->after);
                 return dispatch_image(apply, table, ROW_OPERATION_DELETE, &apply->before) &&
                        dispatch_image(apply, table, ROW_OPERATION_INSERT, &apply->after);

@@ -122,8 +122,18 @@ bool families_complete(const LinkTables *tables, GError **error) {
                 const TableSchema *schema = ((const LinkTable *) tables->list->pdata[i])->schema;
                 for (guint k = 0; schema->foreign_keys && k < schema->foreign_keys->len; k++) {
                         const ForeignKey *key = schema->foreign_keys->pdata[k];
-                        if (!foreign_key_cascades(key) || link_tables_find(tables, key->parent_database, key->parent))
+                        if (!foreign_key_cascades(key))
                                 continue;
+                        const LinkTable *parent = link_tables_find(tables, key->parent_database, key->parent);
+                        if (parent && parent->schema->key->len > 0 && schema->key->len > 0)
+                                continue;
+                        if (parent) {
+                                g_set_error(error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT,
+                                            "the foreign key `%s` of `%s`.`%s` cascades changes of `%s`.`%s`, and one of them has no key by "
+                                            "which rows could be found: add a primary key on both sides, then Resume",
+                                            key->name, schema->database, schema->name, key->parent_database, key->parent);
+                                return false;
+                        }
                         g_set_error(error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT,
                                     "the foreign key `%s` of `%s`.`%s` cascades changes of `%s`.`%s`, which is not carried, and the binary log "
                                     "does not show what a cascade changes: drop the key on both sides, then Resume",

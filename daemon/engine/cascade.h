@@ -28,7 +28,8 @@ typedef struct Family {
 /* Sets family, hash, delete_cascades and update_cascades of each table. → GPtrArray of Family. */
 GPtrArray *families_make(const LinkTables *tables);
 
-/* PS_ERROR_UNSUPPORTED_OBJECT when a foreign key cascades changes of a table that is not carried: nothing would tell of them. */
+/* PS_ERROR_UNSUPPORTED_OBJECT when a foreign key cascades changes of a table that is not carried, since nothing would tell of them, or
+ * from or to a table without a row key. */
 bool families_complete(const LinkTables *tables, GError **error);
 
 /* Whether the row change, which the upstream ran under EVENT_FLAGS, changed other rows that are not in the log. Pure. */

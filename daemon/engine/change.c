@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "engine/change-multiset.h"
 #include "mysql/schema-columns.h"
 #include "mysql/sql.h"
 
@@ -108,10 +109,10 @@ void packet_add(Packet *packet, LinkTable *table, RowOperation operation, const 
         change.assigns = operation == ROW_OPERATION_UPDATE && (table->ordered || cascades || !image->complete);
         if (change.assigns)
                 append_assignments(packet->arena, table->schema, image);
-        else if (operation != ROW_OPERATION_DELETE)
+        else if (operation != ROW_OPERATION_DELETE && !table->multiset)
                 change_append_tuple(packet->arena, table->schema, image);
         change.text_size = packet->arena->len - change.text;
-        change.enum_zeros = operation == ROW_OPERATION_DELETE ? 0 : change_enum_zeros(table->schema, image);
+        change.enum_zeros = operation == ROW_OPERATION_DELETE && !table->multiset ? 0 : change_enum_zeros(table->schema, image);
         g_array_append_val(packet->changes, change);
 }
 
@@ -197,11 +198,13 @@ void batch_init(Batch *batch) {
         *batch = (Batch){0};
         batch->text = g_string_new(NULL);
         batch->statements = g_array_new(FALSE, FALSE, sizeof(BatchStatement));
+        batch->multisets = g_ptr_array_new_with_free_func((GDestroyNotify) multiset_free);
 }
 
 void batch_clear(Batch *batch) {
         g_string_free(g_steal_pointer(&batch->text), TRUE);
         g_clear_pointer(&batch->statements, g_array_unref);
+        g_clear_pointer(&batch->multisets, g_ptr_array_unref);
 }
 
 static void begin_statement(Batch *batch, const LinkTable *table, CountRule rule) {
@@ -227,7 +230,8 @@ static void append_key_condition(GString *sql, const LinkTable *table, const Fol
 static bool key_fits_list(const TableSchema *schema) {
         const Column *column = g_ptr_array_index(schema->columns, g_array_index(schema->key, unsigned, 0));
         bool signed_set = column->kind == COLUMN_KIND_SET && column->length >= 64; /* see append_comparison() of sql.c */
-        return schema->key->len == 1 && column->kind != COLUMN_KIND_FLOAT && column->kind != COLUMN_KIND_BIT && !signed_set;
+        return schema->key->len == 1 && column->kind != COLUMN_KIND_FLOAT && column->kind != COLUMN_KIND_DOUBLE &&
+               column->kind != COLUMN_KIND_BIT && !signed_set;
 }
 
 static void write_deletes(Batch *batch, const LinkTable *table, const Fold *folds, guint n, gsize max_statement) {
@@ -349,6 +353,16 @@ static void write_folded(Batch *batch, const LinkTable *table, const GArray *fol
         }
 }
 
+static Multiset *multiset_of_changes(const TableFolds *folds) {
+        Multiset *set = multiset_new(folds->table);
+        for (guint i = 0; i < folds->folds->len; i++) {
+                const Fold *change = &g_array_index(folds->folds, Fold, i);
+                multiset_add(set, change->key, change->key_size, change->hash, change->operation == ROW_OPERATION_DELETE ? -1 : 1,
+                             change->enum_zeros);
+        }
+        return set;
+}
+
 static void table_folds_free(gpointer data) {
         TableFolds *folds = data;
         g_array_unref(folds->folds);
@@ -372,6 +386,13 @@ static Fold fold_of(const Packet *packet, const Change *change) {
 static bool write_plain(Batch *batch, GPtrArray *tables, const Flavor *flavor, gsize max_statement, GError **error) {
         for (guint t = 0; t < tables->len; t++) {
                 TableFolds *folds = g_ptr_array_index(tables, t);
+                if (folds->table->multiset) {
+                        begin_statement(batch, folds->table, COUNT_MULTISET);
+                        BatchStatement *statement = &g_array_index(batch->statements, BatchStatement, batch->statements->len - 1);
+                        statement->multiset = multiset_of_changes(folds);
+                        g_ptr_array_add(batch->multisets, statement->multiset);
+                        continue;
+                }
                 if (folds->table->ordered || folds->partial) {
                         write_in_order(batch, folds->table, folds->folds, flavor, max_statement);
                         continue;
@@ -409,6 +430,7 @@ bool batch_build(Batch *batch, GPtrArray *packets, const Flavor *flavor, gsize m
 
         g_string_truncate(batch->text, 0);
         g_array_set_size(batch->statements, 0);
+        g_ptr_array_set_size(batch->multisets, 0);
         batch->changes = 0;
         for (guint p = 0; p < packets->len; p++) {
                 const Packet *packet = g_ptr_array_index(packets, p);

@@ -11,7 +11,8 @@
 #include "engine/place.h"
 #include "engine/relay.h"
 
-/* One change; offsets into the packet's arena. An UPDATE that changes the key is a DELETE and an INSERT, unless it cascades. */
+/* One change; offsets into the packet's arena. An UPDATE that changes the key is a DELETE and an INSERT, unless it cascades. The key of a
+ * table without one (a multiset) is the row's tuple, and there is no other text. */
 typedef struct Change {
         LinkTable *table;
         RowOperation operation;
@@ -57,6 +58,7 @@ typedef enum CountRule {
         COUNT_DUPLICATES, /* Records = Duplicates = expected, in mysql_info() */
         COUNT_AT_MOST,    /* affected rows <= expected */
         COUNT_NOTHING,    /* a setting of the session; its table is NULL */
+        COUNT_MULTISET,   /* no statement: multiset_apply() counts by itself */
 } CountRule;
 
 typedef struct BatchStatement {
@@ -65,11 +67,13 @@ typedef struct BatchStatement {
         CountRule rule;
         guint64 expected;
         guint64 warnings; /* that the server will give: one for each ENUM that holds the error value */
+        struct Multiset *multiset; /* of COUNT_MULTISET; the batch's */
 } BatchStatement;
 
 typedef struct Batch {
         GString *text;       /* statements, each followed by ';' */
         GArray *statements;  /* of BatchStatement */
+        GPtrArray *multisets; /* of Multiset: of tables without a key. Their tuples are in the packets */
         guint64 changes;     /* before compaction */
 } Batch;
 

@@ -28,7 +28,7 @@ static bool wait_applied(gpointer userdata, const char *file, guint64 offset, gi
 }
 
 /* A repair is a transaction of ours like an applier's: it begins with its own checkpoint row, under the epoch. */
-static bool write_marked(gpointer userdata, Conn *downstream, const char *statements, GError **error) {
+static bool begin_marked(gpointer userdata, Conn *downstream, GError **error) {
         Job *job = userdata;
         ConnResult result;
         g_autofree char *claim = g_strdup_printf("UPDATE %s SET part=part+1 WHERE leg=%u AND w=%u AND epoch=%" G_GUINT64_FORMAT,
@@ -38,7 +38,11 @@ static bool write_marked(gpointer userdata, Conn *downstream, const char *statem
                 g_set_error(error, PS_ERROR, PS_ERROR_STALE_STATE, "another agent works on this migration");
                 good = false;
         }
-        good = good && conn_exec_multi(downstream, statements, -1, NULL, 0, NULL, error) && conn_exec(downstream, "COMMIT", -1, NULL, error);
+        return good;
+}
+
+static bool write_marked(gpointer userdata, Conn *downstream, const char *statements, GError **error) {
+        bool good = begin_marked(userdata, downstream, error) && conn_exec_multi(downstream, statements, -1, NULL, 0, NULL, error) && conn_exec(downstream, "COMMIT", -1, NULL, error);
         if (!good && !conn_is_dead(downstream))
                 (void) conn_exec(downstream, "ROLLBACK", -1, NULL, NULL);
         return good;
@@ -88,6 +92,7 @@ static bool compare(Job *job, VerifyResult *ret, GError **error) {
                 .wait_for_room = wait_for_room,
                 .repair = job->repair,
                 .write_marked = write_marked,
+                .begin_marked = begin_marked,
                 .userdata = job,
         };
         return verify_run(&input, ret, error);

@@ -33,6 +33,7 @@ LinkTables *link_tables_new(GPtrArray *schemas, bool copying, const GPtrArray *a
                 table->id = i;
                 /* Where the agent can order keys it knows all spellings of one (key_hash_value()). */
                 table->ordered = table->schema->n_unique_secondary > 0 || table->schema->key_order != KEY_ORDER_AGENT;
+                table->multiset = table->schema->key->len == 0;
                 g_autofree char *quoted = sql_table(table->schema->database, table->schema->name);
                 table->again_seq = again_seq(again, quoted);
                 bool copied = !copying && table->again_seq == 0;

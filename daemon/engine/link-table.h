@@ -22,6 +22,8 @@ typedef struct LinkTable {
         GArray *update_cascades; /* of int: so does an UPDATE of one of these columns (−1: any); NULL: none */
         bool ordered;     /* rows can collide on other keys than their own, or only the server knows which keys are equal: one
                            * worker, in the order of the log */
+        bool multiset;    /* no row key: see change-multiset.h */
+        bool zeros_alike; /* one of the sides has no negative zero: -0 and 0 are the same to a multiset */
         ChunkMap *chunks; /* NULL: nothing is being copied, every event is applied */
         guint64 again_seq; /* it is copied again, see again.h: events up to this transaction are passed over; 0: it is not */
         gint live;        /* atomic: all is copied and the dispatcher is behind the last h_seq */

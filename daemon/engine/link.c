@@ -249,6 +249,10 @@ static bool load(Link *link, GError **error) {
         if (!link_keys_order(config, link->checkpoints, link->workers, schemas, up, down, error))
                 return false;
         link->tables = link_tables_new(g_steal_pointer(&schemas), copying, link->halt_seq == 0 ? config->again : NULL);
+        for (guint i = 0; i < link->tables->list->len; i++) {
+                LinkTable *table = g_ptr_array_index(link->tables->list, i);
+                table->zeros_alike = !flavor_has_negative_zero(conn_flavor(up)) || !flavor_has_negative_zero(conn_flavor(down));
+        }
         return families_complete(link->tables, error) &&
                (!copies(link) || copy_load(config->ledger, down, link->tables, copying, oldest_checkpoint(link), &link->rows_before,
                                            &link->bytes_before, error));

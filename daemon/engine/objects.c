@@ -107,24 +107,6 @@ bool objects_table_unfit(const TableSchema *table, char **ret_reason, char **ret
                 *ret_hint = g_strdup("change the column's type, or leave the table out with exclude");
                 return true;
         }
-        if (table->key->len == 0 || table->key_order == KEY_ORDER_NONE) {
-                *ret_reason = g_strdup("it has no primary key and no unique key of NOT NULL columns");
-                *ret_hint = g_strdup_printf("ALTER TABLE %s ADD PRIMARY KEY (...); or "
-                                            "ALTER TABLE %s ADD COLUMN id BIGINT UNSIGNED NOT NULL "
-                                            "AUTO_INCREMENT PRIMARY KEY;",
-                                            name, name);
-                return true;
-        }
-        for (guint i = 0; i < table->key->len; i++) {
-                const Column *column = table->columns->pdata[g_array_index(table->key, unsigned, i)];
-                if (column->kind != COLUMN_KIND_FLOAT)
-                        continue;
-                *ret_reason = g_strdup_printf(
-                                "its row key contains %s, a FLOAT, which no literal compares equal to",
-                                column->name);
-                *ret_hint = g_strdup_printf("ALTER TABLE %s: make the key of other columns", name);
-                return true;
-        }
         return false;
 }
 
@@ -161,6 +143,44 @@ static const ForeignKey *follows_unseen(const TableSchema *table, GHashTable *ca
                         return key;
         }
         return NULL;
+}
+
+static const TableSchema *find_table(const ObjectList *list, const char *database, const char *name) {
+        for (guint i = 0; i < list->tables->len; i++) {
+                const TableSchema *table = list->tables->pdata[i];
+                if (strcmp(table->database, database) == 0 && strcmp(table->name, name) == 0)
+                        return table;
+        }
+        return NULL;
+}
+
+/* The row that a cascade begins at, or that it takes along, is found by its key. */
+static void leave_out_keyless(ObjectList *list) {
+        g_autoptr(GHashTable) keyless = g_hash_table_new(g_direct_hash, g_direct_equal); /* of TableSchema */
+        for (guint i = 0; i < list->tables->len; i++) {
+                const TableSchema *table = list->tables->pdata[i];
+                for (guint k = 0; table->foreign_keys && k < table->foreign_keys->len; k++) {
+                        const ForeignKey *key = table->foreign_keys->pdata[k];
+                        if (!foreign_key_cascades(key))
+                                continue;
+                        const TableSchema *parent = find_table(list, key->parent_database, key->parent);
+                        if (table->key->len == 0)
+                                g_hash_table_add(keyless, (gpointer) table);
+                        if (parent && parent->key->len == 0)
+                                g_hash_table_add(keyless, (gpointer) parent);
+                }
+        }
+        for (guint i = list->tables->len; i > 0; i--) {
+                const TableSchema *table = list->tables->pdata[i - 1];
+                if (!g_hash_table_contains(keyless, table))
+                        continue;
+                g_autofree char *name = sql_table(table->database, table->name);
+                add_object(list->unfit, "table", g_strdup(name),
+                           "a cascading foreign key begins or ends at it, and it has no primary key and no unique key of NOT NULL columns "
+                           "without FLOAT by which the row could be found",
+                           g_strdup_printf("ALTER TABLE %s ADD PRIMARY KEY (...);", name));
+                g_ptr_array_remove_index(list->tables, i - 1);
+        }
 }
 
 /* A table that is left out may be the parent of others, so until nothing changes. */
@@ -211,6 +231,7 @@ static bool list_tables(Conn *source, const MigrationSpec *spec, ObjectList *lis
                 g_ptr_array_add(list->tables, table);
                 tables->pdata[i] = NULL; /* handed over; table_schema_free() takes NULL */
         }
+        leave_out_keyless(list);
         leave_out_unseen(list);
         return true;
 }

@@ -28,7 +28,7 @@ typedef struct ObjectList {
 void object_list_free(ObjectList *list);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ObjectList, object_list_free)
 
-/* Reads SOURCE. A table is unfit (with the reason) when it is not InnoDB, has no usable row key, has a column of a kind that cannot
+/* Reads SOURCE. A table is unfit (with the reason) when it is not InnoDB, has a column of a kind that cannot
  * be taken exactly, or a foreign key that cascades changes of a table that is not carried; it is then in unfit and not in tables. */
 ObjectList *objects_list(Conn *source, const MigrationSpec *spec, GError **error);
 

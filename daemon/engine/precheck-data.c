@@ -64,6 +64,29 @@ bool precheck_accounts(Precheck *check, GError **error) {
         return true;
 }
 
+#define LARGE_WITHOUT_KEY (1u << 30)
+
+/* Carried, but not as other tables are. */
+bool precheck_row_keys(Precheck *check, GError **error) {
+        for (guint i = 0; check->objects && i < check->objects->tables->len; i++) {
+                const TableSchema *table = check->objects->tables->pdata[i];
+                if (table->key->len > 0)
+                        continue;
+                g_autofree char *name = sql_table(table->database, table->name), *size = g_format_size_full(table->data_bytes, G_FORMAT_SIZE_IEC_UNITS);
+                g_autofree char *hint = g_strdup_printf(
+                                "ALTER TABLE %s ADD PRIMARY KEY (...); or ALTER TABLE %s ADD COLUMN id BIGINT UNSIGNED NOT NULL "
+                                "AUTO_INCREMENT PRIMARY KEY;",
+                                name, name);
+                bool large = table->data_bytes >= LARGE_WITHOUT_KEY;
+                precheck_add(check, large ? CHECK_WARNING : CHECK_NOTE, PS_ERROR_CHECK_FAILED, hint,
+                             "%s (%s) has no primary key and no unique key of NOT NULL columns without FLOAT: it is copied under a short "
+                             "table lock, from the beginning after every interruption, and one worker brings its changes in, for "
+                             "which the destination reads the whole table%s",
+                             name, size, large ? "; at its size that is slow, and a busy table may never catch up" : "");
+        }
+        return true;
+}
+
 /* ---- the destination */
 
 /* Whether the migration's own owner row is there: then what is in the way is what an interrupted start left.

@@ -72,6 +72,7 @@ bool precheck_super_accounts(Precheck *check, GError **error);
 /* precheck-data.c */
 bool precheck_objects(Precheck *check, GError **error);
 bool precheck_accounts(Precheck *check, GError **error);
+bool precheck_row_keys(Precheck *check, GError **error);
 bool precheck_destination_empty(Precheck *check, GError **error);
 bool precheck_lower_case(Precheck *check, GError **error);
 bool precheck_charsets(Precheck *check, GError **error);

@@ -175,6 +175,7 @@ static const PrecheckEntry precheck_table[] = {
                  "no account but the agent's passes read_only"},
                 {"foreign-keys", STAGE_BOTH, precheck_foreign_keys,
                  "every foreign key points to a carried table"},
+                {"row-keys", STAGE_START, precheck_row_keys, "every carried table has a key that names its rows"},
                 {"destination-empty", STAGE_START, precheck_destination_empty,
                  "nothing on the destination is in the way"},
                 {"lower-case-table-names", STAGE_BOTH, precheck_lower_case,

@@ -13,9 +13,11 @@ typedef struct VerifyTable {
         char *key_select;     /* the key's columns as they are read */
         char *key_order;      /* " ORDER BY `a`,`b`" */
         char *row_hash;
+        bool zeros_alike; /* to row_hash */
         guint64 chunk_rows;
 } VerifyTable;
 VerifyTable *verify_table_new(const TableSchema *table, guint64 chunk_bytes);
+void verify_table_tell_zeros_apart(VerifyTable *table); /* for sides that both have a negative zero */
 void verify_table_free(VerifyTable *table);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VerifyTable, verify_table_free)
 
@@ -48,3 +50,5 @@ void verify_add_difference(Verify *verify, const VerifyTable *table, const char 
 /* A range whose aggregates differ: finds the rows, and settles each of them for good. */
 bool verify_look_closer(Verify *verify, const VerifyTable *table, char *const *lo, char *const *hi,
                         GError **error);
+/* Compares a table without a row key as a whole (verify-multiset.c). */
+bool verify_multiset(Verify *verify, const TableSchema *schema, GError **error);

@@ -78,10 +78,19 @@ VerifyTable *verify_table_new(const TableSchema *table, guint64 chunk_bytes) {
         GString *hash = g_string_new(NULL);
         sql_append_row_hash(hash, table);
         v->row_hash = g_string_free(hash, FALSE);
+        v->zeros_alike = true;
 
         guint64 bytes = chunk_bytes ? chunk_bytes : DEFAULT_CHUNK_BYTES;
         v->chunk_rows = CLAMP(bytes / MAX(table->avg_row_bytes, 1), CHUNK_ROWS_MIN, CHUNK_ROWS_MAX);
         return v;
+}
+
+void verify_table_tell_zeros_apart(VerifyTable *table) {
+        GString *hash = g_string_new(NULL);
+        sql_append_row_identity(hash, table->table);
+        g_free(table->row_hash);
+        table->row_hash = g_string_free(hash, FALSE);
+        table->zeros_alike = false;
 }
 
 void verify_table_free(VerifyTable *table) {
@@ -371,22 +380,31 @@ static bool compare_tables(Verify *verify, const GPtrArray *tables, guint64 rows
         return true;
 }
 
+static bool compare_multisets(Verify *verify, guint64 rows_total, GError **error) {
+        for (guint i = 0; i < verify->input->tables->len; i++) {
+                const TableSchema *schema = verify->input->tables->pdata[i];
+                if (schema->key->len > 0)
+                        continue;
+                if (!verify_multiset(verify, schema, error))
+                        return false;
+                if (verify->input->progress)
+                        verify->input->progress(verify->input->userdata, MIN(verify->result->rows, rows_total), rows_total);
+        }
+        return true;
+}
+
 static void free_verify_table(gpointer p) {
         verify_table_free(p);
 }
 
-static GPtrArray *prepare(const GPtrArray *schemas, guint64 chunk_bytes, guint64 *ret_rows, GError **error) {
+static GPtrArray *prepare(const GPtrArray *schemas, guint64 chunk_bytes, guint64 *ret_rows) {
         g_autoptr(GPtrArray) tables = g_ptr_array_new_with_free_func(free_verify_table);
         guint64 rows = 0;
         for (guint i = 0; i < schemas->len; i++) {
                 const TableSchema *schema = schemas->pdata[i];
-                if (schema->key->len == 0) {
-                        g_set_error(error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT,
-                                    "`%s`.`%s` has no row key to compare by", schema->database, schema->name);
-                        return NULL;
-                }
                 rows += schema->rows_estimate;
-                g_ptr_array_add(tables, verify_table_new(schema, chunk_bytes));
+                if (schema->key->len > 0)
+                        g_ptr_array_add(tables, verify_table_new(schema, chunk_bytes));
         }
         *ret_rows = rows;
         return g_steal_pointer(&tables);
@@ -399,12 +417,12 @@ static bool run_passes(Verify *verify, GError **error) {
                 guint64 rows_total;
                 g_autoptr(GPtrArray) again = g_ptr_array_new();
                 g_autoptr(GPtrArray) tables = prepare(schemas ? schemas : verify->input->tables,
-                                                      verify->input->chunk_bytes, &rows_total, error);
-                if (!tables)
-                        return false;
+                                                      verify->input->chunk_bytes, &rows_total);
                 if (pass == 0)
-                        verify->result->tables = tables->len;
+                        verify->result->tables = verify->input->tables->len;
                 if (!compare_tables(verify, tables, rows_total, again, error))
+                        return false;
+                if (pass == 0 && !compare_multisets(verify, rows_total, error))
                         return false;
                 verify->resume = NULL;
                 verify->behind_done = true;

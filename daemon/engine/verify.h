@@ -23,6 +23,8 @@ typedef struct VerifyInput {
         bool repair; /* differing rows are made equal to the upstream's, on the downstream, under the same locks */
         /* Runs a repair's statements in a transaction that is marked as the migration's own. NULL unless repair. */
         bool (*write_marked)(gpointer userdata, Conn *downstream, const char *statements, GError **error);
+        /* Begins a transaction that is marked so. NULL unless repair. */
+        bool (*begin_marked)(gpointer userdata, Conn *downstream, GError **error);
         gpointer userdata;
 } VerifyInput;
 

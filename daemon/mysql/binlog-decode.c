@@ -343,6 +343,8 @@ bool binlog_table_map_parse(const BinlogEvent *event, BinlogTableMap **ret, GErr
         p += size;
         if ((gsize) (end - p) < (map->n_columns + 7) / 8)
                 return malformed(event->type, "its map of NULL columns is too short", error);
+        unsigned last = map->n_columns - 1;
+        map->last_nullable = p[last / 8] >> last % 8 & 1;
         *ret = g_steal_pointer(&map);
         return true;
 }

@@ -114,6 +114,7 @@ typedef struct BinlogTableMap {
         unsigned n_columns;
         guint8 *types;   /* owned, n_columns; TYPE_STRING already resolved to ENUM (247), SET (248) or STRING (254) */
         guint16 *metas;  /* owned, n_columns; for 254 the length in bytes, for 247/248 the bytes of the number */
+        bool last_nullable; /* the last column may be NULL */
 } BinlogTableMap;
 bool binlog_table_map_parse(const BinlogEvent *event, BinlogTableMap **ret, GError **error);
 void binlog_table_map_free(BinlogTableMap *map);

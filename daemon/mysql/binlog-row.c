@@ -143,14 +143,19 @@ static bool type_matches(const Column *column, guint8 type, guint16 meta) {
         return false;
 }
 
+static bool has_hidden_key(const BinlogTableMap *map, const TableSchema *table) {
+        return map->n_columns == table->columns->len + 1 && !table->key_is_primary &&
+                map->types[map->n_columns - 1] == BINLOG_TYPE_LONGLONG && !map->last_nullable;
+}
+
 bool binlog_table_map_matches(const BinlogTableMap *map, const TableSchema *table, GError **error) {
-        if (map->n_columns != table->columns->len) {
+        if (map->n_columns != table->columns->len && !has_hidden_key(map, table)) {
                 g_set_error(error, PS_ERROR, PS_ERROR_DATA_MISMATCH,
                             "Table %s.%s has %u columns in the binary log and %u on the server: it was altered",
                             map->database, map->table, map->n_columns, table->columns->len);
                 return false;
         }
-        for (unsigned i = 0; i < map->n_columns; i++) {
+        for (unsigned i = 0; i < table->columns->len; i++) {
                 const Column *column = column_at(table, i);
                 if (column->kind == COLUMN_KIND_UNSUPPORTED) {
                         g_set_error(error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT,
@@ -202,7 +207,7 @@ bool binlog_rows_partial(const BinlogEvent *event, const BinlogTableMap *map, co
             !take_header(&rows, event, error))
                 return false;
         *ret = false;
-        for (unsigned i = 0; i < map->n_columns && !*ret; i++)
+        for (unsigned i = 0; i < table->columns->len && !*ret; i++) /* not the hidden key, if there is one */
                 *ret = !column_at(table, i)->generated && !(is_present(rows.present_before, i) && is_present(rows.present_after, i));
         return true;
 }
@@ -243,10 +248,10 @@ bool binlog_rows_begin(BinlogRows *rows, const BinlogEvent *event, const BinlogT
 }
 
 static bool take_image(BinlogRows *rows, const guint8 *present, RowImage *image, GError **error) {
-        unsigned n_present = 0, n = rows->n_columns, bit = 0;
+        unsigned n_present = 0, n_logged = rows->n_columns, n = rows->table->columns->len, bit = 0;
 
-        for (unsigned i = 0; i < (n + 7) / 8; i++)
-                n_present += (unsigned) __builtin_popcount(present[i] & (i == n / 8 ? (1u << n % 8) - 1 : 0xffu));
+        for (unsigned i = 0; i < (n_logged + 7) / 8; i++)
+                n_present += (unsigned) __builtin_popcount(present[i] & (i == n_logged / 8 ? (1u << n_logged % 8) - 1 : 0xffu));
         gsize null_size = (n_present + 7) / 8;
         if ((gsize) (rows->end - rows->p) < null_size)
                 return malformed(rows, "it ends within a row", error);
@@ -279,6 +284,8 @@ static bool take_image(BinlogRows *rows, const guint8 *present, RowImage *image,
                         return malformed(rows, "a row is larger than 2 GiB", error);
         }
         image->offsets[n] = (guint32) text->len;
+        if (n_logged > n && is_present(present, n) && !is_present(nulls, bit))
+                return value_skip_binlog(rows->map->types[n], rows->map->metas[n], &rows->p, rows->end, error);
         return true;
 }
 

@@ -52,7 +52,8 @@ typedef struct BinlogRows {
 } BinlogRows;
 
 /* TABLE gives names, signs and kinds; its columns must match MAP in number and type (else PS_ERROR_DATA_MISMATCH, which names
- * both: the table was altered). COMPRESSED MariaDB bodies are inflated, at most 1 GiB. */
+ * both: the table was altered). A hidden key behind them (see binlog_table_map_matches()) is stepped over: images have TABLE's columns.
+ * COMPRESSED MariaDB bodies are inflated, at most 1 GiB. */
 bool binlog_rows_begin(BinlogRows *rows, const BinlogEvent *event, const BinlogTableMap *map, const TableSchema *table,
                        GError **error);
 /* The next row: BEFORE is filled for UPDATE and DELETE, AFTER for INSERT and UPDATE. *ret_more false: no row was left. */
@@ -60,5 +61,6 @@ bool binlog_rows_next(BinlogRows *rows, RowImage *before, RowImage *after, bool 
 void binlog_rows_end(BinlogRows *rows);
 /* Whether a row event's images lack columns that are not generated, by its bitmaps alone. */
 bool binlog_rows_partial(const BinlogEvent *event, const BinlogTableMap *map, const TableSchema *table, bool *ret, GError **error);
-/* Whether MAP's column types can hold what TABLE says: PS_ERROR_DATA_MISMATCH names the first difference. */
+/* Whether MAP's column types can hold what TABLE says: PS_ERROR_DATA_MISMATCH names the first difference. A table without a primary key may
+ * have one column more in the log, a BIGINT that is never NULL: RDS MySQL 5.6 adds `__#alibaba_rds_row_id#__`, and shows it nowhere else. */
 bool binlog_table_map_matches(const BinlogTableMap *map, const TableSchema *table, GError **error);

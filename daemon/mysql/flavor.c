@@ -51,6 +51,10 @@ bool flavor_has_bulk_execute(const Flavor *flavor) {
         return flavor->mariadb && flavor->version >= 100200;
 }
 
+bool flavor_has_negative_zero(const Flavor *flavor) {
+        return !flavor->mariadb;
+}
+
 bool flavor_has_super_read_only(const Flavor *flavor) {
         return !flavor->mariadb && flavor->version >= 50708;
 }

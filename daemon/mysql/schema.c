@@ -213,14 +213,26 @@ static guint64 key_bytes(const TableSchema *table, const Index *index) {
         return bytes;
 }
 
+/* No literal is equal to a FLOAT that is read as an index sees it on every server: such a key finds nothing. */
+static bool holds_float(const TableSchema *table, const Index *index) {
+        for (guint i = 0; i < index->columns->len; i++) {
+                const Column *column = table->columns->pdata[g_array_index(index->columns, unsigned, i)];
+                if (column->kind == COLUMN_KIND_FLOAT)
+                        return true;
+        }
+        return false;
+}
+
 static const Index *choose_key(const TableSchema *table) {
         const Index *best = NULL;
         for (guint i = 0; i < table->indexes->len; i++) {
                 const Index *index = table->indexes->pdata[i];
-                if (index->unique && is_primary(index))
+                if (!index->unique || holds_float(table, index))
+                        continue;
+                if (is_primary(index))
                         return index;
                 /* MariaDB's UNIQUE … HASH over long values cannot be walked in order. */
-                if (!index->unique || index->nullable || index->prefix || index->columns->len == 0 ||
+                if (index->nullable || index->prefix || index->columns->len == 0 ||
                     g_ascii_strcasecmp(index->type, "BTREE") != 0)
                         continue;
                 if (!best || key_bytes(table, index) < key_bytes(table, best))
@@ -249,7 +261,7 @@ static void finish(TableSchema *table) {
 }
 
 void table_schema_order_key(TableSchema *table) {
-        table->key_order = table->key_prefix ? KEY_ORDER_SERVER : KEY_ORDER_AGENT;
+        table->key_order = table->key->len == 0 ? KEY_ORDER_NONE : table->key_prefix ? KEY_ORDER_SERVER : KEY_ORDER_AGENT;
         for (guint i = 0; i < table->key->len; i++) {
                 const Column *column = table->columns->pdata[g_array_index(table->key, unsigned, i)];
                 table->key_has_text |= column->kind == COLUMN_KIND_TEXT;

@@ -55,7 +55,7 @@ typedef struct Column {
 
 /* Whether two keys can be compared here exactly as the server orders them. */
 typedef enum KeyOrder {
-        KEY_ORDER_NONE,   /* no primary key and no UNIQUE key of NOT NULL columns only */
+        KEY_ORDER_NONE,   /* no primary key and no UNIQUE key of NOT NULL columns only: rows are known by their images */
         KEY_ORDER_SERVER, /* only the server can compare: a collation that is not simple, a prefix, FLOAT … */
         KEY_ORDER_AGENT,  /* integers, DECIMAL, YEAR, temporal, BINARY/VARBINARY, text under a _bin collation of a charset
                            * whose bytes sort like its code points (latin1, ascii, utf8, utf8mb4, binary), or under a simple
@@ -77,7 +77,7 @@ typedef struct TableSchema {
         GPtrArray *columns; /* of Column, in order of the table */
         GPtrArray *indexes; /* of Index, PRIMARY first */
         GArray *key;        /* of unsigned: the columns of the row key (PRIMARY, else the smallest UNIQUE of NOT NULL columns
-                             * without prefix parts); empty: none */
+                             * without prefix parts), if it has no FLOAT in it; empty: none */
         bool key_is_primary;
         bool key_prefix;    /* only the beginning of some column is in the key */
         bool key_has_text;  /* the same value of some key column may be spelled in several ways */

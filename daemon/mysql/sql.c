@@ -148,11 +148,17 @@ void sql_append_key_list(GString *sql, const TableSchema *table) {
         }
 }
 
-/* A literal as it has to stand in a comparison. FLOAT is widened to double by the server, so the shortest text of the
- * float would never be equal. x'…' against BIT would be compared as DOUBLE. */
-static void append_comparand(GString *sql, const Column *column, const char *literal) {
-        if (column->kind == COLUMN_KIND_FLOAT && strcmp(literal, "NULL") != 0) {
-                value_append_double(sql, (float) g_ascii_strtod(literal, NULL), 17);
+/* FLOAT is widened to double by the server, so the shortest text of the float would never be equal. A number without exponent is a DECIMAL,
+ * and becomes a DOUBLE that may be off by its last bit (MySQL 9.7: d=-0.01; in an IN list everywhere). x'…' against BIT would be compared
+ * as DOUBLE. */
+void sql_append_comparand(GString *sql, const Column *column, const char *literal) {
+        bool real = column->kind == COLUMN_KIND_FLOAT || column->kind == COLUMN_KIND_DOUBLE;
+        if (real && strcmp(literal, "NULL") != 0) {
+                double value = g_ascii_strtod(literal, NULL);
+                gsize start = sql->len;
+                value_append_double(sql, column->kind == COLUMN_KIND_FLOAT ? (float) value : value, 17);
+                if (!strchr(sql->str + start, 'e'))
+                        g_string_append(sql, "e0");
                 return;
         }
         if (column->kind == COLUMN_KIND_BIT && g_str_has_prefix(literal, "x'")) {
@@ -202,7 +208,7 @@ static void append_comparison(GString *sql, const Column *column, const char *op
         else
                 sql_append_identifier(sql, column->name);
         g_string_append(sql, op);
-        append_comparand(sql, column, literal);
+        sql_append_comparand(sql, column, literal);
 }
 
 /* Columns FROM …: a > x OR (a = x AND (b > y OR (b = y AND c > z))) */
@@ -322,7 +328,7 @@ static void append_hashed_huge(GString *sql, const Column *column, const char *b
         g_string_append(sql, ",256),SHA2(UUID(),256)))");
 }
 
-static void append_hashed_column(GString *sql, const Column *column) {
+static void append_hashed_column(GString *sql, const Column *column, bool zeros_alike) {
         switch (column->kind) {
         case COLUMN_KIND_TEXT:
         case COLUMN_KIND_BINARY:
@@ -345,7 +351,7 @@ static void append_hashed_column(GString *sql, const Column *column) {
         case COLUMN_KIND_FLOAT:
                 /* As its eight bytes: text inside an expression is cut to 22 characters by MySQL 9, and so loses digits. MariaDB 10 has
                  * no negative zero, whatever is written: 0 for both. */
-                append_wrapped(sql, "HEX(POINT(", column, "+0e0,0))");
+                append_wrapped(sql, "HEX(POINT(", column, zeros_alike ? "+0e0,0))" : ",0))");
                 return;
         case COLUMN_KIND_INTEGER:
                 /* ZEROFILL's text depends on the display width, which newer servers no longer keep. */
@@ -365,7 +371,7 @@ static void append_hashed_column(GString *sql, const Column *column) {
         sql_append_select_column(sql, column);
 }
 
-void sql_append_row_hash(GString *sql, const TableSchema *table) {
+static void append_row_hash(GString *sql, const TableSchema *table, bool zeros_alike) {
         g_autoptr(GString) nulls = g_string_new(NULL);
         bool in_quotes = false;
 
@@ -375,7 +381,7 @@ void sql_append_row_hash(GString *sql, const TableSchema *table) {
                 const Column *column = column_at(table, i);
                 if (column->generated)
                         continue;
-                append_hashed_column(sql, column);
+                append_hashed_column(sql, column, zeros_alike);
                 g_string_append_c(sql, ',');
                 if (column->nullable) {
                         append_wrapped(nulls, in_quotes ? "',ISNULL(" : nulls->len > 0 ? ",ISNULL(" : "ISNULL(", column,
@@ -391,6 +397,14 @@ void sql_append_row_hash(GString *sql, const TableSchema *table) {
         /* A row whose hash is NULL (too long for max_allowed_packet) would silently not count: make it never equal. Not the
          * bare UUID(): beside that, MariaDB would take the hash for a UUID, too. */
         g_string_append_printf(sql, "CONCAT(%s)),256),SHA2(UUID(),256))", nulls->len > 0 ? nulls->str : "''");
+}
+
+void sql_append_row_hash(GString *sql, const TableSchema *table) {
+        append_row_hash(sql, table, /* zeros_alike= */ true);
+}
+
+void sql_append_row_identity(GString *sql, const TableSchema *table) {
+        append_row_hash(sql, table, /* zeros_alike= */ false);
 }
 
 void sql_append_chunk_checksum(GString *sql, const TableSchema *table) {

@@ -18,7 +18,7 @@ char *sql_string(const char *text);
 char *sql_identifier(const char *name);
 char *sql_table(const char *database, const char *table);
 
-/* What SELECT reads so that value_literal_from_text() can be exact: the column itself, except FLOAT `c`*1e0 → double,
+/* What SELECT reads so that value_literal_from_text() can be exact: the column itself, except FLOAT and DOUBLE(m,d) `c`*1e0 → double,
  * BIT, ENUM and SET as unsigned numbers, YEAR `c`+0. Comma-separated, the same columns in the same order as
  * sql_append_column_list(): generated ones are left out. */
 void sql_append_select_list(GString *sql, const TableSchema *table);
@@ -32,6 +32,8 @@ void sql_append_key_list(GString *sql, const TableSchema *table);
 /* Condition "row key > bound" (or >= …) in the expanded OR form that MySQL 5.6 can use an index for; BOUND is an array
  * of literals, one per key column. OPERATOR: ">", ">=", "<", "<=". */
 void sql_append_key_bound(GString *sql, const TableSchema *table, const char *op, const char *const *bound);
+/* A literal as it has to stand in a comparison with COLUMN. */
+void sql_append_comparand(GString *sql, const Column *column, const char *literal);
 /* `a`=1 AND `b`='x' */
 void sql_append_key_equal(GString *sql, const TableSchema *table, const char *const *literals);
 /* INSERT INTO `db`.`t` (`a`,`b`) VALUES — tuples are appended by the caller. */
@@ -43,6 +45,8 @@ void sql_append_upsert_suffix(GString *sql, const TableSchema *table, const Flav
 /* The hash of a row as 64 hexadecimal digits, the same on every flavor for the same stored bytes. Never NULL: a row too
  * long for the server to hash gets a random one and so is never taken for equal. */
 void sql_append_row_hash(GString *sql, const TableSchema *table);
+/* The same for servers that tell 0 and -0 apart, when they shall be told apart. */
+void sql_append_row_identity(GString *sql, const TableSchema *table);
 /* The aggregate of a set of rows, a SELECT list of three columns: COUNT(*), and the XOR of the first and of the second
  * 64 bits of the row hashes as 16 hexadecimal digits each. */
 void sql_append_chunk_checksum(GString *sql, const TableSchema *table);

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "fixture.h"
 #include "mysql/binlog-row.h"
+#include "mysql/binlog-types.h"
 #include "mysql/bytes.h"
 #include "mysql/query-session.h"
 #include "mysql/sql.h"
@@ -70,7 +71,9 @@ static void walk_rows(Walk *walk, const BinlogEvent *event) {
         BinlogRows rows;
         bool more;
 
+        bool partial;
         g_assert_nonnull(walk->map);
+        g_assert_true(binlog_rows_partial(event, walk->map, walk->fixture->table, &partial, NULL));
         binlog_rows_begin(&rows, event, walk->map, walk->fixture->table, &error);
         g_assert_no_error(error);
         while (binlog_rows_next(&rows, &walk->before, &walk->after, &more, &error) && more) {
@@ -397,9 +400,38 @@ static void test_altered(void) {
         }
 }
 
+/* One column more is a hidden key only behind a table that has no primary key, only as a BIGINT, and only if it is never NULL. */
+static void test_hidden_key(void) {
+        g_autoptr(Fixture) fixture = fixture_load("mysql56-hidden.txt");
+        g_autoptr(BinlogTableMap) map = NULL;
+        for (guint i = 0; i < fixture->items->len && !map; i++) {
+                const FixtureItem *item = fixture->items->pdata[i];
+                BinlogEvent event;
+                if (item->what == FIXTURE_EVENT && item->event->data[4] == BINLOG_EVENT_TABLE_MAP) {
+                        g_assert_true(binlog_event_parse(item->event->data, item->event->len, true, &event, NULL));
+                        g_assert_true(binlog_table_map_parse(&event, &map, NULL));
+                }
+        }
+        g_assert_nonnull(map);
+        g_assert_cmpuint(map->n_columns, ==, fixture->table->columns->len + 1);
+        g_assert_true(binlog_table_map_matches(map, fixture->table, NULL));
+
+        fixture->table->key_is_primary = true;
+        g_assert_false(binlog_table_map_matches(map, fixture->table, NULL));
+        fixture->table->key_is_primary = false;
+        map->last_nullable = true;
+        g_assert_false(binlog_table_map_matches(map, fixture->table, NULL));
+        map->last_nullable = false;
+        map->types[map->n_columns - 1] = BINLOG_TYPE_LONG;
+        g_assert_false(binlog_table_map_matches(map, fixture->table, NULL));
+        map->types[map->n_columns - 1] = BINLOG_TYPE_LONGLONG;
+        g_ptr_array_set_size(fixture->table->columns, (int) fixture->table->columns->len - 1); /* two more */
+        g_assert_false(binlog_table_map_matches(map, fixture->table, NULL));
+}
+
 int main(int argc, char *argv[]) {
         static const char *const fixtures[] = {
-                "mysql56-values.txt", "mysql56-changes.txt", "mariadb-values.txt", "mariadb-changes.txt",
+                "mysql56-values.txt", "mysql56-changes.txt", "mysql56-hidden.txt", "mariadb-values.txt", "mariadb-changes.txt",
                 "mariadb-old-temporal.txt",
         };
 
@@ -416,5 +448,6 @@ int main(int argc, char *argv[]) {
         g_test_add_func("/binlog/tagged-gtid", test_tagged_gtid);
         g_test_add_func("/binlog/unknown-type", test_unknown_type);
         g_test_add_func("/binlog/altered", test_altered);
+        g_test_add_func("/binlog/hidden-key", test_hidden_key);
         return g_test_run();
 }

@@ -74,7 +74,7 @@ static void test_keys(void) {
         assert_sql("FALSE", sql_append_key_bound(sql, set, ">", last));
         assert_sql("`s`=7", sql_append_key_equal(sql, set, last));
         assert_sql("`id`=5 AND `k``2`='x'", sql_append_key_equal(sql, two, bound));
-        assert_sql("`f`=0.10000000149011612 AND `b`=511", sql_append_key_equal(sql, odd, odd_bound));
+        assert_sql("`f`=0.10000000149011612e0 AND `b`=511", sql_append_key_equal(sql, odd, odd_bound));
 }
 
 static void test_upsert(void) {
