@@ -89,10 +89,9 @@ def test_list(pair):
         assert ['database', 'leer', 'utf8mb4', 'utf8mb4_bin'] in lines
         assert ['database', 'we`ird', 'latin1', 'latin1_german1_ci'] in lines
         assert [line[1] for line in lines if line[0] == 'table'] == [
-            'we`ird.cascades', 'we`ird.child', 'we`ird.p', 'we`ird.ta`ble ü', 'we`ird.u']
+            'we`ird.cascades', 'we`ird.child', 'we`ird.n', 'we`ird.p', 'we`ird.ta`ble ü', 'we`ird.u']
         unfit = {(line[1], line[2]) for line in lines if line[0] == 'unfit'}
-        assert unfit == {('table', '`we``ird`.`n`'), ('table', '`we``ird`.`m`'),
-                         ('account', "'app'@'%'")}
+        assert unfit == {('table', '`we``ird`.`m`'), ('account', "'app'@'%'")}
         assert {(line[1], line[2]) for line in lines if line[0] == 'program'} == {
                 ('view', 'we`ird.vi'), ('procedure', 'we`ird.pro'), ('function', 'we`ird.fun'), ('trigger', 'we`ird.tri'),
                 ('event', 'we`ird.eve')}
@@ -159,8 +158,8 @@ def test_check_objects(pair):
         source, destination = pair
         ugly(source)
         rows = check(source, destination)
-        for name in ('n', 'm'):
-                assert [r for r in rows['objects'] if r[:2] == ('error', 'UnsupportedObject') and f'`we``ird`.`{name}`' in r[2]], name
+        assert [r[2] for r in rows['objects'] if r[:2] == ('error', 'UnsupportedObject')
+                and '`we``ird`.`m`' in r[2] and '`we``ird`.`n`' not in r[2]]
         assert rows['programs'][0][0] == 'ok' and '1 views, 1 procedures, 1 functions, 1 triggers and 1 events' in rows['programs'][0][2]
         assert rows['foreign-keys'][0][0] == 'note' and rows['foreign-keys'][0][2].startswith('1 tables have foreign keys that cascade')
         rows = check(source, destination, 'unfit=skip')
