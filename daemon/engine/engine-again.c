@@ -47,7 +47,7 @@ static bool find_table(Conn *up, const LinkHalt *halt, char **ret_database, char
 }
 
 static bool no_triggers(Conn *up, const LinkHalt *halt, const char *database, const char *table, GError **error) {
-        g_autofree char *db = sql_string(database), *tbl = sql_string(table), *found = NULL;
+        g_autofree char *db = sql_string(database), *tbl = sql_string(table);
         g_autofree char *sql = g_strdup_printf("SELECT COUNT(*) FROM information_schema.triggers WHERE event_object_schema=%s AND event_object_table=%s",
                                                db, tbl);
         guint64 triggers;

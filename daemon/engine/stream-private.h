@@ -26,7 +26,7 @@ struct Stream {
         bool carried; /* it has rows of tables that are carried */
         bool open;    /* its first event was seen */
         RelayCommit commit;
-        guint64 folded; /* the end of the event that was added to its sum last */
+        guint64 folded; /* the number of the event that was added to its sum last */
         unsigned last_type; /* of the events that are in the file itself */
         Proof *proof;
         Place *again; /* the transaction to be read again first; or NULL */

@@ -416,9 +416,9 @@ static void follow(Stream *stream, const BinlogEvent *event) {
                 stream->folded = 0;
                 stream->commit = (RelayCommit){.start = position - event->size};
         }
-        if (position == stream->folded) /* one more of the events of a compressed transaction */
+        if (binlog_stream_packets(stream->dump) == stream->folded) /* one more of the events of a compressed transaction */
                 return;
-        stream->folded = position;
+        stream->folded = binlog_stream_packets(stream->dump);
         stream->commit.crc = proof_fold(stream->commit.crc, binlog_stream_crc(stream->dump));
 }
 

@@ -42,6 +42,7 @@ struct BinlogStream {
                            can say */
         bool with_crc;
         guint32 crc;
+        guint64 packets;
         char *reason;
         BinlogPayload *payload; /* a compressed transaction whose events are being handed out; they all end where it does */
 };
@@ -165,6 +166,10 @@ guint64 binlog_stream_position(const BinlogStream *stream) {
 
 guint32 binlog_stream_crc(const BinlogStream *stream) {
         return stream->crc;
+}
+
+guint64 binlog_stream_packets(const BinlogStream *stream) {
+        return stream->packets;
 }
 
 void binlog_stream_drop_payload(BinlogStream *stream) {
@@ -344,6 +349,7 @@ bool binlog_stream_next(BinlogStream *stream, BinlogEvent *ret, GError **error) 
                 if (!read_packet(stream, &data, &size, error) || !parse(stream, data, size, &event, error) ||
                     !advance(stream, &event, error))
                         return false;
+                stream->packets++;
                 stream->crc = stream->with_crc ? bytes_le32(data + size - 4) : (guint32)crc32_z(0, data, size);
                 bool skipped = stream->wanted > 0 && event.type != BINLOG_EVENT_ROTATE &&
                                event.type != BINLOG_EVENT_FORMAT_DESCRIPTION;

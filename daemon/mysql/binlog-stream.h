@@ -35,6 +35,9 @@ const char *binlog_stream_file(const BinlogStream *stream);
 guint64 binlog_stream_position(const BinlogStream *stream);
 /* The checksum of the event as the server sent it: a compressed transaction is one event. */
 guint32 binlog_stream_crc(const BinlogStream *stream);
+/* How many events the server has sent: the events of one compressed transaction are one. (The position does not tell: MariaDB 11.8 gives
+ * events inside of a transaction none.) */
+guint64 binlog_stream_packets(const BinlogStream *stream);
 /* Passes over what is left of a compressed transaction. */
 void binlog_stream_drop_payload(BinlogStream *stream);
 /* What the server said when the log could not be read; "" before. */

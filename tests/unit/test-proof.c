@@ -89,6 +89,7 @@ static void test_other_server(void) {
         g_clear_error(&error);
         g_autoptr(Proof) same = proof_new(rows.rows, 3, rows.rows[0].place, 10, OLD, &error);
         g_assert_no_error(error);
+        g_assert_nonnull(same);
         rows.rows[1].part = 0;
 
         g_autoptr(Place) nowhere = place_new(OLD, "binlog.000007", 4, 104, 1, NULL, NULL);
