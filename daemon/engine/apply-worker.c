@@ -210,7 +210,8 @@ static bool commit(ApplyWorker *worker, GPtrArray *packets, GError **error) {
         gsize statement_bytes = MIN(STATEMENT_BYTES, conn_max_packet(worker->conn) / 4);
         if (!batch_build(&worker->batch, packets, conn_flavor(worker->conn), statement_bytes, error))
                 return false;
-        for (guint i = 0; i < packets->len && worker->batch.multisets->len == 0; i++) /* the batch has it all; tuples of multisets stay there */
+        bool has_all = worker->batch.multisets->len == 0; /* their tuples are in the packets */
+        for (guint i = 0; has_all && i < packets->len; i++)
                 buffer_trim(((Packet *) packets->pdata[i])->arena);
 
         for (guint tries = 0;; tries++) {
