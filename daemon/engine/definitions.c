@@ -11,7 +11,7 @@
 
 struct Definitions {
         GPtrArray *tables;    /* of TableSchema, ordered by database and name */
-        GHashTable *defaults; /* "`db`.`t`.column" → its default in one spelling; absent: none */
+        GHashTable *defaults; /* "`db`.`t`.column" → its default in one spelling; absent: none. "`db`.`t`" → the table's default collation */
 };
 
 static bool is_left_out(const GPtrArray *left_out, const TableSchema *table) {
@@ -73,12 +73,33 @@ static bool read_defaults(Definitions *definitions, Conn *conn, GError **error) 
         }
 }
 
+/* What a column gets that says nothing of its own: MySQL 5.6 leaves it as it was when a table without text is converted, others do not. */
+static bool read_collations(Definitions *definitions, Conn *conn, GError **error) {
+        g_autoptr(ConnRows) rows = conn_query(conn,
+                                              "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_COLLATION FROM information_schema.TABLES "
+                                              "WHERE TABLE_SCHEMA NOT IN ('mysql','information_schema','performance_schema','sys','polarshift') "
+                                              "AND TABLE_TYPE='BASE TABLE'",
+                                              error);
+        if (!rows)
+                return false;
+        for (;;) {
+                char **row;
+                if (!conn_rows_next(rows, &row, NULL, error))
+                        return false;
+                if (!row)
+                        return true;
+                const char *collation = row[2] ? row[2] : "";
+                char *plain = g_str_has_prefix(collation, "utf8mb3_") ? g_strconcat("utf8_", collation + strlen("utf8mb3_"), NULL) : g_strdup(collation);
+                g_hash_table_replace(definitions->defaults, sql_table(row[0], row[1]), plain);
+        }
+}
+
 Definitions *definitions_read(Conn *conn, const MigrationSpec *spec, const GPtrArray *left_out, GError **error) {
         g_autoptr(Definitions) definitions = g_new0(Definitions, 1);
         definitions->tables = g_ptr_array_new_with_free_func((GDestroyNotify) table_schema_free);
         definitions->defaults = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
         g_autoptr(GPtrArray) all = schema_load(conn, /* database= */ NULL, error);
-        if (!all || !read_defaults(definitions, conn, error))
+        if (!all || !read_defaults(definitions, conn, error) || !read_collations(definitions, conn, error))
                 return NULL;
         for (guint i = 0; i < all->len; i++) {
                 TableSchema *table = all->pdata[i];
@@ -132,6 +153,8 @@ static char *table_difference(const Definitions *a, const TableSchema *x, const 
         g_autofree char *name = sql_table(x->database, x->name);
         if (x->columns->len != y->columns->len)
                 return g_strdup_printf("%s has %u columns on one side and %u on the other", name, x->columns->len, y->columns->len);
+        if (g_strcmp0(g_hash_table_lookup(a->defaults, name), g_hash_table_lookup(b->defaults, name)) != 0)
+                return g_strdup_printf("%s differs in its default collation", name);
         for (guint i = 0; i < x->columns->len; i++) {
                 const Column *p = x->columns->pdata[i], *q = y->columns->pdata[i];
                 const char *difference = differs_in(p, q);

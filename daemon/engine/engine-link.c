@@ -467,8 +467,10 @@ static void progress(Engine *engine) {
         if (engine->phase == MIGRATION_PHASE_COPYING && engine->state->copied && engine->status.delay >= 0 &&
             engine->status.delay < MIN(CAUGHT_UP_DELAY, engine->spec->limits.max_delay))
                 caught_up(engine);
-        /* The way back is proven as soon as there is one, so that Switch can be offered. */
-        if (engine->phase == MIGRATION_PHASE_SYNCHRONIZING && !engine->state->reverse_proven && clock_monotonic() >= engine->prove_at) {
+        /* The way back is proven as soon as there is one, so that Switch can be offered; after a switch it is the other one, for Rollback, and
+         * the first try at its end may have come too early: the watch had only begun. */
+        bool linked = engine->phase == MIGRATION_PHASE_SYNCHRONIZING || engine->phase == MIGRATION_PHASE_SWITCHED;
+        if (linked && !engine->state->reverse_proven && clock_monotonic() >= engine->prove_at) {
                 g_autoptr(GError) error = NULL;
                 engine->prove_at = clock_monotonic() + 5 * USEC_PER_SEC;
                 if (!engine_prove_reverse(engine, &error))
