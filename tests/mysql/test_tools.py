@@ -52,7 +52,8 @@ def test_reader_on_all_types(pair):
                 schemas.create_all_types(server, rows=60)
                 with server.connect('app', servers.APP_PASSWORD) as c:
                         schemas.churn_all_types(c, random.Random(7))
-        assert equal.compare(*pair) == []
+        # Its key is the time of the change, which differs.
+        assert [d for d in equal.compare(*pair) if 'k_timestamp_now' not in d] == []
 
 
 def test_ledger(pair):
