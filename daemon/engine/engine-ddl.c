@@ -128,7 +128,7 @@ bool engine_compare_definitions(Engine *engine, gint64 timeout_usec, char **ret,
                 return false;
         g_autoptr(Definitions) above = definitions_read(up, engine->spec, engine->state->unfit, error);
         if (above && conn_binlog_position(up, &file, &offset, error)) {
-                if (!link_wait_applied(engine->link, file, offset, timeout_usec, error))
+                if (!engine_wait_link(engine, file, offset, timeout_usec, error))
                         return false;
                 g_autoptr(Definitions) below = definitions_read(down, engine->spec, engine->state->unfit, error);
                 if (below) {

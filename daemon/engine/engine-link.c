@@ -239,6 +239,27 @@ bool engine_wait_applied(Engine *engine, const char *file, guint64 offset, gint6
         }
 }
 
+bool engine_wait_link(Engine *engine, const char *file, guint64 offset, gint64 timeout_usec, GError **error) {
+        gint64 end = clock_monotonic() + timeout_usec;
+        for (;;) {
+                g_autoptr(GError) local = NULL;
+                gint64 left = MAX(end - clock_monotonic(), 0);
+                if (link_wait_applied(engine->link, file, offset, MIN(left, 100 * USEC_PER_MSEC), &local))
+                        return true;
+                pthread_mutex_lock(&engine->lock);
+                guint64 running = engine->running;
+                pthread_mutex_unlock(&engine->lock);
+                if (engine_aborted(engine, running)) {
+                        g_set_error(error, PS_ERROR, PS_ERROR_STOPPED, "told to stop");
+                        return false;
+                }
+                if (left == 0 || !g_error_matches(local, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED)) {
+                        g_propagate_error(error, g_steal_pointer(&local));
+                        return false;
+                }
+        }
+}
+
 /* --- the link --- */
 
 /* Before anything is applied: ours alone, the fence up, the epoch ours. */

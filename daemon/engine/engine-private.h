@@ -128,6 +128,8 @@ void engine_stop_watch(Engine *engine);
 void engine_take_crash(Engine *engine); /* after a crash of the side that takes writes both sides have to be compared again */
 void engine_drop_idle_connections(Engine *engine);
 void engine_refresh_params(Engine *engine);
+/* Until everything up to there is applied, on the engine's thread and with a link; Abort of the operation that runs ends it (PS_ERROR_STOPPED). */
+bool engine_wait_link(Engine *engine, const char *file, guint64 offset, gint64 timeout_usec, GError **error);
 /* Through whatever link there is, or will be within TIMEOUT_USEC (< 0: for ever). Any thread. */
 bool engine_wait_applied(Engine *engine, const char *file, guint64 offset, gint64 timeout_usec, GError **error);
 Direction engine_direction(const Engine *engine);

@@ -82,7 +82,7 @@ bool engine_programs_ready(Engine *engine, Side from, Side to, GError **error) {
         Conn *a = control_acquire(engine, from, error);
         if (!a)
                 return false;
-        if (!conn_binlog_position(a, &file, &offset, error) || !engine->link || !link_wait_applied(engine->link, file, offset, READ_USEC, error)) {
+        if (!conn_binlog_position(a, &file, &offset, error) || !engine->link || !engine_wait_link(engine, file, offset, READ_USEC, error)) {
                 engine_name_link_error(engine, error);
                 return false;
         }

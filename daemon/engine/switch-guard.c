@@ -138,7 +138,7 @@ static bool raise_counters(Engine *engine, Side from, Side to, GError **error) {
         guint64 offset;
         bool good = there && conn_binlog_position(a, &file, &offset, error);
         if (good)
-                (void) link_wait_applied(engine->link, file, offset, COUNTER_APPLIED_USEC, NULL);
+                (void) engine_wait_link(engine, file, offset, COUNTER_APPLIED_USEC, NULL);
         g_autoptr(ConnRows) here = good && conn_exec(b, "SET SESSION lock_wait_timeout=1, innodb_lock_wait_timeout=1", -1, NULL, error)
                                            ? conn_query(b, counters, error) : NULL;
         if (!here) {
