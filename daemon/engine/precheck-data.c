@@ -165,13 +165,6 @@ bool precheck_disk_space(Precheck *check, GError **error) {
         return true;
 }
 
-bool precheck_encryption(Precheck *check, GError **error) {
-        precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED, NULL,
-                     "whether the destination's disks are encrypted cannot be seen from here; MySQL 5.6 does "
-                     "not encrypt its files by itself");
-        return true;
-}
-
 /* ---- settings */
 
 bool precheck_lower_case(Precheck *check, GError **error) {
@@ -315,19 +308,24 @@ bool precheck_sql_mode(Precheck *check, GError **error) {
         return true;
 }
 
+static bool is_system_zone(const Precheck *check, Side side) {
+        return g_ascii_strcasecmp(precheck_variable(check, side, "time_zone"), "SYSTEM") == 0;
+}
+
+static const char *zone_of(const Precheck *check, Side side) {
+        return precheck_variable(check, side, is_system_zone(check, side) ? "system_time_zone" : "time_zone");
+}
+
 bool precheck_time_zone(Precheck *check, GError **error) {
-        const char *zones[_SIDE_MAX];
-        for (Side side = 0; side < _SIDE_MAX; side++) {
-                zones[side] = precheck_variable(check, side, "time_zone");
-                if (g_ascii_strcasecmp(zones[side], "SYSTEM") == 0)
-                        zones[side] = precheck_variable(check, side, "system_time_zone");
-        }
-        if (strcmp(zones[SIDE_SOURCE], zones[SIDE_DESTINATION]) != 0)
-                precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED,
-                             "SET GLOBAL time_zone on the destination, and default-time-zone in its "
-                             "configuration",
-                             "the time zone is %s on the source and %s on the destination: NOW() and "
-                             "TIMESTAMP columns read differently",
-                             zones[SIDE_SOURCE], zones[SIDE_DESTINATION]);
+        const char *a = zone_of(check, SIDE_SOURCE), *b = zone_of(check, SIDE_DESTINATION);
+        /* The name of the source's host's zone means nothing to another server, unless it has the same. */
+        bool by_name = !is_system_zone(check, SIDE_SOURCE), by_host = strcmp(a, precheck_variable(check, SIDE_DESTINATION, "system_time_zone")) == 0;
+        g_autofree char *quoted = sql_string(by_name ? a : "SYSTEM");
+        g_autofree char *hint = by_name || by_host
+                ? g_strdup_printf("on the destination: SET GLOBAL time_zone=%s; and default-time-zone in its configuration", quoted)
+                : g_strdup("default-time-zone in the destination's configuration, with the zone of the source's host");
+        if (strcmp(a, b) != 0)
+                precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED, hint,
+                             "the time zone is %s on the source and %s on the destination: NOW() and TIMESTAMP columns read differently", a, b);
         return true;
 }
