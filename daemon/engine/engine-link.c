@@ -558,23 +558,6 @@ static void look_at_link(Engine *engine) {
         link_trouble(engine, error);
 }
 
-/* Without full durability its rows may then be older, or newer, than its log: no event speaks of that. */
-void engine_take_crash(Engine *engine) {
-        pthread_mutex_lock(&engine->lock);
-        bool crashed = engine->crashed;
-        engine->crashed = false;
-        pthread_mutex_unlock(&engine->lock);
-        if (!crashed)
-                return;
-        engine_verify_void(engine);
-        if (engine->state->verification == VERIFICATION_NONE)
-                return;
-        engine->state->verification = VERIFICATION_NONE;
-        if (!engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, NULL))
-                engine->crashed = true;
-        engine_verify_soon(engine);
-}
-
 void engine_step(Engine *engine) {
         bool wanted = engine_direction(engine) != DIRECTION_NONE && engine->state->leg > 0;
         pthread_mutex_lock(&engine->lock);

@@ -56,6 +56,8 @@ struct Engine {
         bool programs_pending;           /* something may have changed since they were compared */
         bool programs_failed;            /* the last comparison did, and that was said */
         gint64 programs_at;              /* monotonic: when to try again */
+        gint64 recovered_xa_at;          /* monotonic: when to look again; only while the state says recovered_xa */
+        bool recovered_xa_told;          /* that there are some */
         guint64 programs_seen;           /* link_programs_changed() when they were compared */
         BinlogPosition programs_position; /* to be applied before they are; unset: none */
         gint64 progress_since;           /* monotonic; with the progress then: for the estimate */

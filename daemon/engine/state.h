@@ -77,6 +77,7 @@ typedef struct EngineState {
 
         VerificationState verification;
         guint64 verified_at;
+        bool recovered_xa; /* the writer's side crashed; XA transactions that outlived it may still be prepared there */
         char *verification_summary; /* JSON object text: tables, rows, differences (no row values); or NULL */
         char *verification_progress; /* how far a comparison is that has not ended (verify-point.h); or NULL */
         bool reverse_proven;

@@ -154,6 +154,13 @@ def test_on_the_way_back(link, pair):
                 settle(shop, load, destination, source)
                 run(destination, BACK[7:10])
                 settle(shop, load, destination, source)
+                run(destination, ['CREATE TABLE shop.phased (id INT PRIMARY KEY, b INT) DEFAULT CHARSET latin1', 'INSERT INTO shop.phased VALUES (1, 1), (2, 1)',
+                                  'SET binlog_alter_two_phase = 1', 'ALTER TABLE shop.phased ADD c INT DEFAULT 3', 'INSERT INTO shop.phased VALUES (3, 3, 3)',
+                                  'CREATE INDEX b ON shop.phased (b)'])
+                with pytest.raises(AssertionError, match="1062"):             # it began, and that is in the log
+                        run(destination, ['SET binlog_alter_two_phase = 1', 'ALTER TABLE shop.phased ADD UNIQUE KEY once (b)'])
+                run(destination, ['UPDATE shop.phased SET b = id'])
+                settle(shop, load, destination, source)
                 # Without strictness MySQL 5.6 takes this, and drops the default.
                 run(destination, ["SET sql_mode = ''", "CREATE TABLE shop.lost (id INT PRIMARY KEY, t TEXT DEFAULT '')"])
                 wait_for(lambda: source.admin("SHOW TABLES IN shop LIKE 'lost'"), 'the table')
