@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "engine/parameter.h"
 #include "engine/precheck-internal.h"
 #include "mysql/sql.h"
 
@@ -293,18 +294,45 @@ bool precheck_max_packet(Precheck *check, GError **error) {
 }
 
 bool precheck_sql_mode(Precheck *check, GError **error) {
-        const char *a = precheck_variable(check, SIDE_SOURCE, "sql_mode"),
-                   *b = precheck_variable(check, SIDE_DESTINATION, "sql_mode");
-        g_autofree char *
-                        quoted = sql_string(a),
-                       *hint = g_strdup_printf(
-                                       "on the destination: SET GLOBAL sql_mode=%s; and in its configuration",
-                                       quoted);
-        if (strcmp(a, b) != 0)
-                precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED, hint,
-                             "sql_mode is '%s' on the source and '%s' on the destination: applications that "
-                             "do not set it meet other rules",
-                             a, b);
+        const char *a = precheck_variable(check, SIDE_SOURCE, "sql_mode"), *b = precheck_variable(check, SIDE_DESTINATION, "sql_mode");
+        const Flavor *flavor = conn_flavor(check->input->servers[SIDE_DESTINATION]);
+        g_autofree char *known = parameter_known_modes(a, flavor), *quoted = sql_string(known);
+        g_autofree char *hint = g_strdup_printf("on the destination: SET GLOBAL sql_mode=%s; and in its configuration", quoted);
+        if (parameter_is_alike("sql_mode", known, b))
+                return true;
+        precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED, hint,
+                     "sql_mode is '%s' on the source and '%s' on the destination: applications that do not set it meet other rules%s", a, b,
+                     strcmp(a, known) != 0 ? "; the destination does not have all of its modes" : "");
+        return true;
+}
+
+/* These have a check of their own, which says more. */
+static bool has_own_check(const char *name) {
+        static const char *const names[] = {"sql_mode", "time_zone", "max_allowed_packet", "max_connections", "lower_case_table_names", "binlog_format",
+                                            "binlog_row_image", NULL};
+        return g_strv_contains(names, name);
+}
+
+/* Variables that applications notice. Start carries what it can; behind it they are expected to be the same. */
+bool precheck_parameters(Precheck *check, GError **error) {
+        const Flavor *flavor = conn_flavor(check->input->servers[SIDE_DESTINATION]);
+        g_autoptr(GPtrArray) parameters = parameters_compare(check->variables[SIDE_SOURCE], check->variables[SIDE_DESTINATION], flavor);
+        bool start = check->input->stage == PRECHECK_START, whole = spec_is_whole_instance(check->input->spec);
+        for (guint i = 0; i < parameters->len; i++) {
+                const Parameter *parameter = parameters->pdata[i];
+                if ((parameter->outcome != PARAMETER_CARRIED && parameter->outcome != PARAMETER_NOT_CARRIED) || has_own_check(parameter->name))
+                        continue;
+                bool carried = parameter->outcome == PARAMETER_CARRIED;
+                g_autofree char *set = parameter_set(parameter, parameter->wanted, /* persist= */ false);
+                g_autofree char *hint = carried ? g_strdup_printf("on the destination: %s; and in its configuration: %s", set, parameter->line)
+                                                : g_strdup_printf("in the destination's configuration: %s", parameter->line);
+                precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED, hint, "%s is '%s' on the destination and '%s' on the source%s", parameter->name,
+                             parameter->before, parameter->source,
+                             !carried           ? ", and is not carried"
+                             : start && whole   ? "; Start sets it on the destination"
+                             : start            ? ", and is not carried, since only a part of the source is migrated"
+                                                : "");
+        }
         return true;
 }
 

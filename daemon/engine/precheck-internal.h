@@ -80,6 +80,7 @@ bool precheck_lower_case(Precheck *check, GError **error);
 bool precheck_charsets(Precheck *check, GError **error);
 bool precheck_sql_mode(Precheck *check, GError **error);
 bool precheck_time_zone(Precheck *check, GError **error);
+bool precheck_parameters(Precheck *check, GError **error);
 bool precheck_timestamp_defaults(Precheck *check, GError **error);
 bool precheck_innodb_format(Precheck *check, GError **error);
 bool precheck_max_packet(Precheck *check, GError **error);

@@ -15,11 +15,6 @@ static bool is_mysql_since(const Flavor *flavor, unsigned version) {
         return !flavor->mariadb && flavor->version >= version;
 }
 
-/* unfit=skip leaves behind what cannot be made, and says so; otherwise it stands in the way. */
-static CheckSeverity severity_of_unfit(const Precheck *check) {
-        return check->input->spec->unfit == UNFIT_SKIP ? CHECK_NOTE : CHECK_ERROR;
-}
-
 typedef bool (*TableTest)(const TableSchema *table, const void *data);
 
 /* How many tables pass TEST; the first one is *ret_first, quoted. */
@@ -147,29 +142,19 @@ bool precheck_long_members(Precheck *check, GError **error) {
 
 #define NAME_MAX_CHARS 64
 
-static char *columns_list(const GPtrArray *names) {
-        GString *list = g_string_new(NULL);
-        for (guint i = 0; i < names->len; i++) {
-                if (i > 0)
-                        g_string_append_c(list, ',');
-                sql_append_identifier(list, names->pdata[i]);
-        }
-        return g_string_free(list, FALSE);
+/* information_schema cuts names off behind 64 characters. *ret: whether there is more of it. */
+static bool is_cut_off(Precheck *check, const char *table, const char *key, bool *ret, GError **error) {
+        g_autoptr(ConnRows) rows = conn_queryf(check->input->servers[SIDE_SOURCE], error, "SHOW CREATE TABLE %s", table);
+        g_autofree char *begin = g_strdup_printf("CONSTRAINT `%s", key);
+        char **row;
+        if (!rows || !conn_rows_next(rows, &row, NULL, error))
+                return false;
+        const char *found = row && conn_rows_columns(rows) > 1 && row[1] ? strstr(row[1], begin) : NULL;
+        *ret = found && found[strlen(begin)] != '`';
+        return true;
 }
 
-static const char *action(ForeignAction action) {
-        switch (action) {
-        case FOREIGN_CASCADE:
-                return "CASCADE";
-        case FOREIGN_SET_NULL:
-                return "SET NULL";
-        case FOREIGN_RESTRICT:
-                break;
-        }
-        return "RESTRICT";
-}
-
-/* MySQL 5.6 names a key after its table, "…_ibfk_1", and does not look how long that becomes. */
+/* MySQL 5.6 names a key after its table, "…_ibfk_1", again when that is renamed, and then does not look how long the name becomes. */
 bool precheck_long_names(Precheck *check, GError **error) {
         const Flavor *flavor = destination(check);
         if (!flavor->mariadb && flavor->version < 50700)
@@ -178,18 +163,19 @@ bool precheck_long_names(Precheck *check, GError **error) {
                 const TableSchema *table = check->objects->tables->pdata[i];
                 for (guint j = 0; table->foreign_keys && j < table->foreign_keys->len; j++) {
                         const ForeignKey *key = table->foreign_keys->pdata[j];
-                        if (g_utf8_strlen(key->name, -1) <= NAME_MAX_CHARS)
+                        g_autofree char *name = sql_table(table->database, table->name);
+                        bool longer;
+                        if (g_utf8_strlen(key->name, -1) < NAME_MAX_CHARS)
                                 continue;
-                        g_autofree char *name = sql_table(table->database, table->name), *old = sql_identifier(key->name),
-                                        *parent = sql_table(key->parent_database, key->parent), *columns = columns_list(key->columns),
-                                        *parent_columns = columns_list(key->parent_columns),
-                                        *begin = g_utf8_substring(key->name, 0, 50), *plain = g_strdup_printf("%s_fk_%u", begin, j + 1),
-                                        *new = sql_identifier(plain);
-                        g_autofree char *hint = g_strdup_printf(
-                                "on the source: ALTER TABLE %s DROP FOREIGN KEY %s, ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES %s (%s) ON DELETE %s "
-                                "ON UPDATE %s;", name, old, new, columns, parent, parent_columns, action(key->on_delete), action(key->on_update));
+                        if (!is_cut_off(check, name, key->name, &longer, error))
+                                return false;
+                        if (!longer)
+                                continue;
+                        g_autofree char *begin = g_utf8_substring(table->name, 0, MIN(50, g_utf8_strlen(table->name, -1))), *plain = g_strconcat(begin, "_renamed", NULL),
+                                        *new = sql_table(table->database, plain);
+                        g_autofree char *hint = g_strdup_printf("give the table a shorter name, on the source, and the key gets one too: RENAME TABLE %s TO %s;", name, new);
                         precheck_add(check, CHECK_ERROR, PS_ERROR_UNSUPPORTED_OBJECT, hint,
-                                     "the name of foreign key %s of %s is longer than %d characters, which the destination does not take", old, name,
+                                     "the name of a foreign key of %s, `%s…`, is longer than %d characters, which the destination does not take", name, key->name,
                                      NAME_MAX_CHARS);
                 }
         }

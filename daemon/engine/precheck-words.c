@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Checks of SQL that the destination no longer understands: names that became reserved words, functions and clauses that are gone. No list of
  * words is kept here: the servers are asked. A word is reserved where DEALLOCATE PREPARE word is a syntax error (elsewhere there is no such
- * statement, error 1243); a function is there when SELECT word() can be prepared, or is refused for any other reason than being unknown.
+ * statement, error 1243); a function is there when SELECT word() can be prepared, with some number of arguments, or is refused for any
+ * other reason than being unknown.
  * What is the same on both servers is no news. The few clauses that cannot be asked for are told by their words. */
 
 #include <string.h>
@@ -28,43 +29,26 @@ static void free_text(gpointer p) {
         g_free(text);
 }
 
-static bool add_texts(Precheck *check, GPtrArray *texts, const char *sql, GError **error) {
-        g_autoptr(ConnRows) rows = conn_query(check->input->servers[SIDE_SOURCE], sql, error);
-        if (!rows)
-                return false;
-        for (;;) {
-                char **row;
-                if (!conn_rows_next(rows, &row, NULL, error))
-                        return false;
-                if (!row)
-                        return true;
-                g_autofree char *kind_text = g_ascii_strdown(row[2] ?: "", -1);
-                ProgramKind kind = program_kind_from_string(kind_text);
-                if (!row[0] || !row[1] || !row[3] || kind == _PROGRAM_INVALID || schema_is_system_database(row[0]) ||
-                    !program_selected(check->input->spec, kind, row[0], row[1], row[4]))
-                        continue;
-                g_autofree char *quoted = sql_table(row[0], row[1]), *upper = g_ascii_strup(kind_text, -1);
-                ProgramText *text = g_new0(ProgramText, 1);
-                text->name = g_strdup_printf("%s %s", kind_text, quoted);
-                text->drop = g_strdup_printf("DROP %s %s;", upper, quoted);
-                text->words = sql_words(row[3]);
-                g_ptr_array_add(texts, text);
-        }
-}
-
-/* Read once, four statements. */
+/* Read once. Only SHOW CREATE tells a text exactly: what information_schema shows of it has lost the quotes inside of its strings. */
 static GPtrArray *program_texts(Precheck *check, GError **error) {
         if (check->texts)
                 return check->texts;
-        g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(free_text);
-        if (check->programs && check->programs->len > 0 &&
-            (!add_texts(check, texts, "SELECT ROUTINE_SCHEMA, ROUTINE_NAME, ROUTINE_TYPE, ROUTINE_DEFINITION, NULL FROM information_schema.ROUTINES", error) ||
-             !add_texts(check, texts, "SELECT TABLE_SCHEMA, TABLE_NAME, 'view', VIEW_DEFINITION, NULL FROM information_schema.VIEWS", error) ||
-             !add_texts(check, texts, "SELECT TRIGGER_SCHEMA, TRIGGER_NAME, 'trigger', ACTION_STATEMENT, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS",
-                        error) ||
-             !add_texts(check, texts, "SELECT EVENT_SCHEMA, EVENT_NAME, 'event', EVENT_DEFINITION, NULL FROM information_schema.EVENTS", error)))
+        g_autoptr(GPtrArray) programs = programs_read(check->input->servers[SIDE_SOURCE], check->input->spec, error);
+        if (!programs)
                 return NULL;
-        check->texts = g_steal_pointer(&texts);
+        check->texts = g_ptr_array_new_with_free_func(free_text);
+        for (guint i = 0; i < programs->len; i++) {
+                const Program *program = programs->pdata[i];
+                const char *kind = program_kind_to_string(program->kind);
+                if (!program->definition) /* Start says so */
+                        continue;
+                g_autofree char *quoted = sql_table(program->database, program->name), *upper = g_ascii_strup(kind, -1);
+                ProgramText *text = g_new0(ProgramText, 1);
+                text->name = g_strdup_printf("%s %s", kind, quoted);
+                text->drop = g_strdup_printf("DROP %s %s;", upper, quoted);
+                text->words = sql_words(program->definition->sql);
+                g_ptr_array_add(check->texts, text);
+        }
         return check->texts;
 }
 
@@ -99,14 +83,21 @@ static bool is_reserved(Conn *conn, const char *word, bool *ret, GError **error)
         return true;
 }
 
+/* Some functions are part of the grammar, and a wrong number of arguments is a syntax error then. */
 static bool has_function(Conn *conn, const char *word, bool *ret, GError **error) {
-        g_autofree char *sql = g_strdup_printf("PREPARE polarshift_word FROM 'SELECT %s()'", word);
-        int number;
-        if (!ask(conn, sql, &number, error))
-                return false;
-        /* No database is selected; a function of it could be meant. */
-        *ret = number != 1046 && number != 1128 && number != 1305 && number != 1630;
-        return number != 0 || conn_exec(conn, "DEALLOCATE PREPARE polarshift_word", -1, NULL, error);
+        static const char *const arguments[] = {"", "1", "1,1", "1,1,1"};
+        *ret = false;
+        for (gsize i = 0; i < G_N_ELEMENTS(arguments) && !*ret; i++) {
+                g_autofree char *sql = g_strdup_printf("PREPARE polarshift_word FROM 'SELECT %s(%s)'", word, arguments[i]);
+                int number;
+                if (!ask(conn, sql, &number, error))
+                        return false;
+                if (number == 0 && !conn_exec(conn, "DEALLOCATE PREPARE polarshift_word", -1, NULL, error))
+                        return false;
+                /* Unknown: no database is selected, and a function of it could be meant. */
+                *ret = number != ERROR_SYNTAX && number != 1046 && number != 1128 && number != 1305 && number != 1630;
+        }
+        return true;
 }
 
 /* ---- reserved words */
@@ -178,7 +169,7 @@ static void use_names(const Precheck *check, GHashTable *uses, GHashTable *keywo
 
 /* A word of a body that became reserved was a name there, but for those that the old server knew without reserving them. */
 static void use_bodies(GPtrArray *texts, GHashTable *uses, GHashTable *keywords) {
-        static const char *const meant[] = {"offset", "row", "rows", "system", "function", NULL};
+        static const char *const meant[] = {"offset", "row", "rows", "system", "function", "each", NULL};
         for (guint i = 0; i < texts->len; i++) {
                 const ProgramText *text = texts->pdata[i];
                 for (guint j = 0; j < text->words->len; j++) {

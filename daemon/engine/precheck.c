@@ -202,6 +202,7 @@ static const PrecheckEntry precheck_table[] = {
                  "the destination takes packets as large as the source does"},
                 {"sql-mode", STAGE_BOTH, precheck_sql_mode, "sql_mode is the same on both servers"},
                 {"time-zone", STAGE_BOTH, precheck_time_zone, "the time zone is the same on both servers"},
+                {"parameters", STAGE_BOTH, precheck_parameters, "what applications notice is set alike on both servers"},
                 {"zone-tables", STAGE_BOTH, precheck_zone_tables, "the destination knows the time zones that the source knows"},
                 {"event-scheduler", STAGE_BOTH, precheck_event_scheduler, ""},
                 {"other-migrations", STAGE_BOTH, precheck_other_migrations,

@@ -103,6 +103,7 @@ static const Member members[] = {
         MEMBER("checks", MEMBER_CHECKS, checks),
         MEMBER("unfit", MEMBER_LINES, unfit),
         MEMBER("again", MEMBER_LINES, again),
+        MEMBER("parameters", MEMBER_STRING, parameters),
         MEMBER("last-plan", MEMBER_STRING, last_plan),
 };
 

@@ -93,6 +93,7 @@ typedef struct EngineState {
         GPtrArray *checks;  /* of CheckRow */
         GPtrArray *unfit;   /* of char *: what is not carried (unfit=skip), one line each */
         GPtrArray *again;   /* of char *: tables of this leg that are being copied again; see again.h */
+        char *parameters;   /* JSON text: the servers' variables as they were and what was carried (parameter.h); NULL before Start */
         char *last_plan;    /* JSON text of the last dry run; or NULL */
 } EngineState;
 

@@ -45,7 +45,7 @@ LAST = 'the last statement of the hint'
 LONG = 'l' * 64
 ZONE = ["INSERT INTO mysql.time_zone (Time_zone_id, Use_leap_seconds) VALUES (7001, 'N')",
         "INSERT INTO mysql.time_zone_name (Name, Time_zone_id) VALUES ('Test/Zone', 7001)",
-        "INSERT INTO mysql.time_zone_transition_type (Time_zone_id, Transition_type_id, Offset, Is_DST, Abbreviation) "
+        "INSERT INTO mysql.time_zone_transition_type (Time_zone_id, Transition_type_id, `Offset`, Is_DST, Abbreviation) "
         "VALUES (7001, 0, 3600, 0, 'TST')"]
 NO_ZONE = [f'DELETE FROM mysql.{table} WHERE Time_zone_id = 7001' for table in ('time_zone', 'time_zone_name', 'time_zone_transition_type')]
 
@@ -76,11 +76,13 @@ MARIADB = [
      ([], ["CREATE USER 'nobody'@'here'"]), ['DROP VIEW t.v'], ["DROP USER 'nobody'@'here'"]),
     ('row-keys', 'note', '`t`.`k`', ['CREATE TABLE t.k (a INT)'], [], LAST, ['DROP TABLE t.k'], []),
     ('destination-empty', 'error', '`t`.`base`', [], ['CREATE DATABASE t', 'CREATE TABLE t.base (a INT)'], HINT, [], ['DROP DATABASE t']),
-    ('max-allowed-packet', 'error', 'max_allowed_packet', [], ['SET GLOBAL max_allowed_packet = 1048576'], HINT, [],
+    ('max-allowed-packet', 'error', 'less than the source', [], ['SET GLOBAL max_allowed_packet = 1048576'], HINT, [],
      ['SET GLOBAL max_allowed_packet = 67108864']),
     ('sql-mode', 'note', 'ANSI_QUOTES', [], ["SET GLOBAL sql_mode = 'ANSI_QUOTES'"], HINT, [], ['SET GLOBAL sql_mode = {destination_mode}']),
     ('time-zone', 'note', '+05:00', [], ["SET GLOBAL time_zone = '+05:00'"], HINT, [], []),
     ('time-zone', 'note', '-03:00', ["SET GLOBAL time_zone = '-03:00'"], [], HINT, ["SET GLOBAL time_zone = 'SYSTEM'"], ["SET GLOBAL time_zone = 'SYSTEM'"]),
+    ('parameters', 'note', 'div_precision_increment', [], ['SET GLOBAL div_precision_increment = 7'], HINT, [], []),
+    ('parameters', 'note', 'tx_isolation', [], ["SET GLOBAL tx_isolation = 'READ-UNCOMMITTED'"], HINT, [], []),
     ('zone-tables', 'warning', 'tables of time zones', ZONE, [], ([], ZONE), NO_ZONE, NO_ZONE),
     ('zone-tables', 'error', 'Test/Zone', [*ZONE, "SET GLOBAL time_zone = 'Test/Zone'"], [], ([], ZONE), ["SET GLOBAL time_zone = 'SYSTEM'", *NO_ZONE], NO_ZONE),
     ('event-scheduler', 'warning', '1 events', ['CREATE EVENT t.e ON SCHEDULE EVERY 10 YEAR STARTS NOW() + INTERVAL 1 YEAR DO SELECT 1',
@@ -90,9 +92,10 @@ MARIADB = [
                                                          "INSERT INTO polarshift.owner VALUES ('theirs')"], [], HINT, ['DROP DATABASE polarshift'], []),
     ('row-format', 'error', '`t`.`c`', ["SET GLOBAL innodb_file_format = 'Barracuda'", 'CREATE TABLE t.c (a INT PRIMARY KEY) ROW_FORMAT=COMPRESSED'],
      ['SET GLOBAL innodb_read_only_compressed = ON'], HINT, ['DROP TABLE t.c', "SET GLOBAL innodb_file_format = 'Antelope'"], []),
-    ('long-names', 'error', '_ibfk_1', ['CREATE TABLE t.parent (a INT PRIMARY KEY)',
-                                        f'CREATE TABLE t.{LONG} (a INT PRIMARY KEY, FOREIGN KEY (a) REFERENCES t.parent (a) ON DELETE CASCADE)'], [],
-     HINT, [f'DROP TABLE t.{LONG}', 'DROP TABLE t.parent'], []),
+    ('long-names', 'error', f'`{LONG}…`', ['CREATE TABLE t.parent (a INT PRIMARY KEY)',
+                                        'CREATE TABLE t.child (a INT PRIMARY KEY, FOREIGN KEY (a) REFERENCES t.parent (a) ON DELETE CASCADE)',
+                                        f'RENAME TABLE t.child TO t.{LONG}'], [],
+     HINT, [f'DROP TABLE t.{LONG[:50]}_renamed', 'DROP TABLE t.parent'], []),
     ('zero-dates', 'warning', 'column d of `t`.`z`', ["CREATE TABLE t.z (a INT PRIMARY KEY, d DATE NOT NULL DEFAULT '0000-00-00')"],
      ["SET GLOBAL sql_mode = 'STRICT_TRANS_TABLES,NO_ZERO_DATE'"], HINT, ['DROP TABLE t.z'], ['SET GLOBAL sql_mode = {destination_mode}']),
     ('full-text', 'warning', '`t`.`f`', ['CREATE TABLE t.f (a INT PRIMARY KEY, b TEXT, FULLTEXT (b))'], ['SET GLOBAL innodb_ft_enable_stopword = OFF'],
@@ -121,9 +124,10 @@ MYSQL97 = [
     ('long-members', 'error', 'column e of `t`.`e`', [f"CREATE TABLE t.e (a INT PRIMARY KEY, e ENUM('short','it''s {'x' * 255}'))"], [],
      (["ALTER TABLE t.e MODIFY e ENUM('short')"], []), ['DROP TABLE t.e'], []),
     ('spatial', 'note', '`t`.`s`', ['CREATE TABLE t.s (a INT PRIMARY KEY, g POINT NOT NULL)'], [], (['ALTER TABLE t.s DROP g'], []), ['DROP TABLE t.s'], []),
-    ('long-names', 'error', '_ibfk_1', ['CREATE TABLE t.parent (a INT PRIMARY KEY)',
-                                        f'CREATE TABLE t.{LONG} (a INT PRIMARY KEY, FOREIGN KEY (a) REFERENCES t.parent (a) ON DELETE CASCADE)'], [],
-     HINT, [f'DROP TABLE t.{LONG}', 'DROP TABLE t.parent'], []),
+    ('long-names', 'error', f'`{LONG}…`', ['CREATE TABLE t.parent (a INT PRIMARY KEY)',
+                                        'CREATE TABLE t.child (a INT PRIMARY KEY, FOREIGN KEY (a) REFERENCES t.parent (a) ON DELETE CASCADE)',
+                                        f'RENAME TABLE t.child TO t.{LONG}'], [],
+     HINT, [f'DROP TABLE t.{LONG[:50]}_renamed', 'DROP TABLE t.parent'], []),
     ('reserved-words', 'warning', 'table `t`.`rank` and 1 more', ['CREATE TABLE t.rank (a INT PRIMARY KEY, rank INT)'], [],
      (['ALTER TABLE t.rank CHANGE rank place INT', 'RENAME TABLE t.rank TO t.places'], []), ['DROP TABLE t.places'], []),
     ('removed-sql', 'note', 'view `t`.`v` uses the function password()', ["CREATE VIEW t.v AS SELECT PASSWORD('x')"], [], HINT, [], []),
@@ -131,12 +135,18 @@ MYSQL97 = [
      HINT, [], []),
     ('removed-sql', 'note', 'event `t`.`e` uses the function encode()',
      ["CREATE EVENT t.e ON SCHEDULE EVERY 1 YEAR DISABLE DO SELECT 'it''s contains()', ENCODE('a', 'b')"], [], HINT, [], []),
-    ('removed-sql', 'note', 'trigger `t`.`tr` uses SQL_CACHE', ['CREATE TRIGGER t.tr BEFORE INSERT ON t.base FOR EACH ROW SET @x = (SELECT SQL_CACHE 1)'], [],
-     HINT, [], []),
+    ('removed-sql', 'note', 'trigger `t`.`tr` uses the function contains()',
+     ['CREATE TRIGGER t.tr BEFORE INSERT ON t.base FOR EACH ROW SET @x = CONTAINS(POINT(1, 1), POINT(1, 1))'], [], HINT, [], []),
+    ('removed-sql', 'note', 'procedure `t`.`p` uses SQL_CACHE', ['CREATE PROCEDURE t.p() SELECT SQL_CACHE 1'], [], HINT, [], []),
     ('removed-sql', 'note', 'GROUP BY … ASC or DESC', ['CREATE VIEW t.v AS SELECT a FROM t.base GROUP BY a DESC'], [], HINT, [], []),
     ('removed-sql', 'note', 'PROCEDURE ANALYSE', ['CREATE PROCEDURE t.p() SELECT a FROM t.base PROCEDURE ANALYSE()'], [], HINT, [], []),
     ('definers', 'error', 'SYSTEM_USER', ["CREATE DEFINER='root'@'localhost' VIEW t.v AS SELECT 1"], [], HINT, ['DROP VIEW t.v'],
      ["REVOKE SYSTEM_USER ON *.* FROM 'agent'@'%'"]),
+    ('sql-mode', 'note', 'ANSI_QUOTES', ["SET GLOBAL sql_mode = 'ANSI_QUOTES,NO_AUTO_CREATE_USER'"], [], HINT, ["SET GLOBAL sql_mode = 'NO_ENGINE_SUBSTITUTION'"],
+     ["SET GLOBAL sql_mode = {destination_mode}"]),
+    ('parameters', 'note', 'group_concat_max_len', [], ['SET GLOBAL group_concat_max_len = 77'], HINT, [], []),
+    ('parameters', 'note', 'transaction_isolation', ["SET GLOBAL tx_isolation = 'SERIALIZABLE'"], [], HINT, ["SET GLOBAL tx_isolation = 'REPEATABLE-READ'"],
+     ["SET GLOBAL transaction_isolation = 'REPEATABLE-READ'"]),
 ]
 
 MARIADB118 = [
