@@ -277,6 +277,36 @@ def test_killed_between(agent, link, pair):
         assert shop.get('LastError') == ('', '') and shop.get('ForeignWrites') == 0
 
 
+def test_changed_and_not_logged(agent, link, pair):
+        """A server that ends between changing a table and logging that: nobody can tell what to do but who looks at it."""
+        source, destination = pair
+        schemas.create_shop(source, 300)
+        source.admin('CREATE TABLE shop.t (id INT PRIMARY KEY AUTO_INCREMENT, k INT)')
+        source.admin('INSERT INTO shop.t (k) VALUES (1)')
+        shop = link(source, destination)
+        steps.start(shop)
+        with destination.connect(db='shop') as holder, holder.cursor() as cursor:
+                cursor.execute('BEGIN')
+                cursor.execute('SELECT 1 FROM t')
+                source.admin('ALTER TABLE shop.t ADD INDEX (k)')
+                wait_for(lambda: blocked(destination, 'ALTER%'), 'the statement, waiting')
+                waiting = blocked(destination, 'ALTER%')[0][0]
+                agent.kill9()
+                destination.admin(f'KILL {waiting}')
+                wait_for(lambda: not blocked(destination, 'ALTER%'), 'its end')
+                cursor.execute('COMMIT')
+                cursor.execute('SET sql_log_bin = 0')
+                cursor.execute('ALTER TABLE t ADD INDEX (k)')
+        agent.start()
+        shop.wait_property('ReplicationState', 'failed', 30)
+        name, message = shop.get('LastError')
+        assert name.endswith('.UnsupportedObject') and 'not what it was' in message, message
+        shop.call('Resume', '(a{sv}t)', {'ddl': 'done-by-hand'}, 0)
+        shop.wait_property('ReplicationState', 'running', 30)
+        source.admin('INSERT INTO shop.t (k) VALUES (2)')
+        equal.wait_equal(source, destination, ['shop'])
+
+
 def test_online_schema_change(link, pair):
         """What gh-ost does: a ghost that is altered while empty, filled in pieces while changes are carried over, and swapped in."""
         source, destination = pair
