@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "engine/ddl-rename.h"
 #include "mysql/schema.h"
 #include "mysql/sql.h"
 
@@ -84,6 +85,12 @@ static bool plan_create(const DdlPlanInput *input, DdlPlan *plan, GError **error
         return check_engine(input, plan->text, error);
 }
 
+/* See ddl-rename.h. */
+static bool overflows(const DdlPlanInput *input, const DdlTable *table) {
+        return table->to_name && !flavor_has_dictionary(conn_flavor(input->downstream)) &&
+               ddl_rename_overflows(table->database, table->name, table->to_database, table->to_name);
+}
+
 static bool plan_alter(const DdlPlanInput *input, DdlPlan *plan, GError **error) {
         DdlText *text = plan->text;
         const DdlTable *table = g_ptr_array_index(text->tables, 0);
@@ -101,6 +108,17 @@ static bool plan_alter(const DdlPlanInput *input, DdlPlan *plan, GError **error)
                 g_ptr_array_set_size(text->tables, 0);
                 g_ptr_array_set_size(text->partners, 0);
                 return true;
+        }
+        if (overflows(input, table)) {
+                g_autoptr(GPtrArray) keys = foreign_keys_load(input->downstream, table->database, table->name, error);
+                if (!keys)
+                        return false;
+                bool generated = false; /* a name that goes with the table's */
+                for (guint i = 0; i < keys->len; i++)
+                        generated |= strstr(((const ForeignKey *) keys->pdata[i])->name, "_ibfk_") != NULL;
+                if (generated)
+                        return refuse(error, "the other side's server could end: it keeps the names of the table's foreign keys, and the new "
+                                             "name takes more room; RENAME TABLE is carried by way of a longer name");
         }
         plan->sql = g_strdup(text->text->str);
         return check_engine(input, text, error);
@@ -145,6 +163,22 @@ static bool plan_truncate(const DdlPlanInput *input, DdlPlan *plan, GError **err
         return true;
 }
 
+static bool append_rename(const DdlPlanInput *input, const DdlTable *table, GString *sql, GError **error) {
+        sql_append_table(sql, table->database, table->name);
+        if (overflows(input, table)) {
+                g_autofree char *detour = ddl_rename_detour(table->name);
+                if (!detour)
+                        return refuse(error, "the other side's server could end if a table with such a name was renamed to a longer one");
+                g_string_append(sql, " TO ");
+                sql_append_table(sql, table->database, detour);
+                g_string_append_c(sql, ',');
+                sql_append_table(sql, table->database, detour);
+        }
+        g_string_append(sql, " TO ");
+        sql_append_table(sql, table->to_database, table->to_name);
+        return true;
+}
+
 static bool plan_rename(const DdlPlanInput *input, DdlPlan *plan, GError **error) {
         g_autoptr(GString) sql = g_string_new(NULL);
         GPtrArray *tables = plan->text->tables;
@@ -159,9 +193,8 @@ static bool plan_rename(const DdlPlanInput *input, DdlPlan *plan, GError **error
                         continue;
                 }
                 g_string_append(sql, sql->len > 0 ? "," : "RENAME TABLE ");
-                sql_append_table(sql, table->database, table->name);
-                g_string_append(sql, " TO ");
-                sql_append_table(sql, table->to_database, table->to_name);
+                if (!append_rename(input, table, sql, error))
+                        return false;
                 i++;
         }
         plan->rebuilt = true;
