@@ -55,6 +55,10 @@ bool flavor_has_negative_zero(const Flavor *flavor) {
         return !flavor->mariadb;
 }
 
+bool flavor_has_dictionary(const Flavor *flavor) {
+        return !flavor->mariadb && flavor->version >= 80000;
+}
+
 bool flavor_has_super_read_only(const Flavor *flavor) {
         return !flavor->mariadb && flavor->version >= 50708;
 }
