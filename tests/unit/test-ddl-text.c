@@ -58,6 +58,7 @@ static const Case cases[] = {
         { "ALTER TABLE a /* never closed", NULL },
 
         /* comments, as the server that logged the statement read them */
+        { "ALTER TABLE a PARTITION BY HASH (b--/**/1)", "ALTER TABLE a PARTITION BY HASH (b- - 1)", "app.a" },
         { "ALTER/**/TABLE a ADD b INT -- x\n, ADD c INT # y", "ALTER TABLE a ADD b INT , ADD c INT", "app.a" },
         { "ALTER TABLE a ADD b INT DEFAULT 5--1", "ALTER TABLE a ADD b INT DEFAULT 5--1", "app.a" },
         { "ALTER TABLE a COMMENT '/* kept */ -- too'", "ALTER TABLE a COMMENT '/* kept */ -- too'", "app.a" },
