@@ -414,6 +414,7 @@ void engine_free(Engine *engine) {
         throttle_free(engine->throttle);
         engine_drop_params(engine);
         g_clear_pointer(&engine->programs, program_store_free);
+        g_clear_pointer(&engine->accounts, account_store_free);
         binlog_position_clear(&engine->programs_position);
         ledger_free(engine->ledger);
         spec_free(engine->spec);
