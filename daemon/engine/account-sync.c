@@ -175,11 +175,11 @@ static void look_at(Round *round, Account *account) {
         g_autoptr(Account) wanted = account_translate(account, conn_flavor(sync->conns[sync->up]), &round->target, notes);
         const Account *there = accounts_find(round->below, account->user, account->host);
         bool no_password = !*wanted->plugin;
+        keep_own_grants(round, entry, wanted);
         if (there && !entry->ours[down] && !look_at_stranger(round, entry, account, wanted, there, no_password)) {
                 keep(&entry->sides[sync->up], account);
                 return;
         }
-        keep_own_grants(round, entry, wanted);
         if (there && no_password)
                 take_new_password(round, entry, wanted, there);
         if (!there) {

@@ -334,7 +334,8 @@ Account *account_translate(const Account *account, const Flavor *from, const Acc
                 g_ptr_array_add(notes, g_strdup("it is locked; the server there cannot lock accounts, so it has a password that nobody knows"));
                 return into;
         }
-        if (*account->plugin && g_hash_table_contains(target->plugins, account->plugin)) {
+        bool nobody_knows = strcmp(account->secret, ACCOUNT_IMPOSSIBLE) == 0; /* it was made so, for want of a password */
+        if (*account->plugin && !nobody_knows && g_hash_table_contains(target->plugins, account->plugin)) {
                 if (strcmp(account->plugin, ACCOUNT_OLD) == 0)
                         g_ptr_array_add(notes, g_strdup("its password has the form from before MySQL 4.1, which servers and clients take only with secure_auth=0"));
                 return into;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "engine/report-objects.h"
 #include "mysql/sql.h"
 
 /* ---- small parts */
@@ -169,34 +170,6 @@ static void add_programs(JsonBuilder *b, const ReportInput *input) {
         json_builder_end_array(b);
 }
 
-/* One line for each account of both sides. "left": nothing is done with it, and why; a side's is null when it has the account, or is to have it. */
-static void add_accounts(JsonBuilder *b, const ReportInput *input) {
-        json_builder_set_member_name(b, "accounts");
-        if (!input->accounts) {
-                json_builder_add_null_value(b);
-                return;
-        }
-        json_builder_begin_array(b);
-        for (guint i = 0; i < input->accounts->entries->len; i++) {
-                const AccountEntry *entry = input->accounts->entries->pdata[i];
-                g_autofree char *bytes = account_name(entry->user, entry->host), *name = g_utf8_make_valid(bytes, -1);
-                Side side = entry->note[SIDE_DESTINATION] || entry->sql[SIDE_DESTINATION] ? SIDE_DESTINATION : SIDE_SOURCE;
-                g_autofree char *sql = entry->sql[side] ? g_utf8_make_valid(entry->sql[side], -1) : NULL;
-                json_builder_begin_object(b);
-                add_string(b, "type", "account");
-                add_string(b, "name", name);
-                add_bool(b, "carried", !entry->stays && !entry->refused[SIDE_SOURCE] && !entry->refused[SIDE_DESTINATION]);
-                add_string(b, "left", entry->stays);
-                add_string(b, "source", entry->refused[SIDE_SOURCE]);
-                add_string(b, "destination", entry->refused[SIDE_DESTINATION]);
-                add_bool(b, "locked", entry->pending[SIDE_DESTINATION]);
-                add_string(b, "note", entry->note[side]);
-                add_string(b, "sql", sql);
-                json_builder_end_object(b);
-        }
-        json_builder_end_array(b);
-}
-
 /* What a source that stays closed is without. */
 static void add_program_tasks(JsonBuilder *b, const ReportInput *input) {
         guint triggers = 0, events = 0;
@@ -265,6 +238,7 @@ static void add_tasks(JsonBuilder *b, const ReportInput *input) {
                          "is dropped; its events are disabled, since they would run on both",
                          NULL);
         }
+        report_add_parameter_tasks(b, input);
         for (Side side = SIDE_SOURCE; input->state && side < _SIDE_MAX; side++)
                 if (input->state->left_sql[side])
                         add_task(b, side, "it could not be reached at the end: remove the agent's tables", input->state->left_sql[side]);
@@ -312,7 +286,7 @@ char *report_build(const ReportInput *input) {
         if (input->state) {
                 add_not_carried(b, input->state);
                 add_programs(b, input);
-                add_accounts(b, input);
+                report_add_objects(b, input);
                 add_checks(b, input->state);
         }
         add_tasks(b, input);
