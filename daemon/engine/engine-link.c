@@ -593,7 +593,7 @@ void engine_step(Engine *engine) {
         }
         if (engine->link && paused)
                 engine_stop_link(engine);
-        bool due = wanted && !paused && !engine->link && !engine->carry && !engine->link_broken && clock_monotonic() >= engine->link_retry_at;
+        bool due = wanted && !engine->state->ending && !paused && !engine->link && !engine->carry && !engine->link_broken && clock_monotonic() >= engine->link_retry_at;
         if (due && !engine_take_ddl_choice(engine)) {
                 g_autoptr(GError) error = NULL;
                 if (engine->link_failures > 0 || !knows_identities(engine)) /* credentials and endpoints may have been mended */

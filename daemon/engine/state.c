@@ -72,6 +72,7 @@ static const Member members[] = {
         MEMBER("workers", MEMBER_U32, workers),
         MEMBER("leg-start", MEMBER_POSITION, leg_start),
         MEMBER("copied", MEMBER_BOOL, copied),
+        MEMBER("ending", MEMBER_BOOL, ending),
         MEMBER("source-left-sql", MEMBER_STRING, left_sql[SIDE_SOURCE]),
         MEMBER("destination-left-sql", MEMBER_STRING, left_sql[SIDE_DESTINATION]),
         MEMBER("source-identity", MEMBER_STRING, identity[SIDE_SOURCE]),

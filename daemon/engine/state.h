@@ -65,6 +65,7 @@ typedef struct EngineState {
         guint32 workers;   /* apply workers of the leg */
         BinlogPosition leg_start; /* on the writer's side: where the leg's stream begins (ordinal 0) */
         bool copied;       /* every chunk is in the destination */
+        bool ending;       /* Complete, Cancel or expiry takes our tables down: no link any more, only forward */
         char *left_sql[_SIDE_MAX]; /* what is left to run on a side that the end did without; NULL: nothing */
         char *identity[_SIDE_MAX]; /* server uuid seen at Start; NULL before */
 

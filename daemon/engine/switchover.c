@@ -20,6 +20,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/failpoint.h"
 #include "engine/control.h"
 #include "engine/fence.h"
 #include "engine/precheck.h"
@@ -63,6 +64,15 @@ static bool was_aborted(const Switchover *s, GError **error) {
                 return false;
         g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "the %s was aborted", name_of(s));
         return true;
+}
+
+/* What a test can stop at (base/failpoint.h): the steps of the story, the commit point by its parts, and the undo. */
+static void before(const Switchover *s, const char *step) {
+        failpoint(name_of(s), step, "before");
+}
+
+static void after(const Switchover *s, const char *step) {
+        failpoint(name_of(s), step, "after");
 }
 
 static Conn *conn_of(const Switchover *s, Side side, GError **error) {
@@ -288,6 +298,7 @@ static bool ask_owner(Switchover *s, bool *ret_committed) {
  * again: meanwhile it may have been restarted and taken writes. (tests/model/switch.pml, MISTAKE_LOOK_ONCE) */
 static bool commit_row(Switchover *s, GError **error) {
         Engine *engine = s->engine;
+        before(s, "owner");
         for (;;) {
                 g_autoptr(GError) local = NULL;
                 bool committed;
@@ -406,6 +417,7 @@ static void undo(Switchover *s, const GError *why) {
         Engine *engine = s->engine;
         bool fenced = engine->state->step >= SWITCH_STEP_FENCE;
         engine_set_step(engine, "undo");
+        before(s, "undo");
         if (fenced && !reopen(engine, s->from))
                 return; /* the agent stops: the journal still says so, and the next start opens it */
         if (fenced) {
@@ -417,6 +429,7 @@ static void undo(Switchover *s, const GError *why) {
         binlog_position_clear(&engine->state->end_position);
         binlog_position_clear(&engine->state->reverse_start);
         bool aborted = engine_aborted(engine, s->operation->id);
+        after(s, "undo");
         engine_finish(engine, s->operation->id,
                       aborted ? OPERATION_RESULT_CANCELED : fenced ? OPERATION_RESULT_UNDONE : OPERATION_RESULT_FAILED, why, _MIGRATION_PHASE_INVALID, NULL);
         engine_set_error(engine, NULL);
@@ -492,8 +505,10 @@ static void finish_forward(Switchover *s) {
         Engine *engine = s->engine;
         g_autoptr(GError) error = NULL;
         engine_set_step(engine, switch_step_to_string(SWITCH_STEP_RELEASE));
+        before(s, "release");
         if (!until_done(s, release))
                 return;
+        after(s, "release");
         forget_watch(engine);
         if (engine->monitor)
                 monitor_release(engine->monitor, s->to, engine->state->epoch);
@@ -501,6 +516,7 @@ static void finish_forward(Switchover *s) {
         engine_set_step(engine, switch_step_to_string(SWITCH_STEP_REVERSE));
         engine->link_broken = false;
         engine->link_retry_at = 0;
+        before(s, "reverse");
         if (!until_done(s, reverse_runs))
                 return;
         if (!hooks(s, "post", &error))
@@ -514,11 +530,13 @@ static void finish_forward(Switchover *s) {
         binlog_position_clear(&engine->state->reverse_start);
         engine_set_error(engine, NULL);
         (void) engine_prove_reverse(engine, NULL);
+        after(s, "reverse");
         engine_finish(engine, s->operation->id, OPERATION_RESULT_DONE, NULL, _MIGRATION_PHASE_INVALID, NULL);
 }
 
 static void commit_and_finish(Switchover *s) {
         Engine *engine = s->engine;
+        after(s, "owner");
         take_over(s);
         if (!until_done(s, open_new_side))
                 return;
@@ -526,6 +544,7 @@ static void commit_and_finish(Switchover *s) {
         guint64 now = clock_real();
         engine->state->write_interruption = s->fenced_at ? (double) (clock_monotonic() - s->fenced_at) / USEC_PER_SEC
                                             : now > engine->state->fenced_at ? (double) (now - engine->state->fenced_at) / USEC_PER_SEC : 0;
+        after(s, "open");
         if (!until_done(s, commit_phase))
                 return;
         engine_event(engine, ENGINE_EVENT_WRITE_INTERRUPTION, 5, "the %s takes writes now; writes were interrupted for %.3f s (%u sessions ended)",
@@ -535,11 +554,20 @@ static void commit_and_finish(Switchover *s) {
 
 /* --- forward, from the start or after a crash --- */
 
+static bool run_step(Switchover *s, const Step *step, GError **error) {
+        before(s, switch_step_to_string(step->step));
+        if (!step->run(s, error))
+                return false;
+        after(s, switch_step_to_string(step->step));
+        return true;
+}
+
 static void run(Switchover *s) {
         Engine *engine = s->engine;
         g_autoptr(GError) error = NULL;
 
         engine_set_step(engine, switch_step_to_string(SWITCH_STEP_GUARD));
+        before(s, "guard");
         bool good = do_guard(s, &error);
         if (good && (s->operation->flags & 1)) { /* a dry run ends here */
                 good = switch_record_plan(engine, s->operation, s->from, &error);
@@ -550,6 +578,7 @@ static void run(Switchover *s) {
                 undo(s, error);
                 return;
         }
+        after(s, "guard");
         s->deadline = clock_monotonic() + (gint64) ((s->operation->deadline > 0 ? s->operation->deadline : DEFAULT_DEADLINE) * USEC_PER_SEC);
         Watchdog dog;
         watchdog_start(&dog, s);
@@ -557,7 +586,7 @@ static void run(Switchover *s) {
                 if (was_aborted(s, &error))
                         good = false;
                 else
-                        good = in_time(s, &error) && journal(s, steps[i].step, &error) && steps[i].run(s, &error);
+                        good = in_time(s, &error) && journal(s, steps[i].step, &error) && run_step(s, &steps[i], &error);
         }
         watchdog_stop(&dog);
         if (!good && time_left(s) <= 0 && !g_error_matches(error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED)) {
