@@ -147,7 +147,7 @@ static bool close_side(Ending *ending, Side side, GError **error) {
         if (!conn)
                 return false;
         bool good = (side != SIDE_DESTINATION || name_incomplete(ending, conn, error)) && ledger_drop(engine->ledger, conn, error) &&
-                    (writer || (open ? fence_open(conn, /* events_on= */ false, error) : conn_exec(conn, "SET GLOBAL read_only=1", -1, NULL, error)));
+                    (writer || (open ? fence_open(conn, /* events_on= */ false, error) : fence_shut(conn, error)));
         if (!good)
                 engine_name_error(engine, side, error);
         return good;
@@ -231,6 +231,7 @@ static const char *reason_of(const EngineOperation *operation, bool switched) {
 void engine_end(Engine *engine, const EngineOperation *operation) {
         g_autoptr(GError) error = NULL;
         bool switched = engine->phase == MIGRATION_PHASE_SWITCHED;
+        bool superseding = engine->state->step != SWITCH_STEP_NONE;
         Ending ending = {
                 .engine = engine,
                 .operation = operation,
@@ -244,8 +245,9 @@ void engine_end(Engine *engine, const EngineOperation *operation) {
                 g_clear_error(&error);
                 if (run(&ending, switched, &error))
                         break;
-                /* Expiry has nobody to ask: it goes on until it works. */
-                if (operation->kind != OPERATION_EXPIRE || engine_stopping(engine))
+                /* Expiry has nobody to ask: it goes on until it works. So does what took the place of a switch that could not be finished: there is no
+                 * migration left that could go on. */
+                if ((operation->kind != OPERATION_EXPIRE && !superseding) || engine_stopping(engine))
                         break;
                 engine_set_error(engine, error);
                 engine_wait(engine, 10 * USEC_PER_SEC);

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "engine/control.h"
 #include "engine/failover.h"
+#include "engine/fence.h"
 
 #define RETRY_MIN_USEC (USEC_PER_SEC / 2)
 #define RETRY_MAX_USEC (15 * USEC_PER_SEC)
@@ -271,7 +272,7 @@ static bool prepare_servers(Engine *engine, GError **error) {
         Conn *down = up ? control_acquire(engine, reader, error) : NULL;
         if (!down)
                 return false;
-        if (conn_exec(down, "SET GLOBAL read_only=1", -1, NULL, error) &&
+        if (fence_shut(down, error) &&
             ledger_raise_epoch(engine->ledger, down, engine->state->epoch, error) && engine_empty_again(engine, down, error))
                 return engine_programs_disarm(engine, reader, error); /* what is applied must not fire anything */
         engine_name_error(engine, reader, error);
@@ -297,6 +298,7 @@ static bool start_link(Engine *engine, GError **error) {
                 .again = engine->state->again,
                 .copiers = MIN(copiers, ENGINE_COPIERS_MAX),
                 .left_out = engine->state->unfit,
+                .dirty = engine->dirty,
                 .on_change = engine_poke,
                 .on_table = on_table,
                 .on_note = on_note,
@@ -567,6 +569,7 @@ void engine_take_crash(Engine *engine) {
         if (!crashed)
                 return;
         engine_verify_void(engine);
+        dirty_forget(engine->dirty);
         if (engine->state->verification == VERIFICATION_NONE)
                 return;
         engine->state->verification = VERIFICATION_NONE;

@@ -93,6 +93,21 @@ static bool stopped(FenceStop stop, gpointer userdata, GError **error) {
         return true;
 }
 
+/* PERSIST is GLOBAL and a line in a file that the server reads at its start. Where an administrator does not let us write that line the fence is
+ * as durable as on other servers. */
+bool fence_shut(Conn *conn, GError **error) {
+        g_autoptr(GError) local = NULL;
+        if (flavor_persists_variables(conn_flavor(conn))) {
+                if (conn_exec(conn, "SET PERSIST read_only=1", -1, NULL, &local))
+                        return true;
+                if (!mysql_error_is_privilege(local)) {
+                        g_propagate_error(error, g_steal_pointer(&local));
+                        return false;
+                }
+        }
+        return conn_exec(conn, "SET GLOBAL read_only=1", -1, NULL, error);
+}
+
 /* It waits for LOCK TABLES of others, with every writer waiting behind it: in short waits, between which Abort is looked at, and not longer
  * than there is time. */
 static bool set_read_only(Conn *conn, gint64 until, FenceStop stop, gpointer userdata, GError **error) {
@@ -104,7 +119,7 @@ static bool set_read_only(Conn *conn, gint64 until, FenceStop stop, gpointer use
                 g_clear_error(&local);
                 if (stopped(stop, userdata, error))
                         return false;
-                good = conn_exec(conn, "SET GLOBAL read_only=1", -1, NULL, &local);
+                good = fence_shut(conn, &local);
         } while (!good && mysql_error_is_retryable(local) && clock_monotonic() < until);
         if (!good && mysql_error_is_retryable(local))
                 g_set_error(error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED,
@@ -128,8 +143,18 @@ bool fence_close(Conn *conn, bool kill_sessions, gint64 timeout_usec, FenceStop 
                kill_holders(conn, kill_sessions, until, &ret->killed, error) && no_prepared_xa(conn, error);
 }
 
+/* Out of the file again. */
+static bool forget_persisted(Conn *conn, GError **error) {
+        g_autoptr(GError) local = NULL;
+        if (!flavor_persists_variables(conn_flavor(conn)) || conn_exec(conn, "RESET PERSIST IF EXISTS read_only", -1, NULL, &local) ||
+            mysql_error_is_privilege(local))
+                return true;
+        g_propagate_error(error, g_steal_pointer(&local));
+        return false;
+}
+
 bool fence_open(Conn *conn, bool events_on, GError **error) {
-        return conn_exec(conn, "SET GLOBAL read_only=0", -1, NULL, error) &&
+        return conn_exec(conn, "SET GLOBAL read_only=0", -1, NULL, error) && forget_persisted(conn, error) &&
                (!events_on || conn_exec(conn, "SET GLOBAL event_scheduler=ON", -1, NULL, error));
 }
 
@@ -150,15 +175,20 @@ bool fence_survey(Conn *conn, bool kill_sessions, unsigned *ret_sessions, guint6
                                  ret_oldest, error);
 }
 
-bool fence_sessions_left(Conn *conn, unsigned *ret, GError **error) {
-        guint64 count;
-        if (!conn_query_uint64(conn,
-                               "SELECT COUNT(*) FROM information_schema.processlist WHERE user <> SUBSTRING_INDEX(USER(), '@', 1) "
-                               "AND user NOT IN ('system user', 'event_scheduler') AND command NOT LIKE 'Binlog Dump%'",
-                               &count, error))
-                return false;
-        *ret = (unsigned) count;
-        return true;
+ConnRows *fence_sessions_to_end(Conn *conn, bool kill_sessions, GError **error) {
+        g_autofree char *bypassing = kill_sessions ? g_strdup_printf(" UNION SELECT p.id, p.user, p.host, p.db, NULL, 'past-read-only' " BYPASSING,
+                                                                     bypass_privileges(conn_flavor(conn)))
+                                                   : g_strdup("");
+        g_autofree char *sql = g_strconcat("SELECT p.id, p.user, p.host, p.db, TIMESTAMPDIFF(SECOND, t.trx_started, NOW()), 'transaction' "
+                                           FOREIGN_TRANSACTIONS, bypassing, " ORDER BY 1", NULL);
+        return conn_query(conn, sql, error);
+}
+
+ConnRows *fence_sessions_left(Conn *conn, GError **error) {
+        return conn_query(conn,
+                          "SELECT id, user, host, db FROM information_schema.processlist WHERE user <> SUBSTRING_INDEX(USER(), '@', 1) "
+                          "AND user NOT IN ('system user', 'event_scheduler', 'unauthenticated user') AND command NOT LIKE 'Binlog Dump%' "
+                          "AND command <> 'Daemon' ORDER BY id", error);
 }
 
 bool fence_log_mark(Conn *conn, char **ret_mark, GError **error) {

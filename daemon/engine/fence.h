@@ -20,11 +20,16 @@ typedef struct FenceReport {
 typedef bool (*FenceStop)(gpointer userdata);
 bool fence_close(Conn *conn, bool kill_sessions, gint64 timeout_usec, FenceStop stop, gpointer userdata, FenceReport *ret, GError **error);
 bool fence_open(Conn *conn, bool events_on, GError **error);
+/* read_only alone, on a side that takes no writes anyhow. On servers that can keep it (MySQL 8 and later) it survives a restart. */
+bool fence_shut(Conn *conn, GError **error);
 bool fence_is_closed(Conn *conn, bool *ret, GError **error);
 /* How many sessions fence_close() would kill now, and for how long the oldest transaction has been open (s). */
 bool fence_survey(Conn *conn, bool kill_sessions, unsigned *ret_sessions, guint64 *ret_oldest, GError **error);
-/* Sessions of others that are connected. */
-bool fence_sessions_left(Conn *conn, unsigned *ret, GError **error);
+/* The same, each with its number, user, host, database, for how long its transaction has been open (s; NULL: it is there for the other reason) and
+ * "transaction" or "past-read-only". */
+ConnRows *fence_sessions_to_end(Conn *conn, bool kill_sessions, GError **error);
+/* Sessions of others that are connected: number, user, host, database. */
+ConnRows *fence_sessions_left(Conn *conn, GError **error);
 /* Something that changes with every transaction logged and with nothing else: MariaDB also logs checkpoints of its own, which move the
  * position. */
 bool fence_log_mark(Conn *conn, char **ret_mark, GError **error);

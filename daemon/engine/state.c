@@ -101,6 +101,9 @@ static const Member members[] = {
         MEMBER("checks", MEMBER_CHECKS, checks),
         MEMBER("unfit", MEMBER_LINES, unfit),
         MEMBER("again", MEMBER_LINES, again),
+        MEMBER("final-check", MEMBER_STRING, final_check),
+        MEMBER("left-at", MEMBER_POSITION, left_at),
+        MEMBER("sessions-left", MEMBER_STRING, sessions_left),
         MEMBER("last-plan", MEMBER_STRING, last_plan),
 };
 

@@ -93,6 +93,9 @@ typedef struct EngineState {
         GPtrArray *checks;  /* of CheckRow */
         GPtrArray *unfit;   /* of char *: what is not carried (unfit=skip), one line each */
         GPtrArray *again;   /* of char *: tables of this leg that are being copied again; see again.h */
+        char *final_check;  /* JSON object: what the final check of the last switch compared (switch-final.h); or NULL */
+        BinlogPosition left_at; /* where the log of the side that was left last ends: leg_start is the same place on the other one */
+        char *sessions_left; /* JSON array: who was still connected to it; or NULL */
         char *last_plan;    /* JSON text of the last dry run; or NULL */
 } EngineState;
 

@@ -24,9 +24,12 @@
 #include "engine/control.h"
 #include "engine/fence.h"
 #include "engine/precheck.h"
+#include "engine/switch-account.h"
+#include "engine/switch-final.h"
 #include "engine/switch-guard.h"
 
 #define DEFAULT_DEADLINE 30.0 /* s */
+#define FINAL_USEC (USEC_PER_SEC / 2) /* of the final check of rows: applications wait */
 #define SLICE_USEC (100 * USEC_PER_MSEC) /* of a wait, between looks at Abort */
 
 typedef struct Switchover {
@@ -37,6 +40,7 @@ typedef struct Switchover {
         gint64 fenced_at; /* monotonic; 0: not fenced by this process */
         char *mark;       /* fence_log_mark() of A at the end position */
         guint64 uptime;   /* of A, when it was fenced */
+        FinalCheck *final; /* of rows */
         unsigned killed;
 } Switchover;
 
@@ -104,6 +108,10 @@ static bool do_guard(Switchover *s, GError **error) {
                 return false;
         /* One that runs by itself compares in the old direction; it would wait for positions of the wrong server's log. */
         engine_verify_cancel(s->engine);
+        /* Last of all: what changes from here on is compared behind the fence. */
+        s->final = final_check_new(s->engine, s->operation, s->from, s->to);
+        if (!final_check_prepare(s->final, error))
+                return false;
         /* Into the journal with the next step's intention: a crash must not leave the scheduler off. */
         Conn *a = conn_of(s, s->from, error);
         g_autofree char *events = a ? conn_query_string(a, "SELECT @@global.event_scheduler", error) : NULL;
@@ -190,7 +198,7 @@ static bool look_through(Switchover *s, const char *file, guint64 offset, GError
         }
 }
 
-/* What was written on B up to now must be ours. */
+/* What was written on B up to now must be ours, and rows that changed since both sides were found equal must be equal. */
 static bool do_final_check(Switchover *s, GError **error) {
         Engine *engine = s->engine;
         g_autofree char *file = NULL;
@@ -200,7 +208,7 @@ static bool do_final_check(Switchover *s, GError **error) {
             !look_through(s, file, offset, error))
                 return false;
         engine_take_watch(engine);
-        return switch_no_foreign_writes(engine, error);
+        return switch_no_foreign_writes(engine, error) && final_check_run(s->final, CLAMP(time_left(s) / 3, 0, FINAL_USEC), error);
 }
 
 static bool do_epoch(Switchover *s, GError **error) {
@@ -265,6 +273,7 @@ static bool look_once_more(Switchover *s, GError **error) {
 static void take_over(const Switchover *s) {
         EngineState *state = s->engine->state;
         state->writer = s->to;
+        binlog_position_set(&state->left_at, state->end_position.file, state->end_position.offset);
         state->leg++;
         state->copied = true;
         g_ptr_array_set_size(state->again, 0); /* the guard saw to it; numbers of another leg mean nothing */
@@ -428,23 +437,24 @@ static void undo(Switchover *s, const GError *why) {
                 monitor_release(engine->monitor, s->from, engine->state->epoch);
         binlog_position_clear(&engine->state->end_position);
         binlog_position_clear(&engine->state->reverse_start);
-        bool aborted = engine_aborted(engine, s->operation->id);
+        bool stopping = engine_stopping(engine), aborted = !stopping && engine_aborted(engine, s->operation->id);
+        g_autoptr(GError) stop = stopping ? g_error_new(PS_ERROR, PS_ERROR_FAILED, "the agent was stopped; everything was put back") : NULL;
         after(s, "undo");
         engine_finish(engine, s->operation->id,
-                      aborted ? OPERATION_RESULT_CANCELED : fenced ? OPERATION_RESULT_UNDONE : OPERATION_RESULT_FAILED, why, _MIGRATION_PHASE_INVALID, NULL);
+                      aborted ? OPERATION_RESULT_CANCELED : fenced ? OPERATION_RESULT_UNDONE : OPERATION_RESULT_FAILED, stop ? stop : why, _MIGRATION_PHASE_INVALID, NULL);
         engine_set_error(engine, NULL);
 }
 
 /* --- behind the commit point --- */
 
-/* Retried, never skipped. false: the agent stops. */
+/* Retried, never skipped. false: the agent stops, or the operator does without A and ends the migration; the journal keeps where we are. */
 static bool until_done(Switchover *s, bool (*what)(Switchover *s, GError **error)) {
         for (;;) {
                 g_autoptr(GError) error = NULL;
                 if (what(s, &error))
                         return true;
                 engine_set_error(s->engine, error);
-                if (engine_stopping(s->engine))
+                if (engine_stopping(s->engine) || (s->engine->phase == phase_behind(s) && engine_superseded(s->engine)))
                         return false;
                 engine_wait(s->engine, USEC_PER_SEC / 2);
         }
@@ -460,7 +470,7 @@ static bool release(Switchover *s, GError **error) {
         Engine *engine = s->engine;
         EngineState *state = engine->state;
         Conn *a = conn_of(s, s->from, error);
-        if (!a || !named(s, s->from, conn_exec(a, "SET GLOBAL read_only=1", -1, NULL, error), error) ||
+        if (!a || !named(s, s->from, fence_shut(a, error), error) ||
             !engine_programs_disarm(engine, s->from, error) || !engine_programs_start_events(engine, s->to, error))
                 return false;
         a = conn_of(s, s->from, error);
@@ -486,7 +496,7 @@ static bool reverse_runs(Switchover *s, GError **error) {
                                     engine->ledger->canary, value, value),
                          error))
                 return false;
-        for (guint i = 0; i < 99 && !engine_stopping(engine); i++) {
+        for (guint i = 0; i < 99 && !engine_stopping(engine) && !engine_superseded(engine); i++) {
                 g_autoptr(GError) broken = link_error(engine->link);
                 if (broken || link_wait_canary(engine->link, value, SLICE_USEC, NULL))
                         break;
@@ -522,10 +532,7 @@ static void finish_forward(Switchover *s) {
         if (!hooks(s, "post", &error))
                 engine_event(engine, ENGINE_EVENT_NOTE, 4, "%s", error->message);
 
-        Conn *a = conn_of(s, s->from, NULL);
-        unsigned left = 0;
-        if (a && fence_sessions_left(a, &left, NULL) && left > 0)
-                engine_event(engine, ENGINE_EVENT_NOTE, 5, "%u sessions are still connected to the %s", left, side_to_string(s->from));
+        switch_record_left(engine, s->operation, s->from);
         binlog_position_clear(&engine->state->end_position);
         binlog_position_clear(&engine->state->reverse_start);
         engine_set_error(engine, NULL);
@@ -570,7 +577,7 @@ static void run(Switchover *s) {
         before(s, "guard");
         bool good = do_guard(s, &error);
         if (good && (s->operation->flags & 1)) { /* a dry run ends here */
-                good = switch_record_plan(engine, s->operation, s->from, &error);
+                good = switch_record_plan(engine, s->operation, s->from, s->to, &error);
                 engine_finish(engine, s->operation->id, good ? OPERATION_RESULT_DONE : OPERATION_RESULT_FAILED, error, _MIGRATION_PHASE_INVALID, NULL);
                 return;
         }
@@ -643,4 +650,5 @@ void engine_switch(Engine *engine, const EngineOperation *operation) {
         else
                 recover(&s);
         g_free(s.mark);
+        final_check_free(s.final);
 }

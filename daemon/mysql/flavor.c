@@ -66,3 +66,7 @@ bool flavor_super_bypasses_read_only(const Flavor *flavor) {
 bool flavor_has_dynamic_privileges(const Flavor *flavor) {
         return !flavor->mariadb && flavor->version >= 80000;
 }
+
+bool flavor_persists_variables(const Flavor *flavor) {
+        return !flavor->mariadb && flavor->version >= 80000;
+}

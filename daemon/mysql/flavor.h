@@ -26,5 +26,6 @@ bool flavor_has_negative_zero(const Flavor *flavor); /* MariaDB stores 0 whateve
 bool flavor_has_super_read_only(const Flavor *flavor); /* MySQL ≥ 5.7.8 */
 /* CONNECTION_ADMIN and the like in place of SUPER (MySQL ≥ 8.0). */
 bool flavor_has_dynamic_privileges(const Flavor *flavor);
+bool flavor_persists_variables(const Flavor *flavor); /* SET PERSIST: MySQL ≥ 8.0 */
 /* SUPER passes read_only on MySQL (on ≥ 8.0 CONNECTION_ADMIN too); on MariaDB ≥ 10.11 READ ONLY ADMIN does. */
 bool flavor_super_bypasses_read_only(const Flavor *flavor);

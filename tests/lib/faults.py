@@ -174,7 +174,7 @@ class Matrix:
                 self.load = self.shop = None
 
         def recover(self):
-                """After a cell that failed: an agent and servers that run, nothing held, cables whole."""
+                """An agent without a migration, servers that run, nothing held, cables whole; also after a cell that failed."""
                 self.forget()
                 self.agent.kill9()
                 for name in os.listdir(self.failpoints.folder):
@@ -187,7 +187,8 @@ class Matrix:
 
         def _new(self, clients_of):
                 """A migration in phase synchronizing, over a new shop."""
-                self.forget()
+                if self.shop is not None:
+                        self.recover()
                 for server in self.pair:
                         server.config = []
                         if not server.running:

@@ -5,6 +5,7 @@
         cable.cut()                             # nothing gets through and nobody is told: what was sent is kept back
         cable.mend()                            # it gets through now
         cable.reset()                           # every connection ends with RST, new ones are taken
+        cable.abandon()                         # the server hears no more of those that there are, not even their end; new ones get through
 
 Like a network that loses packets, a cut cable tells neither side: connections stay open, new ones are taken by the kernel and never
 answered. After mend() everything arrives, as what TCP sends again does.
@@ -35,7 +36,8 @@ class Proxy:
                 self.port = self.listener.getsockname()[1]
                 self.wake_read, self.wake_write = socket.socketpair()
                 self.lock = threading.Lock()
-                self.is_cut = self.want_reset = self.closing = False
+                self.is_cut = self.want_reset = self.want_abandon = self.closing = False
+                self.abandoned = []     # sockets to the server
                 self.pairs = {}         # client socket → (pipe to the server, pipe to the client)
                 self.thread = threading.Thread(target=self._run, daemon=True)
                 self.thread.start()
@@ -48,6 +50,9 @@ class Proxy:
 
         def reset(self):
                 self._tell(want_reset=True)
+
+        def abandon(self):
+                self._tell(want_abandon=True)
 
         def close(self):
                 self._tell(closing=True)
@@ -72,7 +77,13 @@ class Proxy:
                         while True:
                                 with self.lock:
                                         cut, reset, closing = self.is_cut, self.want_reset, self.closing
-                                        self.want_reset = False
+                                        abandon = self.want_abandon
+                                        self.want_reset = self.want_abandon = False
+                                if abandon:
+                                        for client, pipes in self.pairs.items():
+                                                self.abandoned.append(pipes[1].source)
+                                                client.close()
+                                        self.pairs.clear()
                                 if reset or closing:
                                         for client in list(self.pairs):
                                                 self._drop(client)
@@ -81,7 +92,7 @@ class Proxy:
                                 self._register(selector, cut)
                                 for key, events in selector.select():
                                         key.data(events)
-                for s in (self.listener, self.wake_read, self.wake_write):
+                for s in (*self.abandoned, self.listener, self.wake_read, self.wake_write):
                         s.close()
 
         def _register(self, selector, cut):
@@ -136,4 +147,9 @@ class Proxy:
                 for pipe in pipes:
                         if not politely:
                                 pipe.source.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+                        else:
+                                try:
+                                        pipe.source.shutdown(socket.SHUT_RDWR)
+                                except OSError:
+                                        pass
                         pipe.source.close()
