@@ -7,6 +7,7 @@
 
 #include <glib.h>
 
+#include "engine/sessions.h"
 #include "mysql/conn.h"
 
 typedef struct FenceReport {
@@ -25,11 +26,8 @@ bool fence_shut(Conn *conn, GError **error);
 bool fence_is_closed(Conn *conn, bool *ret, GError **error);
 /* How many sessions fence_close() would kill now, and for how long the oldest transaction has been open (s). */
 bool fence_survey(Conn *conn, bool kill_sessions, unsigned *ret_sessions, guint64 *ret_oldest, GError **error);
-/* The same, each with its number, user, host, database, for how long its transaction has been open (s; NULL: it is there for the other reason) and
- * "transaction" or "past-read-only". */
-ConnRows *fence_sessions_to_end(Conn *conn, bool kill_sessions, GError **error);
-/* Sessions of others that are connected: number, user, host, database. */
-ConnRows *fence_sessions_left(Conn *conn, GError **error);
+/* Of a session of others (sessions.h): whether fence_close() would end it. */
+bool fence_would_end(const Session *session, bool kill_sessions);
 /* Something that changes with every transaction logged and with nothing else: MariaDB also logs checkpoints of its own, which move the
  * position. */
 bool fence_log_mark(Conn *conn, char **ret_mark, GError **error);

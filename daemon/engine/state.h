@@ -78,6 +78,7 @@ typedef struct EngineState {
 
         VerificationState verification;
         guint64 verified_at;
+        bool recovered_xa; /* the writer's side crashed; XA transactions that outlived it may still be prepared there */
         char *verification_summary; /* JSON object text: tables, rows, differences (no row values); or NULL */
         char *verification_progress; /* how far a comparison is that has not ended (verify-point.h); or NULL */
         bool reverse_proven;
@@ -96,6 +97,7 @@ typedef struct EngineState {
         char *final_check;  /* JSON object: what the final check of the last switch compared (switch-final.h); or NULL */
         BinlogPosition left_at; /* where the log of the side that was left last ends: leg_start is the same place on the other one */
         char *sessions_left; /* JSON array: who was still connected to it; or NULL */
+        char *parameters;   /* JSON text: the servers' variables as they were and what was carried (parameter.h); NULL before Start */
         char *last_plan;    /* JSON text of the last dry run; or NULL */
 } EngineState;
 

@@ -15,28 +15,46 @@
 #define APPLY_USEC (5 * USEC_PER_SEC)
 #define SESSIONS_MAX 1000 /* listed */
 
-/* ROWS: id, user, host, database[, seconds, why] → [{…}]. */
-static JsonNode *sessions_node(ConnRows *rows) {
-        JsonArray *array = json_array_new();
-        static const char *const names[] = {"id", "user", "host", "database", "seconds", "why"};
-        char **row = NULL;
-        while (json_array_get_length(array) < SESSIONS_MAX && conn_rows_next(rows, &row, NULL, NULL) && row) {
-                JsonObject *object = json_object_new();
-                for (unsigned i = 0; i < MIN(conn_rows_columns(rows), G_N_ELEMENTS(names)); i++) {
-                        bool number = i == 0 || i == 4;
-                        g_autofree char *text = row[i] ? g_utf8_make_valid(row[i], -1) : NULL;
-                        if (!text)
-                                json_object_set_null_member(object, names[i]);
-                        else if (number)
-                                json_object_set_int_member(object, names[i], g_ascii_strtoll(text, NULL, 10));
-                        else
-                                json_object_set_string_member(object, names[i], text);
-                }
-                json_array_add_object_element(array, object);
-        }
+static void set_text(JsonObject *object, const char *name, const char *value) {
+        g_autofree char *text = value ? g_utf8_make_valid(value, -1) : NULL;
+        if (text)
+                json_object_set_string_member(object, name, text);
+        else
+                json_object_set_null_member(object, name);
+}
+
+static JsonObject *session_object(const Session *session) {
+        JsonObject *object = json_object_new();
+        json_object_set_int_member(object, "id", (gint64) session->id);
+        set_text(object, "user", session->user);
+        set_text(object, "host", session->host);
+        set_text(object, "database", session->database);
+        return object;
+}
+
+static JsonNode *array_node(JsonArray *array /* consumed */) {
         JsonNode *node = json_node_init_array(json_node_alloc(), array);
         json_array_unref(array);
         return node;
+}
+
+/* Those that the fence would end, and why. */
+static JsonNode *sessions_to_end(const GPtrArray *sessions, bool kill_sessions, guint64 *ret_oldest) {
+        JsonArray *array = json_array_new();
+        for (guint i = 0; i < sessions->len; i++) {
+                const Session *session = sessions->pdata[i];
+                *ret_oldest = MAX(*ret_oldest, session->seconds);
+                if (!fence_would_end(session, kill_sessions) || json_array_get_length(array) >= SESSIONS_MAX)
+                        continue;
+                JsonObject *object = session_object(session);
+                if (session->transaction)
+                        json_object_set_int_member(object, "seconds", (gint64) session->seconds);
+                else
+                        json_object_set_null_member(object, "seconds");
+                json_object_set_string_member(object, "why", session->transaction ? "transaction" : "past-read-only");
+                json_array_add_object_element(array, object);
+        }
+        return array_node(array);
 }
 
 static double seconds_since(gint64 began) {
@@ -131,19 +149,18 @@ static void add_estimate(JsonObject *plan, const Estimate *e) {
 }
 
 bool switch_record_plan(Engine *engine, const EngineOperation *operation, Side from, Side to, GError **error) {
-        unsigned sessions;
-        guint64 oldest;
+        guint64 oldest = 0;
         LinkStatus status;
         Estimate e = {0};
         Conn *a = control_acquire(engine, from, error), *b = a ? control_acquire(engine, to, error) : NULL;
         if (!b)
                 return false;
-        g_autoptr(ConnRows) rows = fence_survey(a, operation->kill_sessions, &sessions, &oldest, error)
-                                           ? fence_sessions_to_end(a, operation->kill_sessions, error) : NULL;
-        if (!rows || !estimate(engine, a, b, to, &e, error)) {
+        g_autoptr(GPtrArray) sessions = sessions_of_others(a, error);
+        if (!sessions || !estimate(engine, a, b, to, &e, error)) {
                 engine_name_link_error(engine, error);
                 return false;
         }
+        JsonNode *listed = sessions_to_end(sessions, operation->kill_sessions, &oldest);
         link_get_status(engine->link, &status);
         JsonObject *plan = json_object_new();
         json_object_set_string_member(plan, "operation", operation_kind_to_string(operation->kind));
@@ -152,9 +169,9 @@ bool switch_record_plan(Engine *engine, const EngineOperation *operation, Side f
         json_object_set_int_member(plan, "at", (gint64) clock_real());
         json_object_set_double_member(plan, "delay", status.delay);
         json_object_set_int_member(plan, "transactions-behind", (gint64) (status.read > status.low_water ? status.read - status.low_water : 0));
-        json_object_set_int_member(plan, "sessions-that-would-be-ended", (gint64) conn_rows_count(rows));
+        json_object_set_int_member(plan, "sessions-that-would-be-ended", json_array_get_length(json_node_get_array(listed)));
         json_object_set_int_member(plan, "oldest-transaction-seconds", (gint64) oldest);
-        json_object_set_member(plan, "sessions", sessions_node(rows));
+        json_object_set_member(plan, "sessions", listed);
         add_estimate(plan, &e);
         g_autoptr(JsonNode) node = json_node_init_object(json_node_alloc(), plan);
         json_object_unref(plan);
@@ -165,31 +182,31 @@ bool switch_record_plan(Engine *engine, const EngineOperation *operation, Side f
 
 /* --- behind it --- */
 
-static guint end_sessions(Conn *a, JsonArray *sessions) {
-        guint ended = 0;
-        for (guint i = 0; i < json_array_get_length(sessions); i++) {
-                gint64 id = json_object_get_int_member(json_array_get_object_element(sessions, i), "id");
-                ended += conn_execf(a, NULL, "KILL %" G_GINT64_FORMAT, id);
-        }
-        return ended;
-}
-
 void switch_record_left(Engine *engine, const EngineOperation *operation, Side from) {
         g_autoptr(GError) error = NULL;
+        guint ended = 0;
         g_clear_pointer(&engine->state->sessions_left, g_free);
         Conn *a = control_acquire(engine, from, &error);
-        g_autoptr(ConnRows) rows = a ? fence_sessions_left(a, &error) : NULL;
-        if (!rows) {
+        g_autoptr(GPtrArray) sessions = a ? sessions_of_others(a, &error) : NULL;
+        if (!sessions) {
                 engine_event(engine, ENGINE_EVENT_NOTE, 4, "who is still connected to the %s is not known: %s", side_to_string(from), error->message);
                 return;
         }
-        g_autoptr(JsonNode) node = sessions_node(rows);
-        JsonArray *sessions = json_node_get_array(node);
-        guint count = json_array_get_length(sessions), ended = operation->kill_sessions ? end_sessions(a, sessions) : 0;
+        JsonArray *array = json_array_new();
+        for (guint i = 0; i < sessions->len && json_array_get_length(array) < SESSIONS_MAX; i++) {
+                const Session *session = sessions->pdata[i];
+                if (session->dump)
+                        continue;
+                json_array_add_object_element(array, session_object(session));
+                if (operation->kill_sessions)
+                        ended += conn_execf(a, NULL, "KILL %" G_GUINT64_FORMAT, session->id);
+        }
+        guint count = json_array_get_length(array);
         if (operation->kill_sessions && count > 0)
                 engine_event(engine, ENGINE_EVENT_NOTE, 5, "%u of %u sessions that were still connected to the %s were ended", ended, count,
                              side_to_string(from));
         else if (count > 0)
                 engine_event(engine, ENGINE_EVENT_NOTE, 5, "%u sessions are still connected to the %s; the report lists them", count, side_to_string(from));
+        g_autoptr(JsonNode) node = array_node(array);
         engine->state->sessions_left = json_to_string(node, FALSE);
 }
