@@ -6,8 +6,12 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "engine/ddl-rename.h"
 #include "mysql/schema.h"
 #include "mysql/sql.h"
+
+#define ER_BAD_DB_ERROR 1049
+#define ER_NO_SUCH_TABLE 1146
 
 static bool refuse(GError **error, const char *why) {
         g_set_error(error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT, "%s", why);
@@ -81,6 +85,12 @@ static bool plan_create(const DdlPlanInput *input, DdlPlan *plan, GError **error
         return check_engine(input, plan->text, error);
 }
 
+/* See ddl-rename.h. */
+static bool overflows(const DdlPlanInput *input, const DdlTable *table) {
+        return table->to_name && !flavor_has_dictionary(conn_flavor(input->downstream)) &&
+               ddl_rename_overflows(table->database, table->name, table->to_database, table->to_name);
+}
+
 static bool plan_alter(const DdlPlanInput *input, DdlPlan *plan, GError **error) {
         DdlText *text = plan->text;
         const DdlTable *table = g_ptr_array_index(text->tables, 0);
@@ -98,6 +108,17 @@ static bool plan_alter(const DdlPlanInput *input, DdlPlan *plan, GError **error)
                 g_ptr_array_set_size(text->tables, 0);
                 g_ptr_array_set_size(text->partners, 0);
                 return true;
+        }
+        if (overflows(input, table)) {
+                g_autoptr(GPtrArray) keys = foreign_keys_load(input->downstream, table->database, table->name, error);
+                if (!keys)
+                        return false;
+                bool generated = false; /* a name that goes with the table's */
+                for (guint i = 0; i < keys->len; i++)
+                        generated |= strstr(((const ForeignKey *) keys->pdata[i])->name, "_ibfk_") != NULL;
+                if (generated)
+                        return refuse(error, "the other side's server could end: it keeps the names of the table's foreign keys, and the new "
+                                             "name takes more room; RENAME TABLE is carried by way of a longer name");
         }
         plan->sql = g_strdup(text->text->str);
         return check_engine(input, text, error);
@@ -142,6 +163,22 @@ static bool plan_truncate(const DdlPlanInput *input, DdlPlan *plan, GError **err
         return true;
 }
 
+static bool append_rename(const DdlPlanInput *input, const DdlTable *table, GString *sql, GError **error) {
+        sql_append_table(sql, table->database, table->name);
+        if (overflows(input, table)) {
+                g_autofree char *detour = ddl_rename_detour(table->name);
+                if (!detour)
+                        return refuse(error, "the other side's server could end if a table with such a name was renamed to a longer one");
+                g_string_append(sql, " TO ");
+                sql_append_table(sql, table->database, detour);
+                g_string_append_c(sql, ',');
+                sql_append_table(sql, table->database, detour);
+        }
+        g_string_append(sql, " TO ");
+        sql_append_table(sql, table->to_database, table->to_name);
+        return true;
+}
+
 static bool plan_rename(const DdlPlanInput *input, DdlPlan *plan, GError **error) {
         g_autoptr(GString) sql = g_string_new(NULL);
         GPtrArray *tables = plan->text->tables;
@@ -156,9 +193,8 @@ static bool plan_rename(const DdlPlanInput *input, DdlPlan *plan, GError **error
                         continue;
                 }
                 g_string_append(sql, sql->len > 0 ? "," : "RENAME TABLE ");
-                sql_append_table(sql, table->database, table->name);
-                g_string_append(sql, " TO ");
-                sql_append_table(sql, table->to_database, table->to_name);
+                if (!append_rename(input, table, sql, error))
+                        return false;
                 i++;
         }
         plan->rebuilt = true;
@@ -277,6 +313,43 @@ static bool append_lines(const DdlPlanInput *input, const GPtrArray *tables, GSt
         return true;
 }
 
+/* A sum over how NAME is defined, without its counter; "-": it is not there. */
+static bool add_definition(const DdlPlanInput *input, GChecksum *sum, const char *database, const char *name, GError **error) {
+        g_autofree char *table = sql_table(database, name), *sql = g_strconcat("SHOW CREATE TABLE ", table, NULL);
+        g_autoptr(GError) local = NULL;
+        g_autoptr(ConnRows) rows = conn_query(input->downstream, sql, &local);
+        char **row = NULL;
+        if (rows && !conn_rows_next(rows, &row, NULL, error))
+                return false;
+        if (!rows && !g_error_matches(local, MYSQL_ERROR, ER_NO_SUCH_TABLE) && !g_error_matches(local, MYSQL_ERROR, ER_BAD_DB_ERROR)) {
+                g_propagate_error(error, g_steal_pointer(&local));
+                return false;
+        }
+        const char *text = row && row[1] ? row[1] : "-", *options = strrchr(text, '\n'), *counter = options ? strstr(options, " AUTO_INCREMENT=") : NULL;
+        g_checksum_update(sum, (const guchar *) text, counter ? counter - text : -1);
+        if (counter) {
+                counter += strlen(" AUTO_INCREMENT=");
+                counter += strspn(counter, "0123456789");
+                g_checksum_update(sum, (const guchar *) counter, -1);
+        }
+        return true;
+}
+
+/* For telling, after a crash, whether the tables are still as they were: a line behind the others. */
+static bool append_definitions(const DdlPlanInput *input, const DdlText *text, GString *before, GError **error) {
+        g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
+        const GPtrArray *lists[] = {text->tables, text->partners};
+        for (guint l = 0; l < G_N_ELEMENTS(lists); l++)
+                for (guint i = 0; i < lists[l]->len; i++) {
+                        const DdlTable *table = g_ptr_array_index(lists[l], i);
+                        if (!add_definition(input, sum, table->database, table->name, error) ||
+                            (table->to_name && !add_definition(input, sum, table->to_database, table->to_name, error)))
+                                return false;
+                }
+        g_string_append_printf(before, "#%s\n", g_checksum_get_string(sum));
+        return true;
+}
+
 DdlPlan *ddl_plan_new(const DdlPlanInput *input, GError **error) {
         const LinkHalt *halt = input->halt;
         g_autoptr(DdlPlan) plan = g_new0(DdlPlan, 1);
@@ -303,7 +376,8 @@ DdlPlan *ddl_plan_new(const DdlPlanInput *input, GError **error) {
                         return NULL;
                 }
         }
-        if (!append_lines(input, plan->text->tables, before, error) || !append_lines(input, plan->text->partners, before, error))
+        if (!append_lines(input, plan->text->tables, before, error) || !append_lines(input, plan->text->partners, before, error) ||
+            !append_definitions(input, plan->text, before, error))
                 return NULL;
         plan->before = g_strdup(before->str);
         return g_steal_pointer(&plan);

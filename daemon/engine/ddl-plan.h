@@ -25,7 +25,7 @@ typedef struct DdlPlan {
         char *use;      /* USE of the session's database; NULL: it had none */
         bool rebuilt;   /* SQL is ours, in UTF-8 */
         bool timestamps, defaults; /* see ddl_session_set(); a table takes its defaults from its database */
-        char *before;   /* what the tables and partners are now, a line each; see ddl_plan_line() */
+        char *before;   /* what the tables and partners are now, a line each, see ddl_plan_line(); then a sum over their definitions */
 } DdlPlan;
 
 /* PS_ERROR_UNSUPPORTED_OBJECT: why not. */

@@ -138,7 +138,8 @@ typedef struct Token {
         bool removed;
         bool quote;   /* a word that is a name here, and a reserved word elsewhere */
         gsize start, end;
-        char *text;   /* unquoted; of a sign its character */
+        char *text;   /* of a word or a name, unquoted */
+        char sign;
 } Token;
 
 static void token_clear(gpointer data) {
@@ -182,14 +183,14 @@ static GArray *tokenize(const char *text, bool ansi_quotes, bool backslash) {
                                         p++;
                                 }
                         p += *p != '\0';
-                        token.text = token.kind == TOKEN_NAME ? unquote(start, (gsize) (p - start)) : g_strdup("'");
+                        token.text = token.kind == TOKEN_NAME ? unquote(start, (gsize) (p - start)) : NULL;
                 } else if (is_name_byte(*p)) {
                         while (is_name_byte(*p))
                                 p++;
                         token.kind = TOKEN_WORD;
                         token.text = g_strndup(start, (gsize) (p - start));
                 } else {
-                        token.text = g_strndup(p++, 1);
+                        token.sign = *p++;
                         if (*start == ')')
                                 token.depth = depth = depth > 0 ? depth - 1 : 0;
                         else if (*start == '(')
@@ -213,7 +214,7 @@ static bool word(GArray *tokens, guint i, const char *text) {
 
 static bool sign(GArray *tokens, guint i, char c) {
         const Token *token = at(tokens, i);
-        return token && token->kind == TOKEN_SIGN && *token->text == c;
+        return token && token->kind == TOKEN_SIGN && token->sign == c;
 }
 
 static bool any_word(GArray *tokens, guint i, const char *const *words) {

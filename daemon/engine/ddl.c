@@ -104,7 +104,7 @@ static bool next(Lexer *lexer, Token *ret) {
 
         gsize n = 0;
         char quote = *lexer->p;
-        *ret = (Token){0};
+        ret->name = ret->quoted = false;
         if (quote == '`' || quote == '"') {
                 ret->name = ret->quoted = true;
                 for (lexer->p++; lexer->p < lexer->end; lexer->p++) {
@@ -131,6 +131,7 @@ static bool next(Lexer *lexer, Token *ret) {
                 lexer->p = MIN(lexer->p + 1, lexer->end);
         } else
                 ret->text[n++] = *lexer->p++;
+        ret->text[n] = '\0';
         return true;
 }
 

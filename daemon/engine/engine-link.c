@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "engine/control.h"
 #include "engine/failover.h"
+#include "engine/parameter.h"
 
 #define RETRY_MIN_USEC (USEC_PER_SEC / 2)
 #define RETRY_MAX_USEC (15 * USEC_PER_SEC)
@@ -132,6 +133,8 @@ bool engine_start_monitor(Engine *engine, GError **error) {
                 .on_change = engine_poke,
                 .on_refenced = on_refenced,
                 .on_reopened = on_reopened,
+                .parameters = parameters_watch_statement(),
+                .on_parameters = engine_parameters_seen,
                 .userdata = engine,
         };
         engine->monitor = monitor_start(&config);
@@ -558,21 +561,18 @@ static void look_at_link(Engine *engine) {
         link_trouble(engine, error);
 }
 
-/* Without full durability its rows may then be older, or newer, than its log: no event speaks of that. */
-void engine_take_crash(Engine *engine) {
-        pthread_mutex_lock(&engine->lock);
-        bool crashed = engine->crashed;
-        engine->crashed = false;
-        pthread_mutex_unlock(&engine->lock);
-        if (!crashed)
-                return;
-        engine_verify_void(engine);
-        if (engine->state->verification == VERIFICATION_NONE)
-                return;
-        engine->state->verification = VERIFICATION_NONE;
-        if (!engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, NULL))
-                engine->crashed = true;
-        engine_verify_soon(engine);
+/* A log in another format holds what cannot be followed exactly: nothing is read until it is set right. */
+static void look_at_log(Engine *engine) {
+        g_autoptr(GError) error = NULL;
+        bool good = engine_parameters_look(engine, &error);
+        if (good && engine->log_stopped) {
+                engine->log_stopped = engine->link_broken = false;
+                engine->link_retry_at = 0;
+        } else if (!good && !engine->log_stopped) {
+                engine->log_stopped = true;
+                engine_stop_link(engine);
+                link_trouble(engine, error);
+        }
 }
 
 void engine_step(Engine *engine) {
@@ -584,6 +584,7 @@ void engine_step(Engine *engine) {
         engine_verify_collect(engine);
         engine_take_crash(engine);
         engine_verify_keep(engine);
+        look_at_log(engine);
         if (engine->link)
                 look_at_link(engine);
         if (engine->carry) {
@@ -593,7 +594,7 @@ void engine_step(Engine *engine) {
         }
         if (engine->link && paused)
                 engine_stop_link(engine);
-        bool due = wanted && !paused && !engine->link && !engine->carry && !engine->link_broken && clock_monotonic() >= engine->link_retry_at;
+        bool due = wanted && !paused && !engine->link && !engine->carry && !engine->link_broken && !engine->log_stopped && clock_monotonic() >= engine->link_retry_at;
         if (due && !engine_take_ddl_choice(engine)) {
                 g_autoptr(GError) error = NULL;
                 if (engine->link_failures > 0 || !knows_identities(engine)) /* credentials and endpoints may have been mended */

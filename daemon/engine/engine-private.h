@@ -56,8 +56,12 @@ struct Engine {
         bool programs_pending;           /* something may have changed since they were compared */
         bool programs_failed;            /* the last comparison did, and that was said */
         gint64 programs_at;              /* monotonic: when to try again */
+        gint64 recovered_xa_at;          /* monotonic: when to look again; only while the state says recovered_xa */
+        bool recovered_xa_told;          /* that there are some */
         guint64 programs_seen;           /* link_programs_changed() when they were compared */
         BinlogPosition programs_position; /* to be applied before they are; unset: none */
+        char *wrong_log[_SIDE_MAX];      /* why a side's binary log could not be followed as its server is set now; NULL: it can */
+        bool log_stopped;                /* there is no link for that */
         gint64 progress_since;           /* monotonic; with the progress then: for the estimate */
         double progress_first;
 
@@ -79,6 +83,7 @@ struct Engine {
         bool crashed;                    /* the reader saw that the upstream had crashed */
         unsigned link_users;             /* who waits in the link, beside the thread */
         Link *link;                      /* set and freed by the thread under the lock; used by the verifier in between */
+        GHashTable *parameters_seen[_SIDE_MAX]; /* the monitor's news; NULL: none */
         EngineStatus status;             /* what get_status() shows, apart from what is asked at once */
 
         /* The verifier. */
@@ -182,6 +187,13 @@ bool engine_programs_start_events(Engine *engine, Side side, GError **error);
 void engine_programs_undo(Engine *engine);   /* what Start made */
 void engine_programs_follow(Engine *engine); /* between operations, with a link */
 void engine_programs_forget(Engine *engine); /* a new link: compare anew */
+
+/* engine-parameters.c: the servers' variables. */
+bool engine_parameters_carry(Engine *engine, Conn *source, GError **error);
+bool engine_parameters_undo(Engine *engine, GError **error); /* what Start set */
+void engine_parameters_seen(gpointer engine, Side side, GHashTable *values);
+/* Takes the monitor's news. PS_ERROR_CHECK_FAILED: the log of the side that takes writes cannot be followed as that is set now. */
+bool engine_parameters_look(Engine *engine, GError **error);
 
 /* canary.c: PS_ERROR_REVERSE_NOT_PROVEN with why. */
 bool engine_prove_reverse(Engine *engine, GError **error);

@@ -158,6 +158,7 @@ static bool fence_destination(Engine *engine, GError **error) {
 static void undo_start(Engine *engine, const ObjectList *objects, bool was_read_only) {
         Conn *down = control_acquire(engine, SIDE_DESTINATION, NULL);
         if (down) {
+                (void) engine_parameters_undo(engine, NULL);
                 engine_programs_undo(engine);
                 for (guint i = 0; objects && i < objects->tables->len; i++)
                         (void) objects_drop_empty(down, g_ptr_array_index(objects->tables, i), NULL);
@@ -220,6 +221,8 @@ static bool prepare(Engine *engine, const EngineOperation *operation, const Pair
         }
         if (!go_on(engine, operation, "programs", error) || !engine_programs_carry(engine, error) ||
             !engine_programs_complete(engine, SIDE_DESTINATION, error))
+                return false;
+        if (!go_on(engine, operation, "parameters", error) || !engine_parameters_carry(engine, pair->conns[SIDE_SOURCE], error))
                 return false;
         return go_on(engine, operation, "position", error) && begin_leg(engine, error) && still_the_same(engine, pair, before, error);
 }

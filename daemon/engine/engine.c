@@ -414,6 +414,10 @@ void engine_free(Engine *engine) {
         throttle_free(engine->throttle);
         engine_drop_params(engine);
         g_clear_pointer(&engine->programs, program_store_free);
+        for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++) {
+                g_clear_pointer(&engine->parameters_seen[side], g_hash_table_unref);
+                g_free(engine->wrong_log[side]);
+        }
         binlog_position_clear(&engine->programs_position);
         ledger_free(engine->ledger);
         spec_free(engine->spec);

@@ -27,6 +27,7 @@ typedef enum EngineEventKind {
         ENGINE_EVENT_VERIFICATION_STARTED,
         ENGINE_EVENT_VERIFICATION_FINISHED,
         ENGINE_EVENT_NOT_CARRIED,
+        ENGINE_EVENT_PARAMETER_CHANGED, /* on the source, during the migration */
         ENGINE_EVENT_STALE_STATE,
         ENGINE_EVENT_NOTE,
         _ENGINE_EVENT_MAX,

@@ -5,31 +5,11 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "engine/sessions.h"
 
-/* Sessions of other users that hold a transaction; the server's own threads and dump connections hold none. Our own are told by
- * the account: the agent has one of its own (README). */
-#define FOREIGN_TRANSACTIONS                                                                                                   \
-        "FROM information_schema.innodb_trx t JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id "          \
-        "WHERE p.user <> SUBSTRING_INDEX(USER(), '@', 1) AND p.user NOT IN ('system user', 'event_scheduler')"
-
-/* Sessions that read_only does not stop, by the privilege that each family checks. */
-#define BYPASSING                                                                                                              \
-        "FROM information_schema.processlist p JOIN information_schema.user_privileges g ON g.grantee LIKE "                   \
-        "CONCAT('''', REPLACE(REPLACE(p.user, '_', '\\\\_'), '%%', '\\\\%%'), '''@%%') "                                        \
-        "WHERE g.privilege_type IN (%s) AND p.user <> SUBSTRING_INDEX(USER(), '@', 1) "                                        \
-        "AND p.user NOT IN ('system user', 'event_scheduler') AND p.command NOT LIKE 'Binlog Dump%%' AND p.command <> 'Daemon'"
-
-static const char *bypass_privileges(const Flavor *flavor) {
-        if (!flavor_super_bypasses_read_only(flavor))
-                return "'READ_ONLY ADMIN','READ ONLY ADMIN'";
-        return flavor_has_dynamic_privileges(flavor) ? "'SUPER','CONNECTION_ADMIN'" : "'SUPER'";
-}
-
-static ConnRows *sessions_to_kill(Conn *conn, bool kill_sessions, GError **error) {
-        g_autofree char *bypassing = kill_sessions ? g_strdup_printf(" UNION SELECT p.id " BYPASSING, bypass_privileges(conn_flavor(conn)))
-                                                   : g_strdup("");
-        g_autofree char *sql = g_strconcat("SELECT p.id " FOREIGN_TRANSACTIONS, bypassing, NULL);
-        return conn_query(conn, sql, error);
+/* Those that hold a transaction, and on request those that read_only does not stop; the others can write nothing. */
+static bool is_in_the_way(const Session *session, bool kill_sessions) {
+        return session->transaction || (kill_sessions && session->bypasses && !session->dump);
 }
 
 /* A session that went by itself is as good as killed. MySQL 8 keeps those of SYSTEM_USER from everybody who is not one. */
@@ -48,21 +28,21 @@ static bool kill_session(Conn *conn, guint64 id, GError **error) {
 
 static bool kill_holders(Conn *conn, bool kill_sessions, gint64 until, unsigned *killed, GError **error) {
         for (;;) {
-                g_autoptr(ConnRows) rows = sessions_to_kill(conn, kill_sessions, error);
-                if (!rows)
+                g_autoptr(GPtrArray) sessions = sessions_of_others(conn, error);
+                unsigned found = 0;
+                if (!sessions)
                         return false;
-                if (conn_rows_count(rows) == 0)
-                        return true;
-                for (;;) {
-                        char **row;
-                        if (!conn_rows_next(rows, &row, NULL, error))
+                for (guint i = 0; i < sessions->len; i++) {
+                        const Session *session = sessions->pdata[i];
+                        if (!is_in_the_way(session, kill_sessions))
+                                continue;
+                        if (!kill_session(conn, session->id, error))
                                 return false;
-                        if (!row)
-                                break;
-                        if (!kill_session(conn, g_ascii_strtoull(row[0], NULL, 10), error))
-                                return false;
-                        (*killed)++;
+                        found++;
                 }
+                if (found == 0)
+                        return true;
+                *killed += found;
                 if (clock_monotonic() >= until) {
                         g_set_error(error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED,
                                     "sessions on %s that hold transactions were killed but did not end in time", conn_label(conn));
@@ -142,22 +122,29 @@ bool fence_is_closed(Conn *conn, bool *ret, GError **error) {
 }
 
 bool fence_survey(Conn *conn, bool kill_sessions, unsigned *ret_sessions, guint64 *ret_oldest, GError **error) {
-        g_autoptr(ConnRows) rows = sessions_to_kill(conn, kill_sessions, error);
-        if (!rows)
+        g_autoptr(GPtrArray) sessions = sessions_of_others(conn, error);
+        unsigned found = 0;
+        guint64 oldest = 0;
+        if (!sessions)
                 return false;
-        *ret_sessions = (unsigned) conn_rows_count(rows);
-        return conn_query_uint64(conn, "SELECT COALESCE(MAX(TIMESTAMPDIFF(SECOND, t.trx_started, NOW())), 0) " FOREIGN_TRANSACTIONS,
-                                 ret_oldest, error);
+        for (guint i = 0; i < sessions->len; i++) {
+                const Session *session = sessions->pdata[i];
+                found += is_in_the_way(session, kill_sessions);
+                oldest = MAX(oldest, session->seconds);
+        }
+        *ret_sessions = found;
+        *ret_oldest = oldest;
+        return true;
 }
 
 bool fence_sessions_left(Conn *conn, unsigned *ret, GError **error) {
-        guint64 count;
-        if (!conn_query_uint64(conn,
-                               "SELECT COUNT(*) FROM information_schema.processlist WHERE user <> SUBSTRING_INDEX(USER(), '@', 1) "
-                               "AND user NOT IN ('system user', 'event_scheduler') AND command NOT LIKE 'Binlog Dump%'",
-                               &count, error))
+        g_autoptr(GPtrArray) sessions = sessions_of_others(conn, error);
+        unsigned left = 0;
+        if (!sessions)
                 return false;
-        *ret = (unsigned) count;
+        for (guint i = 0; i < sessions->len; i++)
+                left += !((const Session *) sessions->pdata[i])->dump;
+        *ret = left;
         return true;
 }
 

@@ -24,6 +24,7 @@ struct Monitor {
         Side writer;
         guint64 epoch;
         bool changed_sides, reconnect;
+        char *seen[_SIDE_MAX];  /* the thread's: what parameters said last */
         Conn *conns[_SIDE_MAX]; /* changed under the lock, used by the thread */
         ReadWriteStatus status[_SIDE_MAX];
 };
@@ -114,6 +115,32 @@ static bool connect_side(Monitor *monitor, Side side, Side writer, guint64 epoch
         return true;
 }
 
+/* false: it cannot be reached. What cannot be read for another reason is looked at again at the next beat. */
+static bool look_at_parameters(Monitor *monitor, Side side, Conn *conn) {
+        g_autoptr(GHashTable) values = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+        g_autoptr(GString) text = g_string_new(NULL);
+        g_autoptr(ConnRows) rows = conn_query(conn, monitor->config.parameters, NULL);
+        if (!rows)
+                return !conn_is_dead(conn);
+        for (;;) {
+                char **row;
+                if (!conn_rows_next(rows, &row, NULL, NULL))
+                        return !conn_is_dead(conn);
+                if (!row)
+                        break;
+                if (!row[0] || !row[1])
+                        continue;
+                g_hash_table_insert(values, g_ascii_strdown(row[0], -1), g_utf8_make_valid(row[1], -1));
+                g_string_append_printf(text, "%s=%s\n", row[0], row[1]);
+        }
+        if (g_strcmp0(text->str, monitor->seen[side]) == 0)
+                return true;
+        g_free(monitor->seen[side]);
+        monitor->seen[side] = g_string_free(g_steal_pointer(&text), FALSE);
+        monitor->config.on_parameters(monitor->config.userdata, side, values);
+        return true;
+}
+
 /* false: it cannot be reached. */
 static bool beat_side(Monitor *monitor, Side side, Side writer, guint64 epoch) {
         if (!monitor->conns[side] && !connect_side(monitor, side, writer, epoch))
@@ -134,7 +161,7 @@ static bool beat_side(Monitor *monitor, Side side, Side writer, guint64 epoch) {
                 monitor->config.on_refenced(monitor->config.userdata, side);
         }
         set_status(monitor, side, read_only ? READ_WRITE_STATUS_READ_ONLY : READ_WRITE_STATUS_READ_WRITE);
-        return true;
+        return look_at_parameters(monitor, side, conn);
 }
 
 static void run(gpointer data) {
@@ -206,8 +233,11 @@ void monitor_free(Monitor *monitor) {
         pthread_cond_broadcast(&monitor->changed);
         pthread_mutex_unlock(&monitor->lock);
         thread_join(monitor->thread);
-        for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++)
+        for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++) {
                 g_free((char *) monitor->config.identity[side]);
+                g_free(monitor->seen[side]);
+        }
+        g_free(monitor->config.parameters);
         pthread_cond_destroy(&monitor->changed);
         pthread_mutex_destroy(&monitor->lock);
         g_free(monitor);

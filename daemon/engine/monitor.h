@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
-/* Once a second, on a connection of its own to each side: is it reachable, does it take writes? Writes the heartbeat on the side that
+/* Once a second, on a connection of its own to each side: is it reachable, does it take writes, how is it set? Writes the heartbeat on the side that
  * takes writes, and closes the other one again when it was found open (a restart forgets read_only). A side that took over and comes
  * back from a restart read-only, by its configuration, is opened again. A server that is another one, or that says a higher epoch
  * than ours, is left alone and shown as unknown. */
@@ -27,6 +27,8 @@ typedef struct MonitorConfig {
         void (*on_change)(gpointer userdata);                /* a read/write status changed */
         void (*on_refenced)(gpointer userdata, Side side);   /* a side was found open and closed */
         void (*on_reopened)(gpointer userdata, Side side);   /* the other way round */
+        char *parameters;  /* a statement, handed over: two columns, name and value, read at each beat */
+        void (*on_parameters)(gpointer userdata, Side side, GHashTable *values); /* name in lower case → value; when one changed, and the first time */
         gpointer userdata;
 } MonitorConfig;
 

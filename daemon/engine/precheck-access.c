@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "mysql/sql.h"
+
 /* ---- SHOW GRANTS, read */
 
 void grant_free(Grant *grant) {
@@ -228,7 +230,7 @@ bool precheck_privileges(Precheck *check, GError **error) {
 bool precheck_other_migrations(Precheck *check, GError **error) {
         for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++) {
                 Conn *conn = check->input->servers[side];
-                guint64 there = 0, others = 0;
+                guint64 there = 0;
                 if (!conn_query_uint64(conn,
                                        "SELECT COUNT(*) FROM information_schema.tables WHERE "
                                        "table_schema='polarshift' AND table_name='owner'",
@@ -236,16 +238,18 @@ bool precheck_other_migrations(Precheck *check, GError **error) {
                         return false;
                 if (!there)
                         continue;
-                g_autofree char *sql = g_strdup_printf("SELECT COUNT(*) FROM polarshift.owner WHERE uuid <> '%s'",
-                                                       check->input->uuid);
-                if (!conn_query_uint64(conn, sql, &others, error))
+                char **row;
+                g_autoptr(ConnRows) rows = conn_queryf(conn, error, "SELECT uuid FROM polarshift.owner WHERE uuid <> '%s' ORDER BY uuid", check->input->uuid);
+                if (!rows || !conn_rows_next(rows, &row, NULL, error))
                         return false;
-                if (others > 0)
-                        precheck_add(check, CHECK_ERROR, PS_ERROR_CHECK_FAILED,
-                                     "complete or cancel the other migration first; rows of one that is gone for "
-                                     "good: DELETE FROM polarshift.owner WHERE uuid = '…'",
-                                     "%" G_GUINT64_FORMAT " other migrations use the %s, which fence=global closes as a whole",
-                                     others, side_to_string(side));
+                if (!row || !row[0])
+                        continue;
+                g_autofree char *quoted = sql_string(row[0]);
+                g_autofree char *hint = g_strdup_printf("complete or cancel the other migration first; the row of one that is gone for good: DELETE FROM "
+                                                        "polarshift.owner WHERE uuid=%s;", quoted);
+                precheck_add(check, CHECK_ERROR, PS_ERROR_CHECK_FAILED, hint,
+                             "%" G_GUINT64_FORMAT " other migrations use the %s, which fence=global closes as a whole", conn_rows_count(rows),
+                             side_to_string(side));
         }
         return true;
 }

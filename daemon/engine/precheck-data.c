@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "engine/parameter.h"
 #include "engine/precheck-internal.h"
 #include "mysql/sql.h"
 
@@ -165,13 +166,6 @@ bool precheck_disk_space(Precheck *check, GError **error) {
         return true;
 }
 
-bool precheck_encryption(Precheck *check, GError **error) {
-        precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED, NULL,
-                     "whether the destination's disks are encrypted cannot be seen from here; MySQL 5.6 does "
-                     "not encrypt its files by itself");
-        return true;
-}
-
 /* ---- settings */
 
 bool precheck_lower_case(Precheck *check, GError **error) {
@@ -300,34 +294,66 @@ bool precheck_max_packet(Precheck *check, GError **error) {
 }
 
 bool precheck_sql_mode(Precheck *check, GError **error) {
-        const char *a = precheck_variable(check, SIDE_SOURCE, "sql_mode"),
-                   *b = precheck_variable(check, SIDE_DESTINATION, "sql_mode");
-        g_autofree char *
-                        quoted = sql_string(a),
-                       *hint = g_strdup_printf(
-                                       "on the destination: SET GLOBAL sql_mode=%s; and in its configuration",
-                                       quoted);
-        if (strcmp(a, b) != 0)
-                precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED, hint,
-                             "sql_mode is '%s' on the source and '%s' on the destination: applications that "
-                             "do not set it meet other rules",
-                             a, b);
+        const char *a = precheck_variable(check, SIDE_SOURCE, "sql_mode"), *b = precheck_variable(check, SIDE_DESTINATION, "sql_mode");
+        const Flavor *flavor = conn_flavor(check->input->servers[SIDE_DESTINATION]);
+        g_autofree char *known = parameter_known_modes(a, flavor), *quoted = sql_string(known);
+        g_autofree char *hint = g_strdup_printf("on the destination: SET GLOBAL sql_mode=%s; and in its configuration", quoted);
+        if (parameter_is_alike("sql_mode", known, b))
+                return true;
+        precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED, hint,
+                     "sql_mode is '%s' on the source and '%s' on the destination: applications that do not set it meet other rules%s", a, b,
+                     strcmp(a, known) != 0 ? "; the destination does not have all of its modes" : "");
         return true;
 }
 
-bool precheck_time_zone(Precheck *check, GError **error) {
-        const char *zones[_SIDE_MAX];
-        for (Side side = 0; side < _SIDE_MAX; side++) {
-                zones[side] = precheck_variable(check, side, "time_zone");
-                if (g_ascii_strcasecmp(zones[side], "SYSTEM") == 0)
-                        zones[side] = precheck_variable(check, side, "system_time_zone");
+/* These have a check of their own, which says more. */
+static bool has_own_check(const char *name) {
+        static const char *const names[] = {"sql_mode", "time_zone", "max_allowed_packet", "max_connections", "lower_case_table_names", "binlog_format",
+                                            "binlog_row_image", NULL};
+        return g_strv_contains(names, name);
+}
+
+/* Variables that applications notice. Start carries what it can; behind it they are expected to be the same. */
+bool precheck_parameters(Precheck *check, GError **error) {
+        const Flavor *flavor = conn_flavor(check->input->servers[SIDE_DESTINATION]);
+        g_autoptr(GPtrArray) parameters = parameters_compare(check->variables[SIDE_SOURCE], check->variables[SIDE_DESTINATION], flavor);
+        bool start = check->input->stage == PRECHECK_START, whole = spec_is_whole_instance(check->input->spec);
+        for (guint i = 0; i < parameters->len; i++) {
+                const Parameter *parameter = parameters->pdata[i];
+                if ((parameter->outcome != PARAMETER_CARRIED && parameter->outcome != PARAMETER_NOT_CARRIED) || has_own_check(parameter->name))
+                        continue;
+                bool carried = parameter->outcome == PARAMETER_CARRIED;
+                g_autofree char *set = parameter_set(parameter, parameter->wanted, /* persist= */ false);
+                g_autofree char *hint = carried ? g_strdup_printf("on the destination: %s; and in its configuration: %s", set, parameter->line)
+                                                : g_strdup_printf("in the destination's configuration: %s", parameter->line);
+                precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED, hint, "%s is '%s' on the destination and '%s' on the source%s", parameter->name,
+                             parameter->before, parameter->source,
+                             !carried           ? ", and is not carried"
+                             : start && whole   ? "; Start sets it on the destination"
+                             : start            ? ", and is not carried, since only a part of the source is migrated"
+                                                : "");
         }
-        if (strcmp(zones[SIDE_SOURCE], zones[SIDE_DESTINATION]) != 0)
-                precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED,
-                             "SET GLOBAL time_zone on the destination, and default-time-zone in its "
-                             "configuration",
-                             "the time zone is %s on the source and %s on the destination: NOW() and "
-                             "TIMESTAMP columns read differently",
-                             zones[SIDE_SOURCE], zones[SIDE_DESTINATION]);
+        return true;
+}
+
+static bool is_system_zone(const Precheck *check, Side side) {
+        return g_ascii_strcasecmp(precheck_variable(check, side, "time_zone"), "SYSTEM") == 0;
+}
+
+static const char *zone_of(const Precheck *check, Side side) {
+        return precheck_variable(check, side, is_system_zone(check, side) ? "system_time_zone" : "time_zone");
+}
+
+bool precheck_time_zone(Precheck *check, GError **error) {
+        const char *a = zone_of(check, SIDE_SOURCE), *b = zone_of(check, SIDE_DESTINATION);
+        /* The name of the source's host's zone means nothing to another server, unless it has the same. */
+        bool by_name = !is_system_zone(check, SIDE_SOURCE), by_host = strcmp(a, precheck_variable(check, SIDE_DESTINATION, "system_time_zone")) == 0;
+        g_autofree char *quoted = sql_string(by_name ? a : "SYSTEM");
+        g_autofree char *hint = by_name || by_host
+                ? g_strdup_printf("on the destination: SET GLOBAL time_zone=%s; and default-time-zone in its configuration", quoted)
+                : g_strdup("default-time-zone in the destination's configuration, with the zone of the source's host");
+        if (strcmp(a, b) != 0)
+                precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED, hint,
+                             "the time zone is %s on the source and %s on the destination: NOW() and TIMESTAMP columns read differently", a, b);
         return true;
 }

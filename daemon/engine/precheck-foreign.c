@@ -73,30 +73,18 @@ bool precheck_foreign_keys(Precheck *check, GError **error) {
         note_cascades(check);
         if (check->input->stage == PRECHECK_SWITCH && !compare_cascades(check, error))
                 return false;
-        g_autoptr(ConnRows) rows = conn_query(
-                        check->input->servers[SIDE_SOURCE],
-                        "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, UNIQUE_CONSTRAINT_SCHEMA, "
-                        "REFERENCED_TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS ORDER BY 1, "
-                        "2, 3",
-                        error);
-        if (!rows)
+        g_autoptr(GPtrArray) keys = foreign_keys_load(check->input->servers[SIDE_SOURCE], /* database= */ NULL, /* name= */ NULL, error);
+        if (!keys)
                 return false;
-        for (;;) {
-                char **row;
-                if (!conn_rows_next(rows, &row, NULL, error))
-                        return false;
-                if (!row)
-                        return true;
-                if (!row[0] || !row[1] || !row[2] || !row[3] || !row[4])
+        for (guint i = 0; i < keys->len; i++) {
+                const ForeignKey *key = keys->pdata[i];
+                if (!precheck_carries(check, key->database, key->table) || precheck_carries(check, key->parent_database, key->parent))
                         continue;
-                if (!precheck_carries(check, row[0], row[1]) || precheck_carries(check, row[3], row[4]))
-                        continue;
-                g_autofree char *child = sql_table(row[0], row[1]), *parent = sql_table(row[3], row[4]);
-                g_autofree char *key = sql_identifier(row[2]);
-                g_autofree char *hint =
-                                g_strdup_printf("include %s as well, or ALTER TABLE %s DROP FOREIGN KEY %s;",
-                                                parent, child, key);
+                g_autofree char *child = sql_table(key->database, key->table), *parent = sql_table(key->parent_database, key->parent);
+                g_autofree char *name = sql_identifier(key->name);
+                g_autofree char *hint = g_strdup_printf("include %s as well, or ALTER TABLE %s DROP FOREIGN KEY %s;", parent, child, name);
                 precheck_add(check, CHECK_ERROR, PS_ERROR_UNSUPPORTED_OBJECT, hint,
-                             "foreign key %s of %s points to %s, which is not carried", key, child, parent);
+                             "foreign key %s of %s points to %s, which is not carried", name, child, parent);
         }
+        return true;
 }

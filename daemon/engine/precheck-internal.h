@@ -31,6 +31,7 @@ typedef struct Precheck {
         GPtrArray *programs;  /* of Program, of the side that takes writes; NULL when they could not be read: */
         GError *programs_error;
         GHashTable *carried; /* set of `db`.`table` */
+        GPtrArray *texts;    /* precheck-words.c's: of the source's programs; NULL: not read */
 } Precheck;
 
 typedef enum PrecheckStages {
@@ -46,6 +47,7 @@ typedef bool (*PrecheckFunc)(Precheck *check, GError **error);
 /* precheck-server.c */
 bool precheck_source_version(Precheck *check, GError **error);
 bool precheck_destination_version(Precheck *check, GError **error);
+bool precheck_is_destination(const Flavor *flavor); /* whether one can be migrated to. Pure */
 bool precheck_same_server(Precheck *check, GError **error);
 bool precheck_source_read_only(Precheck *check, GError **error);
 bool precheck_source_replica(Precheck *check, GError **error);
@@ -78,12 +80,30 @@ bool precheck_lower_case(Precheck *check, GError **error);
 bool precheck_charsets(Precheck *check, GError **error);
 bool precheck_sql_mode(Precheck *check, GError **error);
 bool precheck_time_zone(Precheck *check, GError **error);
+bool precheck_parameters(Precheck *check, GError **error);
 bool precheck_timestamp_defaults(Precheck *check, GError **error);
 bool precheck_innodb_format(Precheck *check, GError **error);
 bool precheck_max_packet(Precheck *check, GError **error);
 bool precheck_disk_space(Precheck *check, GError **error);
-bool precheck_encryption(Precheck *check, GError **error);
 
+/* precheck-tables.c */
+bool precheck_zero_dates(Precheck *check, GError **error);
+bool precheck_float_columns(Precheck *check, GError **error);
+bool precheck_long_members(Precheck *check, GError **error);
+bool precheck_long_names(Precheck *check, GError **error);
+bool precheck_row_format(Precheck *check, GError **error);
+bool precheck_index_prefixes(Precheck *check, GError **error);
+bool precheck_partitioning(Precheck *check, GError **error);
+bool precheck_full_text(Precheck *check, GError **error);
+bool precheck_spatial(Precheck *check, GError **error);
+bool precheck_encryption(Precheck *check, GError **error);
+/* precheck-words.c */
+bool precheck_reserved_words(Precheck *check, GError **error);
+bool precheck_removed_sql(Precheck *check, GError **error);
+/* precheck-instance.c */
+bool precheck_zone_tables(Precheck *check, GError **error);
+bool precheck_other_objects(Precheck *check, GError **error);
+bool precheck_node_specification(Precheck *check, GError **error);
 /* precheck-programs.c */
 bool precheck_programs(Precheck *check, GError **error);
 bool precheck_triggers(Precheck *check, GError **error);

@@ -119,8 +119,7 @@ bool precheck_triggers(Precheck *check, GError **error) {
                 g_autofree char *name = sql_table(row[0], row[1]), *table = sql_table(row[2], row[3]);
                 if (!g_hash_table_contains(check->carried, table))
                         continue;
-                g_autofree char *hint = g_strdup_printf("on the %s, keeping what SHOW CREATE TRIGGER %s says: DROP TRIGGER %s;", side_to_string(reader),
-                                                        name, name);
+                g_autofree char *hint = g_strdup_printf("on the %s, when its text is kept elsewhere: DROP TRIGGER %s;", side_to_string(reader), name);
                 precheck_add(check, CHECK_ERROR, PS_ERROR_UNSUPPORTED_OBJECT, hint,
                              "trigger %s on the carried table %s of the %s would fire on changes that are applied there", name, table, side_to_string(reader));
         }

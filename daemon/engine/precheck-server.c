@@ -19,14 +19,17 @@ bool precheck_source_version(Precheck *check, GError **error) {
         return true;
 }
 
+bool precheck_is_destination(const Flavor *flavor) {
+        if (flavor->mariadb)
+                return flavor->version >= 101100;
+        return (flavor->version >= 50600 && flavor->version < 50700) || flavor->version >= 90700;
+}
+
 bool precheck_destination_version(Precheck *check, GError **error) {
         const Flavor *flavor = conn_flavor(check->input->servers[SIDE_DESTINATION]);
         g_autofree char *name = flavor_to_string(flavor);
-        bool supported = flavor->mariadb ? flavor->version >= 101100
-                                         : (flavor->version >= 50600 && flavor->version < 50700) ||
-                                                           flavor->version >= 90700;
 
-        if (!supported)
+        if (!precheck_is_destination(flavor))
                 precheck_add(check, CHECK_ERROR, PS_ERROR_NOT_SUPPORTED,
                              "the destination has to be a MariaDB 10.11 or later, a MySQL 5.6, or a MySQL 9.7 or later",
                              "the destination is %s, which is not supported yet", name);
@@ -193,22 +196,80 @@ bool precheck_binlog_compression(Precheck *check, GError **error) {
         return true;
 }
 
+/* About how many bytes a side logs in an hour: what is there was written since the server started, or since logs expire, whichever is less. */
+static bool log_rate(Precheck *check, Side side, double kept_hours, guint64 *ret_bytes, double *ret_per_hour, GError **error) {
+        Conn *conn = check->input->servers[side];
+        g_autoptr(ConnRows) logs = conn_query(conn, "SHOW BINARY LOGS", error);
+        g_autoptr(ConnRows) uptime = logs ? conn_query(conn, "SHOW GLOBAL STATUS LIKE 'Uptime'", error) : NULL;
+        char **row;
+        if (!uptime || !conn_rows_next(uptime, &row, NULL, error))
+                return false;
+        double hours = row && row[1] ? (double) g_ascii_strtoull(row[1], NULL, 10) / 3600.0 : 0;
+        for (*ret_bytes = 0;;) {
+                if (!conn_rows_next(logs, &row, NULL, error))
+                        return false;
+                if (!row)
+                        break;
+                *ret_bytes += row[1] ? g_ascii_strtoull(row[1], NULL, 10) : 0;
+        }
+        hours = CLAMP(hours, 1.0 / 60, kept_hours > 0 ? kept_hours : hours + 1);
+        *ret_per_hour = (double) *ret_bytes / hours;
+        return true;
+}
+
+#define HOURS_WANTED 24.0
+
+/* Amazon RDS purges logs as soon as its own replicas have them, whatever the server's variables say. */
+static bool look_at_rds(Precheck *check, Side side, GError **error) {
+        Conn *conn = check->input->servers[side];
+        guint64 there;
+        g_autoptr(GError) local = NULL;
+        if (!conn_query_uint64(conn, "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA='mysql' AND TABLE_NAME='rds_configuration'", &there, error))
+                return false;
+        if (there == 0)
+                return true;
+        g_autofree char *text = conn_query_string(conn, "SELECT value FROM mysql.rds_configuration WHERE name='binlog retention hours'", &local);
+        if (local) {
+                g_propagate_error(error, g_steal_pointer(&local));
+                return false;
+        }
+        double hours = text ? g_ascii_strtod(text, NULL) : 0;
+        if (hours < HOURS_WANTED)
+                precheck_add(check, CHECK_WARNING, PS_ERROR_CHECK_FAILED, "CALL mysql.rds_set_configuration('binlog retention hours', 168);",
+                             "the %s is an RDS instance that keeps its binary logs for %.0f hours (binlog retention hours): a pause that is longer cannot be "
+                             "caught up", side_to_string(side), hours);
+        return true;
+}
+
+/* How long a pause may be before what it missed is gone. */
 bool precheck_binlog_retention(Precheck *check, GError **error) {
         for (Side side = 0; side < _SIDE_MAX; side++) {
+                if (!precheck_variable_on(check, side, "log_bin"))
+                        continue;
                 bool fine = precheck_has_variable(check, side, "binlog_expire_logs_seconds");
-                guint64 seconds = fine ? precheck_variable_number(check, side, "binlog_expire_logs_seconds")
-                                       : 0;
-                if (seconds == 0) /* expire_logs_days is a fraction on MariaDB */
-                        seconds = (guint64)(g_ascii_strtod(precheck_variable(check, side, "expire_logs_days"),
-                                                           NULL) *
-                                            86400.0);
-                if (seconds != 0 && seconds < 86400)
+                double hours = fine ? (double) precheck_variable_number(check, side, "binlog_expire_logs_seconds") / 3600.0 : 0;
+                if (hours <= 0) /* expire_logs_days is a fraction on MariaDB */
+                        hours = g_ascii_strtod(precheck_variable(check, side, "expire_logs_days"), NULL) * 24.0;
+                guint64 bytes, limit = precheck_variable_number(check, side, "max_binlog_total_size");
+                double rate;
+                if (!look_at_rds(check, side, error) || !log_rate(check, side, hours, &bytes, &rate, error))
+                        return false;
+                double room = limit > 0 && rate > 0 ? (double) limit / rate : 0;
+                g_autofree char *size = g_format_size_full(bytes, G_FORMAT_SIZE_IEC_UNITS), *speed = g_format_size_full((guint64) rate, G_FORMAT_SIZE_IEC_UNITS);
+                g_autofree char *span = hours > 0 ? g_strdup_printf("for %.0f hours", hours) : g_strdup("until they are purged by hand");
+                if (room > 0 && room < HOURS_WANTED)
                         precheck_add(check, CHECK_WARNING, PS_ERROR_CHECK_FAILED,
-                                     fine ? "SET GLOBAL binlog_expire_logs_seconds=604800;"
-                                          : "SET GLOBAL expire_logs_days=7;",
-                                     "the %s keeps its binary logs for %.1f hours only; a pause that is "
-                                     "longer cannot be caught up",
-                                     side_to_string(side), (double)seconds / 3600.0);
+                                     "SET GLOBAL max_binlog_total_size=0; or a larger one, and in its configuration",
+                                     "the %s keeps %" G_GUINT64_FORMAT " bytes of binary logs and writes about %s an hour: a pause of more than about %.1f "
+                                     "hours cannot be caught up", side_to_string(side), limit, speed, room);
+                if (hours > 0 && hours < HOURS_WANTED)
+                        precheck_add(check, CHECK_WARNING, PS_ERROR_CHECK_FAILED,
+                                     fine ? "SET GLOBAL binlog_expire_logs_seconds=604800;" : "SET GLOBAL expire_logs_days=7;",
+                                     "the %s keeps its binary logs for %.1f hours only; a pause that is longer cannot be caught up", side_to_string(side), hours);
+                else
+                        precheck_add(check, CHECK_OK, PS_ERROR_FAILED, NULL,
+                                     "the %s keeps its binary logs %s; %s are there, about %s an hour",
+                                     side_to_string(side), span, size, speed);
         }
         return true;
 }
@@ -304,11 +365,13 @@ bool precheck_places(Precheck *check, GError **error) {
         if (!a || !b)
                 return true;
         if (a->region && b->region && strcmp(a->region, b->region) != 0)
-                precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED, NULL,
-                             "the servers are in different regions (%s and %s): expect more delay", a->region,
-                             b->region);
+                precheck_add(check, CHECK_ERROR, PS_ERROR_CHECK_FAILED,
+                             "migrate to a destination in the source's region; or, when the labels are wrong, make the migration anew with the right "
+                             "region= in the URIs",
+                             "the servers are in different regions (%s and %s)", a->region, b->region);
         if (a->zone && b->zone && strcmp(a->zone, b->zone) != 0)
-                precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED, NULL,
-                             "the servers are in different zones (%s and %s)", a->zone, b->zone);
+                precheck_add(check, CHECK_WARNING, PS_ERROR_CHECK_FAILED,
+                             "start accepting this warning when that is meant",
+                             "the servers are in different zones (%s and %s): expect more delay", a->zone, b->zone);
         return true;
 }

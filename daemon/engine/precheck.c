@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The check: reads the facts of both servers once, runs the table of checks in its order and judges the rows.
- * The checks themselves are in precheck-server.c, precheck-access.c and precheck-data.c; a new one is a
+ * The checks themselves are in the other files precheck-*.c; a new one is a
  * function there and a line in the table here. Statements are few and their number does not depend on how
  * many tables there are. */
 
@@ -103,6 +103,7 @@ static void precheck_clear(Precheck *check) {
         g_clear_pointer(&check->programs, g_ptr_array_unref);
         g_clear_error(&check->programs_error);
         g_clear_pointer(&check->carried, g_hash_table_unref);
+        g_clear_pointer(&check->texts, g_ptr_array_unref);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Precheck, precheck_clear)
 
@@ -186,10 +187,23 @@ static const PrecheckEntry precheck_table[] = {
                  "TIMESTAMP columns keep their definitions"},
                 {"innodb-format", STAGE_START, precheck_innodb_format,
                  "the destination can hold the tables' row formats"},
+                {"row-format", STAGE_START, precheck_row_format, "the destination writes compressed tables, or there are none"},
+                {"index-prefixes", STAGE_START, precheck_index_prefixes, "the destination takes all indexes"},
+                {"long-names", STAGE_START, precheck_long_names, "no name is too long for the destination"},
+                {"long-members", STAGE_START, precheck_long_members, "no member of an ENUM or SET is too long for the destination"},
+                {"float-columns", STAGE_START, precheck_float_columns, "the destination takes all FLOAT and DOUBLE columns"},
+                {"zero-dates", STAGE_START, precheck_zero_dates, "no default is a date that the destination forbids"},
+                {"partitioning", STAGE_START, precheck_partitioning, "the destination can hold partitioned tables, or there are none"},
+                {"full-text", STAGE_START, precheck_full_text, "full-text indexes are built alike, or there are none"},
+                {"spatial", STAGE_START, precheck_spatial, "there are no spatial columns that mean something else on the destination"},
+                {"reserved-words", STAGE_START, precheck_reserved_words, "no name became a reserved word"},
+                {"removed-sql", STAGE_START, precheck_removed_sql, "views, routines, triggers and events use nothing that the destination no longer has"},
                 {"max-allowed-packet", STAGE_BOTH, precheck_max_packet,
                  "the destination takes packets as large as the source does"},
                 {"sql-mode", STAGE_BOTH, precheck_sql_mode, "sql_mode is the same on both servers"},
                 {"time-zone", STAGE_BOTH, precheck_time_zone, "the time zone is the same on both servers"},
+                {"parameters", STAGE_BOTH, precheck_parameters, "what applications notice is set alike on both servers"},
+                {"zone-tables", STAGE_BOTH, precheck_zone_tables, "the destination knows the time zones that the source knows"},
                 {"event-scheduler", STAGE_BOTH, precheck_event_scheduler, ""},
                 {"other-migrations", STAGE_BOTH, precheck_other_migrations,
                  "no other migration uses one of the servers"},
@@ -197,6 +211,8 @@ static const PrecheckEntry precheck_table[] = {
                  "the whole instance is migrated and fenced"},
                 {"fence-durable", STAGE_BOTH, precheck_fence_durable, ""},
                 {"disk-space", STAGE_START, precheck_disk_space, ""},
+                {"node-specification", STAGE_BOTH, precheck_node_specification, "the destination is set up at least as large as the source"},
+                {"other-objects", STAGE_START, precheck_other_objects, "nothing outside of the databases stays behind"},
                 {"encryption", STAGE_START, precheck_encryption, ""},
                 {"tls", STAGE_BOTH, precheck_tls, "both connections are encrypted"},
                 {"socket-visible", STAGE_BOTH, precheck_socket_visible,

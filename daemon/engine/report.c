@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "engine/report-objects.h"
 #include "mysql/sql.h"
 
 /* ---- small parts */
@@ -237,6 +238,7 @@ static void add_tasks(JsonBuilder *b, const ReportInput *input) {
                          "is dropped; its events are disabled, since they would run on both",
                          NULL);
         }
+        report_add_parameter_tasks(b, input);
         for (Side side = SIDE_SOURCE; input->state && side < _SIDE_MAX; side++)
                 if (input->state->left_sql[side])
                         add_task(b, side, "it could not be reached at the end: remove the agent's tables", input->state->left_sql[side]);
@@ -284,6 +286,7 @@ char *report_build(const ReportInput *input) {
         if (input->state) {
                 add_not_carried(b, input->state);
                 add_programs(b, input);
+                report_add_objects(b, input);
                 add_checks(b, input->state);
         }
         add_tasks(b, input);

@@ -60,9 +60,11 @@ typedef struct Member {
         const char *name;
         MemberType type;
         gsize offset;
+        bool newer; /* the first agents did not write it: may be missing, and has then the value of a fresh state */
 } Member;
 
-#define MEMBER(name, type, field) { name, type, G_STRUCT_OFFSET(EngineState, field) }
+#define MEMBER(name, type, field) { name, type, G_STRUCT_OFFSET(EngineState, field), false }
+#define MEMBER_NEWER(name, type, field) { name, type, G_STRUCT_OFFSET(EngineState, field), true }
 
 static const Member members[] = {
         MEMBER("uuid", MEMBER_STRING, uuid),
@@ -85,6 +87,7 @@ static const Member members[] = {
         MEMBER("fenced-at", MEMBER_U64, fenced_at),
         MEMBER("verification", MEMBER_VERIFICATION, verification),
         MEMBER("verified-at", MEMBER_U64, verified_at),
+        MEMBER_NEWER("recovered-xa", MEMBER_BOOL, recovered_xa),
         MEMBER("verification-summary", MEMBER_STRING, verification_summary),
         MEMBER("verification-progress", MEMBER_STRING, verification_progress),
         MEMBER("reverse-proven", MEMBER_BOOL, reverse_proven),
@@ -100,6 +103,7 @@ static const Member members[] = {
         MEMBER("checks", MEMBER_CHECKS, checks),
         MEMBER("unfit", MEMBER_LINES, unfit),
         MEMBER("again", MEMBER_LINES, again),
+        MEMBER("parameters", MEMBER_STRING, parameters),
         MEMBER("last-plan", MEMBER_STRING, last_plan),
 };
 
@@ -504,6 +508,8 @@ EngineState *engine_state_from_json(JsonNode *node, GError **error) {
         g_clear_pointer(&state->uuid, g_free);
         for (gsize i = 0; i < G_N_ELEMENTS(members); i++) {
                 JsonNode *value = json_object_get_member(object, members[i].name);
+                if (!value && members[i].newer)
+                        continue;
                 if (!value || !read_member(state, &members[i], value)) {
                         g_set_error(error, PS_ERROR, PS_ERROR_STATE_UNREADABLE, "engine state: member '%s' is %s",
                                     members[i].name, value ? "not what it should be" : "missing");

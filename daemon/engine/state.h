@@ -77,6 +77,7 @@ typedef struct EngineState {
 
         VerificationState verification;
         guint64 verified_at;
+        bool recovered_xa; /* the writer's side crashed; XA transactions that outlived it may still be prepared there */
         char *verification_summary; /* JSON object text: tables, rows, differences (no row values); or NULL */
         char *verification_progress; /* how far a comparison is that has not ended (verify-point.h); or NULL */
         bool reverse_proven;
@@ -92,6 +93,7 @@ typedef struct EngineState {
         GPtrArray *checks;  /* of CheckRow */
         GPtrArray *unfit;   /* of char *: what is not carried (unfit=skip), one line each */
         GPtrArray *again;   /* of char *: tables of this leg that are being copied again; see again.h */
+        char *parameters;   /* JSON text: the servers' variables as they were and what was carried (parameter.h); NULL before Start */
         char *last_plan;    /* JSON text of the last dry run; or NULL */
 } EngineState;
 

@@ -309,6 +309,10 @@ static bool take_query(Stream *stream, const BinlogEvent *event, GError **error)
         g_auto(BinlogQuery) query = {0};
         if (!binlog_query_parse(event, &query, error))
                 return false;
+        if (stream->commit.gtid.without_effect) { /* of an ALTER in two phases only the end that succeeded counts */
+                begin(stream);
+                return end(stream, event, error);
+        }
 
         Statement statement;
         statement_classify(query.sql, query.sql_length, query.database, stream->config.spec, &statement);

@@ -52,6 +52,12 @@ static bool check_link(Engine *engine, const EngineOperation *operation, GError 
 }
 
 static bool check_verified(Engine *engine, GError **error) {
+        if (engine->state->recovered_xa && engine->spec->verify != VERIFY_ADVISORY) {
+                g_set_error(error, PS_ERROR, PS_ERROR_VERIFICATION_FAILED,
+                            "the %s crashed, and XA transactions that outlived that may still be prepared there (XA RECOVER lists them): end them; both sides "
+                            "are compared after that", side_to_string(engine->state->writer));
+                return false;
+        }
         if (engine->spec->verify == VERIFY_ADVISORY || engine->state->verification == VERIFICATION_EQUAL)
                 return true;
         g_set_error(error, PS_ERROR, PS_ERROR_VERIFICATION_FAILED, "both sides are not verified equal (%s); run Verify first",

@@ -128,6 +128,7 @@ typedef struct BinlogGtid { /* MySQL's 33, 34 and 42, and MariaDB's 162 */
         guint32 domain_id, server_id; /* MariaDB */
         bool standalone;  /* MariaDB FL_STANDALONE: no COMMIT event follows (DDL) */
         bool prepared;    /* MariaDB FL_PREPARED_XA: an XA_PREPARE event ends it */
+        bool without_effect; /* MariaDB, binlog_alter_two_phase: an ALTER that begins or was given up; when it is done it is logged again */
 } BinlogGtid;
 bool binlog_gtid_parse(const BinlogEvent *event, BinlogGtid *ret, GError **error);
 

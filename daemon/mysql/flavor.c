@@ -55,6 +55,10 @@ bool flavor_has_negative_zero(const Flavor *flavor) {
         return !flavor->mariadb;
 }
 
+bool flavor_has_dictionary(const Flavor *flavor) {
+        return !flavor->mariadb && flavor->version >= 80000;
+}
+
 bool flavor_has_super_read_only(const Flavor *flavor) {
         return !flavor->mariadb && flavor->version >= 50708;
 }
@@ -65,4 +69,8 @@ bool flavor_super_bypasses_read_only(const Flavor *flavor) {
 
 bool flavor_has_dynamic_privileges(const Flavor *flavor) {
         return !flavor->mariadb && flavor->version >= 80000;
+}
+
+bool flavor_logs_recovered_xa(const Flavor *flavor) {
+        return flavor->mariadb || flavor->version >= 50707;
 }

@@ -23,8 +23,11 @@ bool flavor_has_row_alias(const Flavor *flavor);
 /* Array binding of a whole batch (COM_STMT_BULK_EXECUTE): MariaDB ≥ 10.2. */
 bool flavor_has_bulk_execute(const Flavor *flavor);
 bool flavor_has_negative_zero(const Flavor *flavor); /* MariaDB stores 0 whatever is written */
+bool flavor_has_dictionary(const Flavor *flavor); /* of tables, above the engines (MySQL ≥ 8.0) */
 bool flavor_has_super_read_only(const Flavor *flavor); /* MySQL ≥ 5.7.8 */
 /* CONNECTION_ADMIN and the like in place of SUPER (MySQL ≥ 8.0). */
 bool flavor_has_dynamic_privileges(const Flavor *flavor);
+/* The COMMIT of an XA transaction that outlived a restart is logged (MySQL ≥ 5.7.7, MariaDB). */
+bool flavor_logs_recovered_xa(const Flavor *flavor);
 /* SUPER passes read_only on MySQL (on ≥ 8.0 CONNECTION_ADMIN too); on MariaDB ≥ 10.11 READ ONLY ADMIN does. */
 bool flavor_super_bypasses_read_only(const Flavor *flavor);

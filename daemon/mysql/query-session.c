@@ -149,8 +149,9 @@ static bool take_variable(Reader *reader, guint8 code, QuerySession *session) {
         case Q_SQL_REQUIRE_PRIMARY_KEY:
         case Q_DEFAULT_TABLE_ENCRYPTION:
                 return take(reader, 1) != NULL;
-        case Q_MARIADB_GTID_FLAGS3:
-                return take(reader, 2) != NULL;
+        case Q_MARIADB_GTID_FLAGS3: /* FL_COMMIT_ALTER_E1 and FL_ROLLBACK_ALTER_E1 name the ALTER that they end */
+                p = take(reader, 1);
+                return p && (!(*p & (4 | 8)) || take(reader, 8));
         case Q_MARIADB_CHARACTER_SET_COLLATIONS:
                 p = take(reader, 1);
                 session->collations = p && *p > 0;

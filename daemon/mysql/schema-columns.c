@@ -97,6 +97,7 @@ Column *column_from_row(char **row) {
                 }
         column->nullable = row[1] && g_ascii_strcasecmp(row[1], "YES") == 0;
         column->has_default = row[11] && *row[11] == '1';
+        column->zero_default = row[12] && *row[12] == '1';
         column->auto_increment = strstr(extra, "auto_increment") != NULL;
         column->generated = is_generated(extra);
         switch (column->kind) {

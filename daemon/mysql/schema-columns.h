@@ -6,7 +6,8 @@
 
 #define COLUMN_SELECT_LIST                                                                                   \
         "COLUMN_NAME,IS_NULLABLE,DATA_TYPE,CHARACTER_OCTET_LENGTH,NUMERIC_PRECISION,NUMERIC_SCALE,"          \
-        "DATETIME_PRECISION,CHARACTER_SET_NAME,COLLATION_NAME,COLUMN_TYPE,EXTRA,COLUMN_DEFAULT IS NOT NULL"
+        "DATETIME_PRECISION,CHARACTER_SET_NAME,COLLATION_NAME,COLUMN_TYPE,EXTRA,COLUMN_DEFAULT IS NOT NULL,"           \
+        "DATA_TYPE IN ('date','datetime','timestamp') AND COLUMN_DEFAULT LIKE '%-00%'"
 
 /* ROW: the values of COLUMN_SELECT_LIST, any of which may be NULL. */
 Column *column_from_row(char **row);

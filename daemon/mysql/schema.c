@@ -25,6 +25,8 @@ void table_schema_free(TableSchema *table) {
         g_free(table->database);
         g_free(table->name);
         g_free(table->engine);
+        g_free(table->row_format);
+        g_free(table->options);
         g_ptr_array_unref(table->columns);
         g_ptr_array_unref(table->indexes);
         g_array_unref(table->key);
@@ -126,6 +128,8 @@ static void take_table(Loader *loader, char **row) {
                         .data_bytes = number(row[5]),
                         .index_bytes = number(row[6]),
                         .auto_increment = number(row[7]),
+                        .row_format = g_strdup(row[8] ?: ""),
+                        .options = g_strdup(row[9] ?: ""),
         };
         g_ptr_array_add(loader->tables, table);
         g_hash_table_insert(loader->by_name, table_key(row[0], row[1]), table);
@@ -301,7 +305,7 @@ static GPtrArray *load_tables(Conn *conn, const char *database, const char *name
                   statement(&loader,
                             "TABLE_SCHEMA,TABLE_NAME,ENGINE,TABLE_ROWS,AVG_ROW_LENGTH,DATA_LENGTH,INDEX_"
                             "LENGTH,"
-                            "AUTO_INCREMENT",
+                            "AUTO_INCREMENT,ROW_FORMAT,CREATE_OPTIONS",
                             "TABLES", "TABLE_SCHEMA", " AND TABLE_TYPE='BASE TABLE'"),
                   take_table, error) ||
             !load(&loader,

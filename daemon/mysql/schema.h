@@ -43,6 +43,7 @@ typedef struct Column {
         bool is_unsigned;
         bool nullable;
         bool has_default;   /* beside NULL */
+        bool zero_default;  /* a date with a month or day 0 */
         bool generated;     /* never written */
         bool auto_increment;
         guint32 length;     /* octets of BINARY; bits of BIT; members of ENUM/SET */
@@ -74,6 +75,7 @@ typedef struct Index {
 typedef struct TableSchema {
         char *database, *name;
         char *engine;
+        char *row_format, *options; /* ROW_FORMAT and CREATE_OPTIONS: "Compact", "row_format=COMPRESSED partitioned" */
         GPtrArray *columns; /* of Column, in order of the table */
         GPtrArray *indexes; /* of Index, PRIMARY first */
         GArray *key;        /* of unsigned: the columns of the row key (PRIMARY, else the smallest UNIQUE of NOT NULL columns

@@ -158,6 +158,7 @@ class Case:
                         runner.source, runner.destination, agent, folder, outcome
                 self.clients = runner.clients
                 self.features = features
+                self.patience = max(180, statements * len(outcome.seeds) // 50)         # s, for what was written to come through
                 self.schemas = [generate.Schema(seed, features) for seed in outcome.seeds]
                 self.databases = [s.db for s in self.schemas]
                 self.scripts = {}
@@ -192,7 +193,7 @@ class Case:
                         early = self._begin(pool, 'sync', self.source) if 'ddl' not in self.features else None
                         self.link.operate('Start', flags=1)
                         running = early or self._begin(pool, 'sync', self.source)
-                        self._until(lambda: self.link.get('Phase') == 'synchronizing', 180, 'synchronizing')
+                        self._until(lambda: self.link.get('Phase') == 'synchronizing', self.patience, 'synchronizing')
                         self._wait(running)
                         self._compare('the copy and what was written meanwhile')
                         self._change_side('Switch')
@@ -245,15 +246,15 @@ class Case:
 
         def _change_side(self, method):
                 self._at(method)
-                self._until(lambda: 0 <= self.link.get('ReplicationDelay') < 2, 120, 'a small delay')
-                steps.change_side(self.link, method)
+                self._until(lambda: 0 <= self.link.get('ReplicationDelay') < 2, self.patience, 'a small delay')
+                steps.change_side(self.link, method, self.patience)
 
         def _compare(self, what, patience=90):
                 self._at(what)
                 deadline = time.monotonic() + patience
                 while True:
                         if self.link.get('Phase') != 'completed':
-                                self._until(lambda: 0 <= self.link.get('ReplicationDelay') < 2, 120, 'a small delay')
+                                self._until(lambda: 0 <= self.link.get('ReplicationDelay') < 2, self.patience, 'a small delay')
                         checked = {}
                         differences = equal.compare(self.source, self.destination, self.databases, checked)
                         if not differences:
@@ -271,7 +272,7 @@ class Borrowed(Case):
 
         def __init__(self, runner, agent, folder, outcome):     # pylint: disable=super-init-not-called
                 self.source, self.destination, self.agent, self.folder, self.outcome = runner.source, runner.destination, agent, folder, outcome
-                self.databases, self.scripts, self.link = [], {}, None
+                self.databases, self.scripts, self.link, self.patience = [], {}, None, 120
 
         def start(self):
                 self.source.script(['CREATE DATABASE base', 'CREATE TABLE base.t (id INT PRIMARY KEY)'])

@@ -93,12 +93,25 @@ def _definition(session, db, table, mariadb, widths=True):
                            f'FROM information_schema.columns WHERE {where} ORDER BY ordinal_position')]
         keys = sorted(_rows(session, 'SELECT index_name, seq_in_index, non_unique, column_name, sub_part, index_type '
                             f'FROM information_schema.statistics WHERE {where}'), key=repr)
-        foreign = sorted(_rows(session, 'SELECT k.constraint_name, k.ordinal_position, k.column_name, '
-                               'k.referenced_table_schema, k.referenced_table_name, k.referenced_column_name '
-                               'FROM information_schema.key_column_usage k WHERE '
-                               f'k.{where.replace(" AND ", " AND k.")} AND k.referenced_table_name IS NOT NULL'),
-                         key=repr)
-        return {'columns': columns, 'keys': keys, 'foreign keys': foreign}
+        return {'columns': columns, 'keys': keys, 'foreign keys': _foreign_keys(session, db, table, dictionary=not widths)}
+
+
+def _foreign_keys(session, db, table, dictionary):
+        """(name, place, column, the parent's database, table and column), sorted. From InnoDB's system tables, since the other views can
+        end a server whose cache a RENAME has spoiled (daemon/engine/ddl-rename.h); MySQL 8 keeps them elsewhere."""
+        if dictionary:
+                sql = ('SELECT constraint_name, ordinal_position, column_name, referenced_table_schema, referenced_table_name, referenced_column_name '
+                       f'FROM information_schema.key_column_usage WHERE table_schema={_list([db])} AND table_name={_list([table])} '
+                       'AND referenced_table_name IS NOT NULL')
+        else:
+                def name(text):
+                        return f'CONVERT(CONVERT(CONVERT({text} USING binary) USING filename) USING utf8)'
+                sql = (f"""SELECT SUBSTRING(f.id, LOCATE('/', f.id) + 1), c.pos + 1, c.for_col_name, {name("SUBSTRING_INDEX(f.ref_name, '/', 1)")},
+                       {name("SUBSTRING_INDEX(f.ref_name, '/', -1)")}, c.ref_col_name
+                       FROM information_schema.innodb_sys_foreign f JOIN information_schema.innodb_sys_foreign_cols c ON c.id = f.id
+                       WHERE {name("SUBSTRING_INDEX(f.for_name, '/', 1)")} = {_list([db])}
+                       AND {name("SUBSTRING_INDEX(f.for_name, '/', -1)")} = {_list([table])}""")
+        return sorted(_rows(session, sql), key=repr)
 
 
 def _sorted_by(column):

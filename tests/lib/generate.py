@@ -297,6 +297,7 @@ class Table:
                 self.name = name
                 self.columns, self.key, self.keys, self.options, self.foreign = [], [], [], '', []
                 self.auto = None
+                self.converted = False  # to another character set than its columns say
 
         @property
         def quoted(self):

@@ -332,6 +332,7 @@ class Script:
                 elif p < 0.88:
                         yield f'DROP TABLE {table.quoted}'
                         yield table.create()
+                        table.converted = False
                 elif p < 0.92:
                         yield f'ALTER TABLE {table.quoted} {rng.choice(["ENGINE=InnoDB", "ROW_FORMAT=DYNAMIC", "COMMENT=" + chr(39) + "c" + chr(39), "AUTO_INCREMENT=5000", "FORCE"])}'
                 elif p < 0.96:
@@ -342,4 +343,7 @@ class Script:
                 elif 'convert' in self.features or any(c.kind.family == 'TEXT' for c in table.columns):
                         charset = rng.choice(['utf8', 'utf8mb4'])
                         collation = '' if 'convert' in self.features else f' COLLATE {charset}_unicode_ci'
-                        yield f'ALTER TABLE {table.quoted} CONVERT TO CHARACTER SET {charset}{collation}'
+                        # Twice there and back makes TEXT of one character set into MEDIUMTEXT of the same, which is then cut: ill-formed.
+                        if 'ill-formed' in self.features or not table.converted:
+                                yield f'ALTER TABLE {table.quoted} CONVERT TO CHARACTER SET {charset}{collation}'
+                        table.converted = True

@@ -1,10 +1,22 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Prints `PASSED FAILED SKIPPED` of a JUnit file, as meson and pytest write it, and the failed tests' names on standard
-error. No such file, or one without a test: one failure."""
+"""Prints `PASSED FAILED SKIPPED` of a JUnit file, as meson and pytest write it, and each failed test with the end of what it said
+on standard error, where tests/run keeps it for its last words. No such file, or one without a test: one failure."""
 
 import sys
 import xml.etree.ElementTree as ElementTree
+
+
+LINES = 25
+
+
+def ending(case):
+        """The last lines of what the test's failure says, without what it captured."""
+        for child in case:
+                if child.tag in ('failure', 'error'):
+                        lines = (child.text or child.get('message') or '').rstrip().splitlines()
+                        return '\n'.join(f'  {line[:300]}' for line in lines[-LINES:])
+        return ''
 
 
 def main():
@@ -18,7 +30,7 @@ def main():
                 kinds = {child.tag for child in case}
                 if kinds & {'failure', 'error'}:
                         failed += 1
-                        print(f'FAILED {case.get("classname", "")} {case.get("name", "")}', file=sys.stderr)
+                        print(f'FAILED {case.get("classname", "")} {case.get("name", "")}\n{ending(case)}', file=sys.stderr)
                 elif 'skipped' in kinds:
                         skipped += 1
                 else:

@@ -235,3 +235,24 @@ def test_every_source_is_built():
         missing = [n for n in PRODUCT if n.endswith('.c') and
                    f"'{pathlib.PurePath(n).name}'" not in text(str(pathlib.PurePath(n).parent / 'meson.build'))]
         assert not missing, '\n'.join(missing)
+
+
+def test_every_check_is_tested():
+        """Each id of the agent's table of checks has a case that makes it fail, or another test is named that does; and it is described."""
+        ids = re.findall(r'^\s*\{"([a-z][a-z-]+)", STAGE_', text('daemon/engine/precheck.c'), re.M)
+        assert len(ids) > 50 and len(ids) == len(set(ids))
+        cases = text('tests/mysql/test_checks.py')
+        tested = set(re.findall(r"^    \('([a-z-]+)', '(?:note|warning|error)',", cases, re.M))
+        elsewhere = dict(re.findall(r"^    '([a-z-]+)': '([^']+)',$", cases, re.M))
+        for place in elsewhere.values():
+                module, _, name = place.partition('::')
+                if name:
+                        assert re.search(rf'^def {name}\(', text(f'tests/mysql/{module}.py'), re.M), place
+                else:
+                        assert f'tests/unit/{module}' in FILES, place
+        missing = [i for i in ids if i not in tested | set(elsewhere)]
+        missing += [f'{i}: no such check' for i in sorted(tested | set(elsewhere)) if i not in ids]
+        listed = re.findall(r'^\| `([a-z-]+)` \|', text('docs/checks.md'), re.M)
+        missing += [f'{i}: not in docs/checks.md' for i in ids if i not in listed]
+        missing += [f'{i}: only in docs/checks.md' for i in listed if i not in ids]
+        assert not missing, '\n'.join(missing)

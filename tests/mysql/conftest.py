@@ -3,6 +3,7 @@
 
 import contextlib
 
+import pymysql
 import pytest
 
 import agent as agent_module
@@ -20,6 +21,21 @@ class Shared:
 
         def __init__(self, source, destination):
                 self.source, self.destination = servers.start_pair(source, destination)
+                self.variables = [self._variables(server) for server in (self.source, self.destination)]
+
+        @staticmethod
+        def _variables(server):
+                return {name.lower(): value for name, value in server.admin('SHOW GLOBAL VARIABLES')
+                        if not any(part in name.lower() for part in ('gtid', 'pos', 'timestamp', 'last_', 'pseudo', 'rand_seed'))}
+
+        def restore_variables(self):
+                """The agent carries some at Start, and they stay."""
+                for server, before in zip((self.source, self.destination), self.variables):
+                        for name, value in self._variables(server).items():
+                                if name in before and value != before[name]:
+                                        with contextlib.suppress(pymysql.err.MySQLError):       # some are counters
+                                                server.admin(f'SET GLOBAL {name} = '
+                                                             + (before[name] if before[name].isdigit() else servers.quote(before[name])))
 
         def empty(self):
                 for server in (self.source, self.destination):
@@ -32,6 +48,7 @@ class Shared:
                                    for (name,) in server.admin('SHOW DATABASES') if name not in system]
                         server.script(script)
                         servers.restore_accounts(server)
+                self.restore_variables()
 
         def close(self):
                 for server in (self.source, self.destination):

@@ -124,6 +124,54 @@ def test_parts_of_a_family(pair, link):
         shop.wait(lambda: destination.admin('SELECT id FROM kin.top') == ((3,),), 20, 'the rows')
 
 
+# Each statement, and what then shows whether the other side cascades as well. N counts on, so that no round meets the rows of another.
+KEYS_BY_STATEMENT = [
+        ('ALTER TABLE child ADD CONSTRAINT up FOREIGN KEY (parent_id) REFERENCES parent (id) ON DELETE CASCADE ON UPDATE CASCADE',
+         ['DELETE FROM parent WHERE id = {n}', 'UPDATE parent SET id = 100000 + {n} WHERE id = {n} + 1']),
+        ('CREATE TABLE IF NOT EXISTS grandchild (id INT PRIMARY KEY AUTO_INCREMENT, child_id INT, FOREIGN KEY (child_id) REFERENCES child (id) '
+         'ON DELETE SET NULL) ENGINE=InnoDB',
+         ['INSERT INTO grandchild (child_id) SELECT id FROM child WHERE parent_id BETWEEN {n} + 2 AND {n} + 9', 'DELETE FROM parent WHERE id = {n} + 3']),
+        ('ALTER TABLE child DROP FOREIGN KEY up', ['DELETE FROM child WHERE parent_id = {n} + 5', 'UPDATE parent SET v = v + 1 WHERE id > {n}']),
+        ('ALTER TABLE child ADD CONSTRAINT other FOREIGN KEY (parent_id) REFERENCES parent (id) ON DELETE SET NULL',
+         ['DELETE FROM parent WHERE id IN ({n} + 6, {n} + 7)']),
+        ('ALTER TABLE child DROP FOREIGN KEY other', []),
+]
+
+
+def write_keys(server, n, statements=KEYS_BY_STATEMENT):
+        with server.connect(db='kin') as c, c.cursor() as cursor:
+                cursor.execute('DELETE FROM child WHERE parent_id IS NULL OR parent_id NOT IN (SELECT id FROM parent)')
+                for statement, changes in statements:
+                        for sql in (statement, *changes):
+                                cursor.execute(sql.format(n=n))
+
+
+def test_keys_that_come_and_go(agent, pair, link):
+        """Tables that become a family, and cease to be one, by statements: while they are copied, while they are followed, and on the way back."""
+        source, destination = pair
+        source.admin('CREATE DATABASE kin')
+        source.script(['CREATE TABLE parent (id INT PRIMARY KEY, v INT NOT NULL, pad CHAR(200) NOT NULL) ENGINE=InnoDB',
+                       'CREATE TABLE child (id INT PRIMARY KEY AUTO_INCREMENT, parent_id INT, pad CHAR(200) NOT NULL, KEY (parent_id)) ENGINE=InnoDB',
+                       'INSERT INTO parent SELECT a.n * 100 + b.n, 0, REPEAT("p", 200) FROM (SELECT @a := @a + 1 AS n FROM mysql.help_topic, '
+                       '(SELECT @a := 0) x LIMIT 80) a, (SELECT @b := @b + 1 AS n FROM mysql.help_topic, (SELECT @b := 0) x LIMIT 100) b',
+                       'INSERT INTO child (parent_id, pad) SELECT id, REPEAT("c", 200) FROM parent'], db='kin')
+        shop = link(source, destination, max_copy_rate=1 << 20)
+        shop.operate('Start', flags=1)
+        shop.wait(lambda: shop.get('RowsCopied') > 500, 60, 'the first rows')
+        write_keys(source, 200, KEYS_BY_STATEMENT[:2])
+        assert shop.get('Phase') == 'copying'
+        shop.wait_phase('synchronizing', 120)
+        shop.wait_caught_up(60)
+        equal.wait_equal(source, destination, ['kin'])
+        source.admin('ALTER TABLE kin.child DROP FOREIGN KEY up')
+        write_keys(source, 300)
+        equal.wait_equal(source, destination, ['kin'])
+        steps.change_side(shop, 'Switch')
+        write_keys(destination, 400)
+        equal.wait_equal(destination, source, ['kin'])
+        steps.change_side(shop, 'Rollback')
+
+
 def test_mariadb(agent, pair, link):
         whole_life(agent, *pair, link(*pair, max_copy_rate=1 << 20))
 

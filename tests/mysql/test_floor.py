@@ -49,7 +49,7 @@ def run(environment, prefix, programs=PROGRAMS):
                                       check=False,
                                       env={**os.environ, 'POLARSHIFT_TEST_PASSWORD': PASSWORD, **environment})
                 assert done.returncode == 0, done.stdout[-6000:]
-                assert f'ok 1 {prefix}/' in done.stdout, done.stdout[-6000:]
+                assert f'ok 1 {prefix}' in done.stdout, done.stdout[-6000:]
 
 
 def test_mysql56():
@@ -75,3 +75,4 @@ def test_newer(kind):
         with kind(durable=False) as server:
                 create_account(server, 'floor', PASSWORD, ['ALL PRIVILEGES'])
                 run({'POLARSHIFT_TEST_NEWER': server.uri('floor')}, '/newer', ['test-collation'])
+                run({'POLARSHIFT_TEST_NEWER': server.uri('floor')}, '/newer/schema-foreign', ['test-schema'])

@@ -313,6 +313,32 @@ static void test_xa_prepare(void) {
         g_assert_false(binlog_xa_prepare_parse(&event, &prepare, NULL));
 }
 
+/* As MariaDB 10.11 and 11.8 log them under binlog_alter_two_phase, and what is no such thing. */
+static void test_two_phase_alter(void) {
+        static const struct {
+                const char *body;
+                bool without_effect;
+        } cases[] = {
+                {"0400000000000000" "00000000" "29" "020000000000", true},
+                {"0400000000000000" "00000000" "29" "120b00000000", true},
+                {"0900000000000000" "00000000" "29" "080800000000000000", true},
+                {"0500000000000000" "00000000" "29" "040400000000000000", false},
+                {"0200000000000000" "00000000" "29" "000000000000", false},
+                {"0200000000000000" "00000000" "29", false},
+                {"0700000000000000" "00000000" "0e" "0a00000000000000", false}, /* FL_GROUP_COMMIT_ID: not flags, but its number */
+                {"0700000000000000" "00000000" "2b" "000000000000000002", true},
+                {"0700000000000000" "00000000" "4c" "01000000" "0101" "0202", false}, /* FL_PREPARED_XA */
+        };
+        for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+                g_autoptr(GByteArray) bytes = make_event(BINLOG_EVENT_MARIADB_GTID, 0, cases[i].body);
+                BinlogEvent event;
+                BinlogGtid gtid;
+                g_assert_true(binlog_event_parse(bytes->data, bytes->len, false, &event, NULL));
+                g_assert_true(binlog_gtid_parse(&event, &gtid, NULL));
+                g_assert_true(gtid.without_effect == cases[i].without_effect);
+        }
+}
+
 /* Numbers are of variable length: the ones at the low end of the first byte count the bytes that follow. */
 static void test_tagged_gtid(void) {
         static const struct {
@@ -445,6 +471,7 @@ int main(int argc, char *argv[]) {
         g_test_add_func("/binlog/small-events", test_small_events);
         g_test_add_func("/binlog/load-query", test_load_query);
         g_test_add_func("/binlog/xa-prepare", test_xa_prepare);
+        g_test_add_func("/binlog/two-phase-alter", test_two_phase_alter);
         g_test_add_func("/binlog/tagged-gtid", test_tagged_gtid);
         g_test_add_func("/binlog/unknown-type", test_unknown_type);
         g_test_add_func("/binlog/altered", test_altered);

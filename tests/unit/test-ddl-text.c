@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "engine/ddl-rename.h"
 #include "engine/ddl-text.h"
 
 #define ANSI SQL_MODE_ANSI_QUOTES
@@ -143,9 +144,45 @@ static void test_charsets(void) {
         g_assert_null(ddl_text_new(name, strlen(name), "app", &latin1, &from, NULL));
 }
 
+static void test_renames(void) {
+        const struct {
+                const char *from, *to;
+                bool overflows;
+                const char *to_database; /* NULL: the same */
+        } renames[] = {
+                {"orders", "orders_2024", false}, /* its file's name is longer, too */
+                {"orders", "o", false},
+                {"orders-eu", "orders_eu", false}, /* no longer in either */
+                {"orders-eu", "orders_eu2", true},
+                {"t0\\back", "nsync0_8", true},
+                {"t0\\back", "nsync0_890123456", false},
+                {"日本", "日本x", true}, /* 10 bytes or 11; the file's name takes 6 at least */
+                {"日本", "abcdefg", true},
+                {"日本", "abcdef", false},
+                {"orders", "orders-eu", false},
+                {"a-b", "abc", true, "app2"},
+                {"a", "b", true, "a-b"}, /* as far as it is known */
+                {"a", "b", false, "shop_2"},
+        };
+        for (gsize i = 0; i < G_N_ELEMENTS(renames); i++) {
+                g_test_message("%s %s", renames[i].from, renames[i].to);
+                g_assert_cmpint(ddl_rename_overflows("app", renames[i].from, renames[i].to_database ? renames[i].to_database : "app", renames[i].to), ==,
+                                renames[i].overflows);
+        }
+        g_autofree char *detour = ddl_rename_detour("t0\\back");
+        g_assert_cmpstr(detour, ==, "polarshift---"); /* 25 bytes in the file's name; 11 were needed */
+        g_autofree char *long_name = g_strnfill(64, '-');
+        g_assert_null(ddl_rename_detour(long_name));
+        long_name[38] = '\0';
+        g_autofree char *longest = ddl_rename_detour(long_name);
+        g_assert_cmpuint(strlen(longest), <=, 50);
+        g_assert_cmpuint(strlen("polarshift") + 5 * (strlen(longest) - strlen("polarshift")), >, 5 * 38);
+}
+
 int main(int argc, char **argv) {
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/ddl-text/cases", test_cases);
         g_test_add_func("/ddl-text/charsets", test_charsets);
+        g_test_add_func("/ddl-text/renames", test_renames);
         return g_test_run();
 }

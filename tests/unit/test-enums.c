@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "engine/engine.h"
 #include "engine/event.h"
+#include "engine/parameter.h"
 #include "engine/phase.h"
 #include "engine/program.h"
 #include "engine/spec.h"
@@ -38,6 +39,7 @@ static void test_round_trips(void) {
         ROUND_TRIP(replication_state, ReplicationState, _REPLICATION_MAX);
         ROUND_TRIP(check_severity, CheckSeverity, _CHECK_MAX);
         ROUND_TRIP(verification_state, VerificationState, _VERIFICATION_MAX);
+        ROUND_TRIP(parameter_outcome, ParameterOutcome, _PARAMETER_MAX);
         ROUND_TRIP(program_kind, ProgramKind, _PROGRAM_MAX);
         ROUND_TRIP(switch_step, SwitchStep, _SWITCH_STEP_MAX);
         ROUND_TRIP(create_type, CreateType, _CREATE_TYPE_MAX);

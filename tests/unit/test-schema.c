@@ -187,11 +187,54 @@ static void test_schema_tables(gconstpointer uri) {
         }
 }
 
+static void assert_foreign(Conn *conn, const char *database, const char *name, guint n, const char *constraint, const char *text) {
+        GError *error = NULL;
+        g_autoptr(GPtrArray) keys = foreign_keys_load(conn, database, name, &error);
+        bool found = false;
+        g_assert_no_error(error);
+        g_assert_cmpuint(keys->len, ==, n);
+        for (guint i = 0; i < keys->len; i++) {
+                const ForeignKey *key = keys->pdata[i];
+                g_autofree char *described = foreign_key_describe(key);
+                g_test_message("%s: %s", key->name, described);
+                found |= g_str_equal(key->name, constraint) && g_str_equal(described, text);
+        }
+        g_assert_true(found);
+}
+
+/* Names that are encoded where they are read from, and one that is cut there. */
+static void test_schema_foreign(gconstpointer uri) {
+        static const char text[] = "`" DATABASE "`.`日本-☃` (`x y`,`z`) → `" DATABASE "`.`päre.nt` (`a`,`b`) ON DELETE CASCADE ON UPDATE SET NULL";
+        g_autoptr(Conn) conn = open_fresh(uri, 0);
+        run(conn, "DROP DATABASE " DATABASE);
+        run(conn, "CREATE DATABASE " DATABASE);
+        run(conn, "USE " DATABASE);
+        run(conn, "SET NAMES utf8"); /* InnoDB of 5.6 reads REFERENCES by itself */
+        run(conn, "CREATE TABLE `päre.nt` (a INT NOT NULL, b INT NOT NULL, PRIMARY KEY (a,b)) ENGINE=InnoDB");
+        run(conn, "CREATE TABLE `日本-☃` (id INT PRIMARY KEY, `x y` INT, z INT, CONSTRAINT `own/né` FOREIGN KEY (`x y`,z) REFERENCES `päre.nt` (a,b) "
+                  "ON DELETE CASCADE ON UPDATE SET NULL) ENGINE=InnoDB");
+        run(conn, "CREATE TABLE plain (id INT PRIMARY KEY, self INT, FOREIGN KEY (self) REFERENCES plain (id)) ENGINE=InnoDB");
+        g_autoptr(GString) sql = g_string_new("CREATE TABLE `");
+        for (guint i = 0; i < 40; i++)
+                g_string_append(sql, "☃");
+        g_string_append(sql, "` (a INT PRIMARY KEY, CONSTRAINT own FOREIGN KEY (a) REFERENCES plain (id)) ENGINE=InnoDB");
+        run(conn, "SET NAMES binary");
+        assert_foreign(conn, DATABASE, NULL, 2, "own/né", text);
+        assert_foreign(conn, DATABASE, "日本-☃", 1, "own/né", text);
+        assert_foreign(conn, DATABASE, "plain", 1, "plain_ibfk_1",
+                       "`" DATABASE "`.`plain` (`self`) → `" DATABASE "`.`plain` (`id`) ON DELETE RESTRICT ON UPDATE RESTRICT");
+        run(conn, sql->str);
+        assert_foreign(conn, DATABASE, NULL, 3, "own/né", text);
+        assert_foreign(conn, NULL, NULL, 3, "own/né", text);
+        run(conn, "DROP DATABASE " DATABASE);
+}
+
 int main(int argc, char **argv) {
         static const LiveTest tests[] = {
                         {"schema-columns", test_schema_columns},
                         {"schema-keys", test_schema_keys},
                         {"schema-tables", test_schema_tables},
+                        {"schema-foreign", test_schema_foreign},
         };
         g_test_init(&argc, &argv, NULL);
         add_live_tests(tests, G_N_ELEMENTS(tests));

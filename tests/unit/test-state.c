@@ -82,7 +82,8 @@ static void damage(JsonObject *root, JsonObject *object) {
         for (GList *l = names; l; l = l->next) {
                 g_autofree char *name = g_strdup(l->data); /* the member owns its own */
                 JsonNode *kept = json_node_copy(json_object_get_member(object, name));
-                bool optional = object != root && json_object_has_member(object, "fence"); /* a request has defaults */
+                bool optional = (object != root && json_object_has_member(object, "fence")) || /* a request has defaults */
+                                strcmp(name, "recovered-xa") == 0; /* older agents did not write it */
                 if (JSON_NODE_HOLDS_OBJECT(kept))
                         damage(root, json_object_get_object_member(object, name));
                 kept = (json_node_unref(kept), json_node_copy(json_object_get_member(object, name)));

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* See report-objects.h. What could not be carried comes from the state's list, databases and tables from objects.json, programs from programs.json,
+ * parameters from the state: all of it was found out before, so that the report can be had when both servers are gone. */
+
+#include "engine/report-objects.h"
+
+#include <string.h>
+
+#include "engine/parameter.h"
+#include "mysql/sql.h"
+
+static void add(JsonBuilder *b, const char *name, const char *value) {
+        if (!value)
+                return;
+        g_autofree char *valid = g_utf8_make_valid(value, -1);
+        json_builder_set_member_name(b, name);
+        json_builder_add_string_value(b, valid);
+}
+
+void report_add_object(JsonBuilder *b, const ReportObject *object) {
+        json_builder_begin_object(b);
+        add(b, "kind", object->kind);
+        add(b, "name", object->name);
+        add(b, "outcome", object->outcome);
+        add(b, "from", object->from);
+        add(b, "to", object->to);
+        add(b, "why", object->why);
+        add(b, "sql", object->sql);
+        add(b, "now", object->now);
+        json_builder_end_object(b);
+}
+
+/* ---- what could not be carried */
+
+/* Behind the name that LINE begins with: names are quoted, and may hold anything. */
+static const char *behind_name(const char *line) {
+        char quote = 0;
+        for (const char *p = line; *p; p++) {
+                if (quote) {
+                        if (*p == '\\' && quote == '\'' && p[1])
+                                p++;
+                        else if (*p == quote)
+                                quote = 0;
+                } else if (*p == '`' || *p == '\'')
+                        quote = *p;
+                else if (p[0] == ':' && p[1] == ' ')
+                        return p;
+        }
+        return NULL;
+}
+
+/* The check said how it is mended. */
+static const char *find_hint(const EngineState *state, const char *line) {
+        for (guint i = 0; state->checks && i < state->checks->len; i++) {
+                const CheckRow *row = state->checks->pdata[i];
+                if (strcmp(row->message, line) == 0 && *row->hint)
+                        return row->hint;
+        }
+        return NULL;
+}
+
+/* "table `db`.`t`: why" */
+static void add_unfit(JsonBuilder *b, const EngineState *state, const char *line) {
+        const char *space = strchr(line, ' '), *end = space ? behind_name(space + 1) : NULL;
+        g_autofree char *kind = end ? g_strndup(line, (gsize) (space - line)) : g_strdup("object");
+        g_autofree char *name = end ? g_strndup(space + 1, (gsize) (end - space - 1)) : g_strdup(line);
+        ReportObject object = {.kind = kind, .name = name, .outcome = "not-carried", .why = end ? end + 2 : NULL, .sql = find_hint(state, line)};
+        report_add_object(b, &object);
+}
+
+/* ---- views, routines, triggers, events */
+
+static void add_program(JsonBuilder *b, const ProgramEntry *entry) {
+        g_autofree char *name = sql_table(entry->database, entry->name);
+        const char *refused = entry->refused[SIDE_DESTINATION] ? entry->refused[SIDE_DESTINATION] : entry->refused[SIDE_SOURCE];
+        ReportObject object = {
+                .kind = program_kind_to_string(entry->kind),
+                .name = name,
+                .outcome = refused ? "not-carried" : entry->note ? "changed" : "carried",
+                .why = refused ? refused : entry->note,
+        };
+        report_add_object(b, &object);
+}
+
+/* ---- parameters */
+
+static void add_parameter(JsonBuilder *b, const Parameter *parameter) {
+        ReportObject object = {.kind = "parameter", .name = parameter->name, .why = parameter->why, .now = parameter->drift};
+        switch (parameter->outcome) {
+        case PARAMETER_SAME:
+                object.outcome = "same";
+                object.to = parameter->source;
+                break;
+        case PARAMETER_CARRIED:
+                object.outcome = "changed";
+                object.from = parameter->before;
+                object.to = parameter->wanted;
+                object.why = "set on the destination as it is on the source, until the destination restarts: put the line into its configuration";
+                object.sql = parameter->line;
+                break;
+        case PARAMETER_PERSISTED:
+                object.outcome = "changed";
+                object.from = parameter->before;
+                object.to = parameter->wanted;
+                object.why = "set on the destination as it is on the source, and persisted there";
+                break;
+        case PARAMETER_NOT_CARRIED:
+        case PARAMETER_ABSENT:
+                object.outcome = "not-carried";
+                object.from = parameter->source;
+                object.to = parameter->before;
+                object.sql = parameter->line;
+                break;
+        case _PARAMETER_MAX:
+        case _PARAMETER_INVALID:
+                g_assert_not_reached();
+        }
+        report_add_object(b, &object);
+}
+
+void report_add_objects(JsonBuilder *b, const ReportInput *input) {
+        json_builder_set_member_name(b, "objects");
+        json_builder_begin_array(b);
+        for (guint i = 0; input->state && input->state->unfit && i < input->state->unfit->len; i++)
+                add_unfit(b, input->state, input->state->unfit->pdata[i]);
+        for (guint i = 0; input->programs && i < input->programs->entries->len; i++)
+                add_program(b, input->programs->entries->pdata[i]);
+        g_autoptr(GPtrArray) parameters = input->state ? parameters_from_text(input->state->parameters) : NULL;
+        for (guint i = 0; parameters && i < parameters->len; i++)
+                add_parameter(b, parameters->pdata[i]);
+        json_builder_end_array(b);
+}
+
+static void add_task(JsonBuilder *b, const char *what, const char *sql) {
+        json_builder_begin_object(b);
+        add(b, "side", side_to_string(SIDE_DESTINATION));
+        add(b, "what", what);
+        add(b, "sql", sql);
+        json_builder_end_object(b);
+}
+
+void report_add_parameter_tasks(JsonBuilder *b, const ReportInput *input) {
+        g_autoptr(GPtrArray) parameters = input->state ? parameters_from_text(input->state->parameters) : NULL;
+        g_autoptr(GString) back = g_string_new(NULL), lines = g_string_new(NULL);
+        for (guint i = 0; parameters && i < parameters->len; i++) {
+                const Parameter *parameter = parameters->pdata[i];
+                bool persisted = parameter->outcome == PARAMETER_PERSISTED;
+                if (persisted || parameter->outcome == PARAMETER_CARRIED) {
+                        g_autofree char *set = parameter_set(parameter, parameter->before, persisted);
+                        g_string_append_printf(back, "%s;\n", set);
+                }
+                if (parameter->outcome == PARAMETER_CARRIED)
+                        g_string_append_printf(lines, "%s\n", parameter->line);
+        }
+        if (input->phase == MIGRATION_PHASE_CANCELED && back->len > 0)
+                add_task(b, "it still has the source's parameters; to give it those back that it had before", back->str);
+        if (input->phase == MIGRATION_PHASE_COMPLETED && lines->len > 0)
+                add_task(b, "parameters were carried until it restarts; put these lines under [mysqld] in its configuration", lines->str);
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* See sessions.h. */
+
+#include "engine/sessions.h"
+
+#include <string.h>
+
+void session_free(Session *session) {
+        if (!session)
+                return;
+        g_free(session->user);
+        g_free(session->host);
+        g_free(session);
+}
+
+/* By thread number: how long its transaction has been open, in s. Recovered XA transactions belong to no thread. */
+static GHashTable *transactions(Conn *conn, GError **error) {
+        g_autoptr(GHashTable) ages = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
+        g_autoptr(ConnRows) rows = conn_query(conn, "SELECT trx_mysql_thread_id, TIMESTAMPDIFF(SECOND, trx_started, NOW()) "
+                                                    "FROM information_schema.innodb_trx WHERE trx_mysql_thread_id > 0", error);
+        char **row = NULL;
+        if (!rows)
+                return NULL;
+        do {
+                if (!conn_rows_next(rows, &row, NULL, error))
+                        return NULL;
+                if (!row || !row[0])
+                        continue;
+                guint64 id = g_ascii_strtoull(row[0], NULL, 10);
+                gint64 age = row[1] ? g_ascii_strtoll(row[1], NULL, 10) : 0;
+                guint64 seconds = age > 0 ? (guint64) age : 0;
+                g_hash_table_insert(ages, g_memdup2(&id, sizeof id), g_memdup2(&seconds, sizeof seconds));
+        } while (row);
+        return g_steal_pointer(&ages);
+}
+
+static const char *bypass_privileges(const Flavor *flavor) {
+        if (!flavor_super_bypasses_read_only(flavor))
+                return "'READ_ONLY ADMIN','READ ONLY ADMIN'";
+        return flavor_has_dynamic_privileges(flavor) ? "'SUPER','CONNECTION_ADMIN'" : "'SUPER'";
+}
+
+/* Grantees ('user'@'host') that read_only does not stop. */
+static GPtrArray *bypassing(Conn *conn, GError **error) {
+        g_autoptr(GPtrArray) grantees = g_ptr_array_new_with_free_func(g_free);
+        g_autofree char *sql = g_strdup_printf("SELECT DISTINCT GRANTEE FROM information_schema.USER_PRIVILEGES WHERE PRIVILEGE_TYPE IN (%s)",
+                                               bypass_privileges(conn_flavor(conn)));
+        g_autoptr(ConnRows) rows = conn_query(conn, sql, error);
+        char **row = NULL;
+        if (!rows)
+                return NULL;
+        do {
+                if (!conn_rows_next(rows, &row, NULL, error))
+                        return NULL;
+                if (row && row[0])
+                        g_ptr_array_add(grantees, g_strdup(row[0]));
+        } while (row);
+        return g_steal_pointer(&grantees);
+}
+
+/* Which account a session uses is told by its user alone: any of them that has the privilege counts. */
+static bool is_among(const GPtrArray *grantees, const char *user) {
+        g_autofree char *start = g_strdup_printf("'%s'@'", user);
+        for (guint i = 0; i < grantees->len; i++)
+                if (g_str_has_prefix(grantees->pdata[i], start))
+                        return true;
+        return false;
+}
+
+GPtrArray *sessions_of_others(Conn *conn, GError **error) {
+        enum { ID, USER, HOST, DB, COMMAND };
+        /* The transactions first: a session that has one and is not in the list behind them is gone, and its transaction with it. */
+        g_autoptr(GHashTable) ages = transactions(conn, error);
+        g_autoptr(GPtrArray) grantees = ages ? bypassing(conn, error) : NULL;
+        g_autofree char *own = grantees ? conn_query_string(conn, "SELECT SUBSTRING_INDEX(USER(), '@', 1)", error) : NULL;
+        g_autoptr(ConnRows) rows = own ? conn_query(conn, "SHOW PROCESSLIST", error) : NULL;
+        g_autoptr(GPtrArray) sessions = g_ptr_array_new_with_free_func((GDestroyNotify) session_free);
+        char **row = NULL;
+        if (!rows)
+                return NULL;
+        do {
+                if (!conn_rows_next(rows, &row, NULL, error))
+                        return NULL;
+                if (!row || !row[ID] || !row[USER] || !row[COMMAND])
+                        continue;
+                if (strcmp(row[USER], own) == 0 || strcmp(row[USER], "system user") == 0 || strcmp(row[USER], "event_scheduler") == 0 ||
+                    strcmp(row[COMMAND], "Daemon") == 0)
+                        continue;
+                guint64 id = g_ascii_strtoull(row[ID], NULL, 10);
+                const guint64 *age = g_hash_table_lookup(ages, &id);
+                Session *session = g_new0(Session, 1);
+                *session = (Session){
+                        .id = id,
+                        .user = g_strdup(row[USER]),
+                        .host = g_strdup(row[HOST] ? row[HOST] : ""),
+                        .transaction = age != NULL,
+                        .seconds = age ? *age : 0,
+                        .bypasses = is_among(grantees, row[USER]),
+                        .dump = g_str_has_prefix(row[COMMAND], "Binlog Dump"),
+                };
+                g_ptr_array_add(sessions, session);
+        } while (row);
+        return g_steal_pointer(&sessions);
+}
