@@ -44,6 +44,10 @@ def why_not():
         probe = subprocess.run(['unshare', '--mount', '--pid', '--uts', '--ipc', '--fork', 'true'], capture_output=True, check=False)
         if probe.returncode:
                 return 'no namespaces can be made here: ' + probe.stderr.decode(errors='replace').strip()
+        if not os.path.isdir('/run/systemd/system'):
+                for folder in _cgroup_folders():
+                        if not os.access(folder, os.W_OK):
+                                return f'{folder} is read-only, and systemd needs control groups'
         return None
 
 

@@ -90,7 +90,7 @@ def test_create_and_check(machine, given, sides):
         source, destination = sides
         expect(ctl(machine, 'create', 'shop', f'--source=mysql://agent@127.0.0.1:{source.port}/?ssl-mode=disabled',
                    f'--destination=mysql://agent@127.0.0.1:{destination.port}/', '-o', 'destination-ca=shop.ca',
-                   '-o', 'destination-cert=shop.cert', '-o', 'destination-key=shop.key', '-o', 'unfit=skip', '-o', 'max-copy-rate=100K'), 0)
+                   '-o', 'destination-cert=shop.cert', '-o', 'destination-key=shop.key', '-o', 'unfit=skip', '-o', 'max-copy-rate=10K'), 0)
         expect(ctl(machine, 'check', 'shop'), 0)
         assert re.fullmatch(r'\d+ migrations?; shop: created', show(machine, 'StatusText')['StatusText'])
         stop_and_start(machine)
@@ -138,7 +138,7 @@ def test_synchronizing(machine, given, sides):
 
 def ready(machine):
         until(lambda: get(machine, 'ReverseProven') in ('yes', 'true'), 'the proof of the way back', 120)
-        until(lambda: get(machine, 'VerificationState') == 'equal', 'the comparison', 120)
+        expect(ctl(machine, 'verify', 'shop', timeout=180), 0)
 
 
 def test_switch_and_back(machine, given, sides):
@@ -177,7 +177,7 @@ def test_secrets(machine, given, monitored):
         with open(monitored, encoding='utf-8', errors='replace') as f:
                 seen = f.read()
         assert 'SetCredential' in seen and SECRET not in seen and 'PRIVATE KEY' not in seen
-        assert 'Max core file size         0                    0' in machine.run('cat', f'/proc/{pid}/limits').out
+        assert re.search(r'Max core file size\s+0\s+0\s', machine.run('cat', f'/proc/{pid}/limits').out)
         assert 'PRIVATE KEY' not in machine.run('journalctl', '--no-pager', '-o', 'export').out
 
 
