@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/failpoint.h"
 #include "engine/control.h"
 #include "engine/fence.h"
 
@@ -19,6 +20,15 @@ typedef struct Ending {
         GString *left;           /* what is left to do by hand */
 } Ending;
 
+/* What a test can stop at (base/failpoint.h). */
+static void before(const Ending *ending, const char *step) {
+        failpoint(operation_kind_to_string(ending->operation->kind), step, "before");
+}
+
+static void after(const Ending *ending, const char *step) {
+        failpoint(operation_kind_to_string(ending->operation->kind), step, "after");
+}
+
 static bool unreachable(const GError *error) {
         return g_error_matches(error, PS_ERROR, PS_ERROR_SOURCE_UNREACHABLE) || g_error_matches(error, PS_ERROR, PS_ERROR_DESTINATION_UNREACHABLE);
 }
@@ -28,7 +38,13 @@ static bool drain(Ending *ending, GError **error) {
         Engine *engine = ending->engine;
         g_autofree char *file = NULL;
         guint64 offset;
+        gint64 until = clock_monotonic() + DRAIN_USEC;
         engine_set_step(engine, "drain");
+        before(ending, "drain");
+        while (!engine->link && ending->operation->resumed && clock_monotonic() < until && !engine_aborted(engine, ending->operation->id)) {
+                engine_step(engine); /* the agent has just started */
+                engine_wait(engine, USEC_PER_SEC / 10);
+        }
         Conn *up = control_acquire(engine, engine->state->writer, error);
         if (!up)
                 return false;
@@ -36,11 +52,12 @@ static bool drain(Ending *ending, GError **error) {
                 engine_name_error(engine, engine->state->writer, error);
                 return false;
         }
-        gint64 until = clock_monotonic() + DRAIN_USEC;
         while (engine->link) {
                 g_autoptr(GError) local = NULL;
-                if (link_wait_applied(engine->link, file, offset, USEC_PER_SEC / 10, &local))
+                if (link_wait_applied(engine->link, file, offset, USEC_PER_SEC / 10, &local)) {
+                        after(ending, "drain");
                         return true;
+                }
                 if (g_error_matches(local, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED) && clock_monotonic() < until &&
                     !engine_aborted(engine, ending->operation->id))
                         continue;
@@ -60,16 +77,21 @@ static bool drain(Ending *ending, GError **error) {
 static bool stop_applying(Ending *ending, GError **error) {
         Engine *engine = ending->engine;
         engine_set_step(engine, "stop");
+        before(ending, "stop");
         engine_verify_cancel(engine);
         engine_stop_link(engine);
         engine_stop_watch(engine);
         g_clear_pointer(&engine->monitor, monitor_free);
-        return engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, error);
+        if (!engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, error))
+                return false;
+        after(ending, "stop");
+        return true;
 }
 
 /* Before anything is taken down: who is refused here still has a migration that works. */
 static bool both_answer(Ending *ending, GError **error) {
         engine_set_step(ending->engine, "ask");
+        before(ending, "ask");
         for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++) {
                 g_autoptr(GError) local = NULL;
                 if (control_acquire(ending->engine, side, &local) || (ending->without_unreachable && unreachable(local)))
@@ -77,6 +99,7 @@ static bool both_answer(Ending *ending, GError **error) {
                 g_propagate_error(error, g_steal_pointer(&local));
                 return false;
         }
+        after(ending, "ask");
         return true;
 }
 
@@ -103,7 +126,7 @@ static bool arm(Ending *ending, GError **error) {
         if (engine->state->leg == 0)
                 return true;
         if (!engine_programs_carry(engine, &late))
-                engine_event(engine, ENGINE_EVENT_NOTE, 4, "views, routines, triggers and events could not be compared once more: %s", late->message);
+                engine_event(engine, ENGINE_EVENT_NOTE, 4, "views, routines, triggers, events and accounts could not be compared once more: %s", late->message);
         if (engine_programs_arm(engine, SIDE_DESTINATION, /* in_switch= */ false, &local))
                 return true;
         if (local->domain != MYSQL_ERROR || mysql_error_is_connection(local) || mysql_error_is_retryable(local)) {
@@ -124,7 +147,7 @@ static bool close_side(Ending *ending, Side side, GError **error) {
         if (!conn)
                 return false;
         bool good = (side != SIDE_DESTINATION || name_incomplete(ending, conn, error)) && ledger_drop(engine->ledger, conn, error) &&
-                    (writer || (open ? fence_open(conn, /* events_on= */ false, error) : conn_exec(conn, "SET GLOBAL read_only=1", -1, NULL, error)));
+                    (writer || (open ? fence_open(conn, /* events_on= */ false, error) : fence_shut(conn, error)));
         if (!good)
                 engine_name_error(engine, side, error);
         return good;
@@ -141,10 +164,19 @@ static bool close_sides(Ending *ending, GError **error) {
                         return false;
                 }
         }
+        /* From here on there is no way but to the end; there will be no link again. */
+        engine->state->ending = true;
+        if (!engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, error)) {
+                engine->state->ending = false;
+                return false;
+        }
         for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++) {
                 g_autoptr(GError) local = NULL;
-                if (close_side(ending, side, &local))
+                before(ending, side_to_string(side));
+                if (close_side(ending, side, &local)) {
+                        after(ending, side_to_string(side));
                         continue;
+                }
                 if (!ending->without_unreachable || !unreachable(local)) {
                         g_propagate_error(error, g_steal_pointer(&local));
                         return false;
@@ -177,7 +209,7 @@ static bool run(Ending *ending, bool switched, GError **error) {
         g_autoptr(GError) local = NULL;
         if (!both_answer(ending, error))
                 return false;
-        if (operation->kind == OPERATION_COMPLETE && !operation->resumed && !drain(ending, &local) &&
+        if (operation->kind == OPERATION_COMPLETE && !engine->state->ending && !drain(ending, &local) &&
             !(ending->without_unreachable && (unreachable(local) || !engine->link))) {
                 g_propagate_error(error, g_steal_pointer(&local));
                 return false;
@@ -199,6 +231,7 @@ static const char *reason_of(const EngineOperation *operation, bool switched) {
 void engine_end(Engine *engine, const EngineOperation *operation) {
         g_autoptr(GError) error = NULL;
         bool switched = engine->phase == MIGRATION_PHASE_SWITCHED;
+        bool superseding = engine->state->step != SWITCH_STEP_NONE;
         Ending ending = {
                 .engine = engine,
                 .operation = operation,
@@ -212,8 +245,9 @@ void engine_end(Engine *engine, const EngineOperation *operation) {
                 g_clear_error(&error);
                 if (run(&ending, switched, &error))
                         break;
-                /* Expiry has nobody to ask: it goes on until it works. */
-                if (operation->kind != OPERATION_EXPIRE || engine_stopping(engine))
+                /* Expiry has nobody to ask: it goes on until it works. So does what took the place of a switch that could not be finished: there is no
+                 * migration left that could go on. */
+                if ((operation->kind != OPERATION_EXPIRE && !superseding) || engine_stopping(engine))
                         break;
                 engine_set_error(engine, error);
                 engine_wait(engine, 10 * USEC_PER_SEC);
@@ -223,6 +257,10 @@ void engine_end(Engine *engine, const EngineOperation *operation) {
         g_string_free(ending.left, TRUE);
         if (error && engine_stopping(engine))
                 return;
+        if (error && engine->state->ending)
+                g_prefix_error(&error, "the end of the migration had begun, and there is no link any more: ask for it again (flag 2 does without a side that is gone); ");
+        if (error && engine->state->ending)
+                engine_set_error(engine, error);
         for (Side side = SIDE_SOURCE; side < _SIDE_MAX && !error; side++)
                 control_release(engine, side);
         engine_finish(engine, operation->id, !error ? OPERATION_RESULT_DONE : engine_aborted(engine, operation->id) ? OPERATION_RESULT_CANCELED : OPERATION_RESULT_FAILED, error,

@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "base/thread.h"
+#include "engine/account-store.h"
 #include "engine/ddl-carry.h"
 #include "engine/engine.h"
 #include "engine/ledger.h"
@@ -32,9 +33,11 @@ struct Engine {
         ConnParams *params[_SIDE_MAX];   /* NULL until needed, or after credentials may have changed */
         Conn *control[_SIDE_MAX];        /* holds GET_LOCK on the migration; see control.h. Set under the lock */
         guint64 control_id[_SIDE_MAX];   /* the number of the last one */
+        gint64 control_fed_at;           /* monotonic */
         Monitor *monitor;
         Watch *watch;
         Throttle *throttle;
+        DirtyKeys *dirty;                /* what changed since both sides were found equal */
         gint64 link_retry_at;            /* monotonic; 0: at once */
         unsigned link_failures;          /* in a row: the wait before the next try grows with it */
         bool link_broken;                /* failed for good: Resume tries again */
@@ -53,6 +56,7 @@ struct Engine {
         bool carried;                    /* the next link goes on where the last one halted: no news */
         guint64 transactions_before, rows_before; /* applied by earlier links of this process */
         ProgramStore *programs;          /* NULL: not read yet */
+        AccountStore *accounts;          /* NULL: not read yet */
         bool programs_pending;           /* something may have changed since they were compared */
         bool programs_failed;            /* the last comparison did, and that was said */
         gint64 programs_at;              /* monotonic: when to try again */
@@ -110,6 +114,7 @@ bool engine_commit(Engine *engine, MigrationPhase phase, const char *reason, GEr
 void engine_finish(Engine *engine, guint64 id, OperationResult result, const GError *error_in, MigrationPhase phase, const char *reason);
 bool engine_stopping(Engine *engine);
 bool engine_aborted(Engine *engine, guint64 id); /* Abort was asked for, or the agent stops */
+bool engine_superseded(Engine *engine); /* what runs behind its commit point is to make way for the next operation */
 /* Waits without holding anything up: wakes on stop, abort and news. */
 void engine_wait(Engine *engine, gint64 usec);
 void engine_set_step(Engine *engine, const char *step); /* OperationStep */
@@ -172,7 +177,7 @@ void engine_verify_recover(Engine *engine); /* one that was running when the age
 void engine_verify_keep(Engine *engine);    /* how far it is, into the state, now and then */
 void engine_verify_void(Engine *engine);    /* it cannot go on where it was: it has to begin again */
 
-/* engine-programs.c: views, routines, triggers and events. */
+/* engine-programs.c: views, routines, triggers and events, and accounts with each of these. */
 bool engine_programs_carry(Engine *engine, GError **error); /* to the side that does not take writes */
 /* Whether SIDE has all of them; unless unfit=skip. PS_ERROR_UNSUPPORTED_OBJECT. */
 bool engine_programs_complete(Engine *engine, Side side, GError **error);
@@ -187,6 +192,13 @@ bool engine_programs_start_events(Engine *engine, Side side, GError **error);
 void engine_programs_undo(Engine *engine);   /* what Start made */
 void engine_programs_follow(Engine *engine); /* between operations, with a link */
 void engine_programs_forget(Engine *engine); /* a new link: compare anew */
+
+/* engine-accounts.c: accounts and grants; called by engine-programs.c. */
+bool engine_accounts_carry(Engine *engine, GError **error);
+bool engine_accounts_complete(Engine *engine, Side side, GError **error);
+bool engine_accounts_disarm(Engine *engine, Side side, GError **error);
+bool engine_accounts_arm(Engine *engine, Side side, GError **error);
+void engine_accounts_undo(Engine *engine);
 
 /* engine-parameters.c: the servers' variables. */
 bool engine_parameters_carry(Engine *engine, Conn *source, GError **error);
