@@ -343,6 +343,7 @@ class Script:
                         column = rng.choice(table.others() or table.columns)
                         if column not in table.key and not column.auto:
                                 old, column.name = column.quoted, new[1:-1]
+                                table.foreign = [f.replace(f'({old}) REFERENCES', f'({column.quoted}) REFERENCES') for f in table.foreign]
                                 yield f'ALTER TABLE {table.quoted} CHANGE COLUMN {old} {column.definition()}'
                 elif 'convert' in self.features or any(c.kind.family == 'TEXT' for c in table.columns):
                         charset = rng.choice(['utf8', 'utf8mb4'])
