@@ -122,7 +122,7 @@ bool families_complete(const LinkTables *tables, GError **error) {
                 const TableSchema *schema = ((const LinkTable *) tables->list->pdata[i])->schema;
                 for (guint k = 0; schema->foreign_keys && k < schema->foreign_keys->len; k++) {
                         const ForeignKey *key = schema->foreign_keys->pdata[k];
-                        if (!foreign_key_cascades(key))
+                        if (!foreign_key_cascades(key) || key->away)
                                 continue;
                         const LinkTable *parent = link_tables_find(tables, key->parent_database, key->parent);
                         if (parent && parent->schema->key->len > 0 && schema->key->len > 0)

@@ -183,22 +183,18 @@ static bool could_be_carried(const LinkConfig *config, const char *database, con
 
 /* Keys to tables that would be carried if they were there: dropped, and perhaps made again by a statement further on, at which a new link
  * begins. Until then nothing cascades. */
-static void forget_keys_to_nothing(const LinkConfig *config, const GPtrArray *schemas) {
+static void mark_keys_to_nothing(const LinkConfig *config, const GPtrArray *schemas) {
         g_autoptr(GHashTable) there = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
         for (guint i = 0; i < schemas->len; i++) {
                 const TableSchema *schema = g_ptr_array_index(schemas, i);
                 g_hash_table_add(there, sql_table(schema->database, schema->name));
         }
         for (guint i = 0; i < schemas->len; i++) {
-                TableSchema *schema = g_ptr_array_index(schemas, i);
-                schema->has_cascade = false;
-                for (guint k = schema->foreign_keys ? schema->foreign_keys->len : 0; k > 0; k--) {
-                        const ForeignKey *key = g_ptr_array_index(schema->foreign_keys, k - 1);
+                const TableSchema *schema = g_ptr_array_index(schemas, i);
+                for (guint k = 0; schema->foreign_keys && k < schema->foreign_keys->len; k++) {
+                        ForeignKey *key = g_ptr_array_index(schema->foreign_keys, k);
                         g_autofree char *parent = sql_table(key->parent_database, key->parent);
-                        if (could_be_carried(config, key->parent_database, key->parent) && !g_hash_table_contains(there, parent))
-                                g_ptr_array_remove_index(schema->foreign_keys, k - 1);
-                        else
-                                schema->has_cascade |= foreign_key_cascades(key);
+                        key->away = could_be_carried(config, key->parent_database, key->parent) && !g_hash_table_contains(there, parent);
                 }
         }
 }
@@ -228,7 +224,7 @@ static GPtrArray *load_schemas(Link *link, Conn *up, Conn *down, GError **error)
                 g_ptr_array_add(schemas, schema);
                 all->pdata[i] = NULL; /* handed over; table_schema_free() takes NULL */
         }
-        forget_keys_to_nothing(config, schemas);
+        mark_keys_to_nothing(config, schemas);
         return schemas;
 }
 
