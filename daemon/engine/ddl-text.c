@@ -376,11 +376,10 @@ static GString *put_together(const char *resolved, GArray *tokens) {
                 if (token->removed)
                         continue;
                 bool apart = i > 0 && at(tokens, i - 1)->end < token->start;
-                if (text->len > 0 && apart) {
-                        if (g_str_has_suffix(text->str, "--")) /* two minuses in front of what was a comment: now they would begin one */
-                                g_string_insert_c(text, (gssize) text->len - 1, ' ');
+                /* Two minuses in front of what was a comment would begin one. */
+                bool minuses = text->len > 0 && text->str[text->len - 1] == '-' && sign(tokens, i, '-');
+                if (text->len > 0 && (apart || minuses))
                         g_string_append_c(text, ' ');
-                }
                 if (token->quote)
                         g_string_append_c(text, '`');
                 if (token->instead)
