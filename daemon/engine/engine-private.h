@@ -172,6 +172,9 @@ void engine_verify_recover(Engine *engine); /* one that was running when the age
 void engine_verify_keep(Engine *engine);    /* how far it is, into the state, now and then */
 void engine_verify_void(Engine *engine);    /* it cannot go on where it was: it has to begin again */
 
+/* What became of databases and tables, for the report: again when a statement may have changed them. */
+bool engine_objects_remember(Engine *engine, Conn *source, Conn *destination, GError **error);
+
 /* engine-programs.c: views, routines, triggers and events. */
 bool engine_programs_carry(Engine *engine, GError **error); /* to the side that does not take writes */
 /* Whether SIDE has all of them; unless unfit=skip. PS_ERROR_UNSUPPORTED_OBJECT. */
