@@ -140,6 +140,7 @@ bool engine_wait_applied(Engine *engine, const char *file, guint64 offset, gint6
 Direction engine_direction(const Engine *engine);
 guint32 engine_dump_id(const Engine *engine, guint32 which); /* 0: link, 1: watch, 2: a look into the downstream's log */
 guint32 engine_workers(const Engine *engine); /* how many the limits ask for; a leg keeps the number it began with */
+bool engine_is_clone(const Engine *engine); /* there is no way back, and the destination's log is not looked at */
 Side engine_reader(const Engine *engine); /* the side that does not take writes */
 
 /* engine-again.c: tables that are copied again. */
