@@ -206,7 +206,7 @@ static void print_times(JsonObject *properties, GString *out) {
                      "%" G_GINT64_FORMAT " transactions on the side that must not write",
                      value_int(properties, "ForeignWrites"));
         if (confirm_by > 0)
-                line(out, "Confirm by", "%s, else it is rolled back", confirm_text);
+                line(out, "Confirm by", "%s, else it is undone", confirm_text);
         if (expires > 0)
                 line(out, "Expires", "%s", expires_text);
 }

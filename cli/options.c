@@ -72,7 +72,7 @@ static const OptionSpec option_table[_OPTION_MAX] = {
         [OPTION_EXPECTED_GENERATION] = { "expected-generation", 0, required_argument, "expected-generation",
                                          "NUMBER", "Refuse if the migration changed since" },
         [OPTION_CONFIRM_WITHIN] = { "confirm-within", 0, required_argument, "confirm-within", "TIME",
-                                    "Roll back unless confirmed in this time" },
+                                    "Undo it unless confirmed in this time" },
         [OPTION_KILL_SESSIONS] = { "kill-sessions", 0, no_argument, "kill-sessions", NULL,
                                    "End the sessions left on the old side" },
         [OPTION_DISABLE_BINLOG] = { "disable-binlog", 0, no_argument, "disable-binlog", NULL,

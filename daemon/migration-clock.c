@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What a migration does because it is time: announce its expiry, roll back what nobody confirmed, expire. Due
+/* What a migration does because it is time: announce its expiry, undo a change of side that nobody confirmed, expire. Due
  * at once: the running operation first, then confirmation, then expiry. The wall clock counts, also while the
  * agent was down, paused or failed. */
 
@@ -72,10 +72,11 @@ static void do_what_is_due(Migration *m, guint64 now) {
         if (m->record->operation.request.id != 0 || now < m->retry_at)
                 return;
         if (m->record->confirm_by && now >= m->record->confirm_by) {
-                migration_note(m, LOG_WARNING, NULL, "note", NULL,
-                               "nobody confirmed the switch in time: rolling back");
+                bool switched = m->record->phase == MIGRATION_PHASE_SWITCHED;
+                migration_note(m, LOG_WARNING, NULL, "note", NULL, "nobody confirmed the %s in time: %s", switched ? "switch" : "rollback",
+                               switched ? "rolling back" : "switching again");
                 unpause(m);
-                begin(m, OPERATION_ROLLBACK);
+                begin(m, switched ? OPERATION_ROLLBACK : OPERATION_SWITCH);
         } else if (expires && now >= expires) {
                 begin(m, OPERATION_EXPIRE);
         } else if (is_finished_clone(m)) {

@@ -151,6 +151,15 @@ static bool known_obstacles(const Migration *m, const Request *request, GError *
         return plan_allows(&input, request->kind, request->operation.request.max_delay, error);
 }
 
+/* A switch or rollback behind its commit point goes on for ever when the old side is gone for good. What does without that side (flag 2) ends it. */
+static bool supersedes(const Migration *m, const Request *request) {
+        const EngineOperation *running = &m->record->operation.request;
+        if (!(request->flags & WITHOUT_UNREACHABLE) || running->id == 0 || m->removing || !m->engine || m->engine_stopping)
+                return false;
+        return (request->kind == OPERATION_COMPLETE && running->kind == OPERATION_SWITCH && m->record->phase == MIGRATION_PHASE_SWITCHED) ||
+               (request->kind == OPERATION_CANCEL && running->kind == OPERATION_ROLLBACK && m->record->phase == MIGRATION_PHASE_SYNCHRONIZING);
+}
+
 static int run_operation(Call *call) {
         const Request *request = call->request;
         GError *error = NULL;
@@ -169,8 +178,10 @@ static int run_operation(Call *call) {
                                                  "migration '%s' is at generation %" G_GUINT64_FORMAT
                                                  ", not %" G_GUINT64_FORMAT "; look at it again",
                                                  m->name, m->record->generation, request->generation));
-        if (!migration_allows(m, request->kind, &error) || !known_obstacles(m, request, &error) ||
-            !migration_begin(m, &request->operation, &id, &error))
+        bool good = supersedes(m, request) ? migration_supersede(m, &request->operation, &id, &error)
+                                           : migration_allows(m, request->kind, &error) && known_obstacles(m, request, &error) &&
+                                                             migration_begin(m, &request->operation, &id, &error);
+        if (!good)
                 return call_fail(call, error);
         call->answer = id;
         return call_done(call, "t", id);
@@ -210,7 +221,7 @@ int method_repair(sd_bus_message *message, void *userdata, sd_bus_error *ret_err
         return simple_operation(message, userdata, "Repair", OPERATION_REPAIR, 0);
 }
 
-static bool read_switch_options(Call *call, Request *request, OperationKind kind, GError **error) {
+static bool read_switch_options(Call *call, Request *request, GError **error) {
         EngineOperation *o = &request->operation.request;
         if (!read_options(call, request, error))
                 return false;
@@ -226,9 +237,6 @@ static bool read_switch_options(Call *call, Request *request, OperationKind kind
         if (!*error)
                 (void) options_take_seconds(options, "confirm-within", 0, CONFIRM_WITHIN_MAX,
                                            &request->operation.confirm_within, error);
-        if (!*error && kind == OPERATION_ROLLBACK && request->operation.confirm_within > 0)
-                *error = error_new(PS_ERROR_NOT_SUPPORTED,
-                                   "option 'confirm-within': only a switch can be confirmed");
         return read_end(call, request, DRY_RUN, error);
 }
 
@@ -237,7 +245,7 @@ static int switch_call(sd_bus_message *message, Migration *m, const char *method
         Request *request;
         GError *error = NULL;
         Call *call = begin(message, m, method, /* mutating= */ true, &request);
-        if (!read_switch_options(call, request, kind, &error))
+        if (!read_switch_options(call, request, &error))
                 return call_fail(call, error);
         return operation_call(call, m, request, kind, request->flags & DRY_RUN ? INSPECT : action,
                               request->flags & DRY_RUN ? NULL : prompt);
@@ -385,7 +393,7 @@ static int run_confirm(Call *call) {
         Migration *m = look_again(call, &error);
         if (!m)
                 return call_fail(call, error);
-        if (m->record->phase != MIGRATION_PHASE_SWITCHED || m->record->confirm_by == 0)
+        if (m->record->confirm_by == 0)
                 return call_fail(call, error_new(PS_ERROR_INVALID_PHASE,
                                                  "migration '%s' has nothing to confirm", m->name));
         if (!idle(m, &error))
@@ -394,7 +402,8 @@ static int run_confirm(Call *call) {
         next->confirm_by = 0;
         if (!migration_store(m, next, &error))
                 return call_fail(call, error);
-        migration_note(m, LOG_NOTICE, NULL, "confirmed", NULL, "the switch was confirmed");
+        migration_note(m, LOG_NOTICE, NULL, "confirmed", NULL, "the %s was confirmed",
+                       m->record->phase == MIGRATION_PHASE_SWITCHED ? "switch" : "rollback");
         migration_look_at_clock(m);
         return call_done(call, NULL);
 }
@@ -630,7 +639,7 @@ int method_plan(sd_bus_message *message, void *userdata, sd_bus_error *ret_error
                                                                     "'rollback', 'complete' or 'cancel'"));
         /* Those of the operation: whoever asks for it with options shows its plan first. */
         bool change = request->kind == OPERATION_SWITCH || request->kind == OPERATION_ROLLBACK;
-        if (!(change ? read_switch_options(call, request, request->kind, &error) : read_ending_options(call, request, &error)))
+        if (!(change ? read_switch_options(call, request, &error) : read_ending_options(call, request, &error)))
                 return call_fail(call, error);
         return authorize(call, userdata, INSPECT, "plan", NULL, run_plan);
 }

@@ -201,7 +201,7 @@ bool migration_store(Migration *m, Record *next, GError **error) {
                 if (next->phase == MIGRATION_PHASE_SYNCHRONIZING && next->synchronizing_at == 0)
                         next->synchronizing_at = clock_real();
                 next->confirm_by = 0;
-                if (next->phase == MIGRATION_PHASE_SWITCHED && m->record->operation.confirm_within > 0)
+                if (m->record->operation.confirm_within > 0) /* of a switch or a rollback */
                         next->confirm_by = clock_real() + (guint64) (m->record->operation.confirm_within *
                                                                     (double) USEC_PER_SEC);
                 if (migration_phase_is_final(next->phase)) {
@@ -296,6 +296,31 @@ static void tell_finished(Migration *m) {
         migration_bus_operation_finished(m);
 }
 
+bool migration_supersede(Migration *m, const RecordOperation *operation, guint64 *ret_id, GError **error) {
+        Record *next = record_copy(m->record);
+        guint64 id = next->next_operation_id++;
+        g_free(next->last.message);
+        next->last = (RecordLast) {
+                        .id = next->operation.request.id,
+                        .kind = next->operation.request.kind,
+                        .result = OPERATION_RESULT_DONE, /* the other side takes writes since its commit point */
+                        .error = -1,
+                        .message = g_strdup(""),
+                        .finished_at = clock_real(),
+        };
+        next->operation = *operation;
+        next->operation.request.id = id;
+        if (!migration_store(m, next, error))
+                return false;
+        tell_finished(m);
+        migration_note(m, LOG_NOTICE, NULL, "operation-started", NULL,
+                       "operation %" G_GUINT64_FORMAT " (%s) started; it does without the side that was left", id,
+                       operation_kind_to_string(operation->request.kind));
+        engine_operate(m->engine, &m->record->operation.request);
+        *ret_id = id;
+        return true;
+}
+
 /* ---- the engine's messages ---- */
 
 static void take_commit(Migration *m, EngineCommit *commit) {
@@ -326,7 +351,7 @@ static void take_commit(Migration *m, EngineCommit *commit) {
                                 .finished_at = clock_real(),
                 };
                 next->operation = (RecordOperation) {.request.id = 0};
-                if (!done && (next->last.kind == OPERATION_EXPIRE || next->last.kind == OPERATION_ROLLBACK))
+                if (!done && (next->last.kind == OPERATION_EXPIRE || next->last.kind == OPERATION_ROLLBACK || next->confirm_by))
                         m->retry_at = clock_real() + 60 * (guint64) USEC_PER_SEC;
         }
         if (!migration_store(m, next, &error)) {

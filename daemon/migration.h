@@ -51,6 +51,8 @@ void migration_sample(Migration *migration);
 bool migration_store(Migration *migration, Record *next, GError **error);
 /* Records an operation and hands it to the engine; its id. The caller has looked whether it may run. */
 bool migration_begin(Migration *migration, const RecordOperation *operation, guint64 *ret_id, GError **error);
+/* The same in place of a switch or rollback that is done but for its old side, which may never come back. */
+bool migration_supersede(Migration *migration, const RecordOperation *operation, guint64 *ret_id, GError **error);
 /* Phase, paused, an operation in the way: what does not depend on the servers. */
 bool migration_allows(const Migration *migration, OperationKind kind, GError **error);
 

@@ -199,6 +199,18 @@ static bool flush_all(Apply *apply) {
         return true;
 }
 
+static void note_change(Apply *apply, const LinkTable *table) {
+        if (!apply->config.dirty)
+                return;
+        if (table->family) /* rows of any of them may change with this one */
+                for (guint i = 0; i < table->family->tables->len; i++)
+                        dirty_add_unknown(apply->config.dirty, ((const LinkTable *) g_ptr_array_index(table->family->tables, i))->name);
+        else if (table->multiset)
+                dirty_add_unknown(apply->config.dirty, table->name);
+        else
+                dirty_add(apply->config.dirty, table->name, apply->key->str, apply->key->len);
+}
+
 /* HASH: of the key, as is apply->key. */
 static bool add_change(Apply *apply, LinkTable *table, RowOperation operation, guint64 hash, const RowImage *image, bool cascades) {
         /* MySQL 9.7 with innodb_native_foreign_keys logs DELETE parent, child … in this way: the child's row although it went with the parent. */
@@ -206,6 +218,7 @@ static bool add_change(Apply *apply, LinkTable *table, RowOperation operation, g
                           table->schema->has_cascade;
         guint32 w = (guint32) ((table->ordered || table->family ? table->hash : hash) % apply->config.workers);
         guint64 seq = apply->seq + 1;
+        note_change(apply, table);
         apply->part[w]++;
         if (seq <= apply->resume_seq[w] || (seq == apply->resume_seq[w] + 1 && apply->part[w] <= apply->resume_part[w]))
                 return true; /* committed before we began */

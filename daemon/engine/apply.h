@@ -12,6 +12,7 @@
 #include <glib.h>
 
 #include "engine/change.h"
+#include "engine/dirty.h"
 #include "engine/ledger.h"
 #include "engine/relay.h"
 #include "mysql/conn.h"
@@ -31,6 +32,7 @@ typedef struct ApplyConfig {
         guint64 seq;        /* … behind this transaction, at the oldest checkpoint, or before it */
         const char *server; /* whose log is read: conn_host_uuid() */
         bool mariadb;       /* it is one */
+        DirtyKeys *dirty;   /* gets each key that is handed to a worker; NULL: nobody wants to know */
         /* Called on a worker's or the dispatcher's thread. */
         void (*on_progress)(gpointer userdata); /* the low-water mark may have risen */
         void (*on_failure)(gpointer userdata, const GError *error);

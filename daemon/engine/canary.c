@@ -9,7 +9,8 @@
 #include "base/error.h"
 #include "engine/control.h"
 
-#define CANARY_USEC (5 * USEC_PER_SEC)
+#define FIRST_WAIT_USEC (USEC_PER_SEC / 4) /* then twice that, and so on */
+#define TRIES 5
 
 static bool write_canary(Engine *engine, Side side, guint64 value, GError **error) {
         Conn *conn = control_acquire(engine, side, error);
@@ -23,14 +24,28 @@ static bool write_canary(Engine *engine, Side side, guint64 value, GError **erro
         return false;
 }
 
+/* Again and again: a watch that has only begun does not see what was written before. */
+static bool seen_by_watch(Engine *engine, guint64 *ret_value, GError **error) {
+        gint64 wait = FIRST_WAIT_USEC;
+        for (guint try = 0; try < TRIES; try++, wait *= 2) {
+                g_autoptr(GError) local = NULL;
+                *ret_value = clock_real();
+                if (!write_canary(engine, engine_reader(engine), *ret_value, error))
+                        return false;
+                if (watch_wait_canary(engine->watch, *ret_value, wait, &local))
+                        return true;
+                if (try + 1 == TRIES)
+                        g_propagate_error(error, g_steal_pointer(&local));
+        }
+        return false;
+}
+
 bool engine_prove_reverse(Engine *engine, GError **error) {
-        guint64 value = clock_real();
+        guint64 value;
         g_autoptr(GError) local = NULL;
 
         engine_start_watch(engine);
-        bool proven = engine->watch && write_canary(engine, engine_reader(engine), value, &local) &&
-                      watch_wait_canary(engine->watch, value, CANARY_USEC, &local) &&
-                      write_canary(engine, engine->state->writer, value, &local);
+        bool proven = engine->watch && seen_by_watch(engine, &value, &local) && write_canary(engine, engine->state->writer, value, &local);
         bool news = proven != engine->state->reverse_proven;
         engine->state->reverse_proven = proven;
         if (proven && news)

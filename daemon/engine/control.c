@@ -3,10 +3,18 @@
 
 #include "engine/control.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "engine/failover.h"
+#include "engine/fence.h"
 
-#define LOCK_WAIT 10 /* s: the server may take a moment to notice that a killed agent is gone */
+/* A host that dies without closing its connections leaves sessions behind; the server ends one that says nothing for IDLE seconds, and the
+ * lock goes with it. So ours have to say something now and then, and a new agent waits for that long. */
+#define IDLE 20 /* s */
+#define FEED_USEC (5 * USEC_PER_SEC)
+#define LOCK_WAIT 10     /* s: the server may take a moment to notice that a killed agent is gone */
+#define TAKE_OVER 30     /* s: the first time that this process asks */
+#define LOCK_SLICE 2     /* s, between looks whether the agent stops */
 
 /* A session of ours that was given up while it waited for something still holds the lock. */
 static void end_own_orphan(Engine *engine, Side side, Conn *conn) {
@@ -17,15 +25,21 @@ static void end_own_orphan(Engine *engine, Side side, Conn *conn) {
 }
 
 static bool take_lock(Engine *engine, Side side, Conn *conn, GError **error) {
+        gint64 until = clock_monotonic() + (engine->control_id[side] == 0 ? TAKE_OVER : LOCK_WAIT) * USEC_PER_SEC;
         guint64 got = 0;
         end_own_orphan(engine, side, conn);
-        g_autofree char *sql = g_strdup_printf("SELECT COALESCE(GET_LOCK('polarshift.%s', %d), 0)", engine->ledger->task, LOCK_WAIT);
-        if (!conn_query_uint64(conn, sql, &got, error))
-                return false;
-        if (got != 1)
+        g_autofree char *sql = g_strdup_printf("SELECT COALESCE(GET_LOCK('polarshift.%s', %d), 0)", engine->ledger->task, LOCK_SLICE);
+        while (got != 1 && clock_monotonic() < until && !engine_stopping(engine))
+                if (!conn_query_uint64(conn, sql, &got, error))
+                        return false;
+        if (got == 1)
+                return conn_execf(conn, error, "SET SESSION wait_timeout=%d, net_read_timeout=%d, net_write_timeout=%d", IDLE, IDLE, IDLE);
+        if (engine_stopping(engine))
+                g_set_error(error, PS_ERROR, PS_ERROR_STOPPED, "told to stop");
+        else
                 g_set_error(error, PS_ERROR, PS_ERROR_STALE_STATE,
                             "another agent holds the lock of this migration on %s; stop it first", conn_label(conn));
-        return got == 1;
+        return false;
 }
 
 static bool check_owner(Engine *engine, Conn *conn, GError **error) {
@@ -68,7 +82,19 @@ static bool fence_again(Engine *engine, Side side, Conn *conn, GError **error) {
         if (engine->state->leg == 0 || engine->state->step != SWITCH_STEP_NONE || side == engine->state->writer ||
             engine_direction(engine) == DIRECTION_NONE)
                 return true;
-        return conn_exec(conn, "SET GLOBAL read_only=1", -1, NULL, error);
+        return fence_shut(conn, error);
+}
+
+void control_feed(Engine *engine) {
+        gint64 now = clock_monotonic();
+        if (now < engine->control_fed_at + FEED_USEC)
+                return;
+        engine->control_fed_at = now;
+        for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++) {
+                guint64 one;
+                if (engine->control[side] && !conn_is_dead(engine->control[side]))
+                        (void) conn_query_uint64(engine->control[side], "SELECT 1", &one, NULL);
+        }
 }
 
 Conn *control_acquire(Engine *engine, Side side, GError **error) {

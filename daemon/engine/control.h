@@ -9,6 +9,7 @@
 Conn *control_acquire(Engine *engine, Side side, GError **error);
 /* Closes it, which releases the lock. */
 void control_release(Engine *engine, Side side);
+void control_feed(Engine *engine); /* keeps them from being ended by their servers; between statements */
 void control_abort(Engine *engine, Side side); /* any thread: what it waits for ends with an error */
 /* Writes the owner row on SIDE: WRITER and EPOCH are the truth that recovery reads. */
 bool control_own(Engine *engine, Side side, Side writer, guint64 epoch, const char *step, GError **error);

@@ -124,6 +124,7 @@ bool engine_copy_again(Engine *engine, const LinkHalt *halt, GError **error) {
         engine_verify_cancel(engine);
         again_add(engine->state->again, table, halt->seq);
         engine->state->verification = VERIFICATION_NONE;
+        dirty_forget(engine->dirty);
         if (!engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, error))
                 return false;
         engine_event(engine, ENGINE_EVENT_COPY_AGAIN, 4, "%s is copied again: the log does not tell its rows from transaction %" G_GUINT64_FORMAT

@@ -11,6 +11,7 @@
 /* In memory; the caller commits. */
 static void void_comparison(Engine *engine) {
         engine_verify_void(engine);
+        dirty_forget(engine->dirty);
         engine->state->verification = VERIFICATION_NONE;
 }
 

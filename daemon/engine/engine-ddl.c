@@ -65,6 +65,7 @@ static void passed_over(Engine *engine, const CarryResult *result) {
 
 /* Rows may have been converted, and not by the same rules: what was found equal before says nothing now. */
 static void compare_again(Engine *engine) {
+        dirty_forget(engine->dirty); /* keys of a table that had another name, or other columns */
         if (!g_str_has_prefix(engine->halt->what, "ALTER TABLE") && !engine->carry_passed)
                 return;
         if (engine->state->verification == VERIFICATION_EQUAL)

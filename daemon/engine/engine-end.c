@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/failpoint.h"
 #include "engine/control.h"
 #include "engine/fence.h"
 
@@ -16,9 +17,18 @@ typedef struct Ending {
         const EngineOperation *operation;
         bool keep_reader_closed; /* a switched migration: A stays read-only, so that there are never two writable sides */
         bool without_unreachable; /* flag 2 */
-        bool cloned;             /* a clone's position is known and on the destination */
+        bool clone;              /* Complete of a clone */
         GString *left;           /* what is left to do by hand */
 } Ending;
+
+/* What a test can stop at (base/failpoint.h). */
+static void before(const Ending *ending, const char *step) {
+        failpoint(operation_kind_to_string(ending->operation->kind), step, "before");
+}
+
+static void after(const Ending *ending, const char *step) {
+        failpoint(operation_kind_to_string(ending->operation->kind), step, "after");
+}
 
 static bool unreachable(const GError *error) {
         return g_error_matches(error, PS_ERROR, PS_ERROR_SOURCE_UNREACHABLE) || g_error_matches(error, PS_ERROR, PS_ERROR_DESTINATION_UNREACHABLE);
@@ -29,7 +39,13 @@ static bool drain(Ending *ending, GError **error) {
         Engine *engine = ending->engine;
         g_autofree char *file = NULL;
         guint64 offset;
+        gint64 until = clock_monotonic() + DRAIN_USEC;
         engine_set_step(engine, "drain");
+        before(ending, "drain");
+        while (!engine->link && ending->operation->resumed && clock_monotonic() < until && !engine_aborted(engine, ending->operation->id)) {
+                engine_step(engine); /* the agent has just started */
+                engine_wait(engine, USEC_PER_SEC / 10);
+        }
         Conn *up = control_acquire(engine, engine->state->writer, error);
         if (!up)
                 return false;
@@ -37,11 +53,12 @@ static bool drain(Ending *ending, GError **error) {
                 engine_name_error(engine, engine->state->writer, error);
                 return false;
         }
-        gint64 until = clock_monotonic() + DRAIN_USEC;
         while (engine->link) {
                 g_autoptr(GError) local = NULL;
-                if (link_wait_applied(engine->link, file, offset, USEC_PER_SEC / 10, &local))
+                if (link_wait_applied(engine->link, file, offset, USEC_PER_SEC / 10, &local)) {
+                        after(ending, "drain");
                         return true;
+                }
                 if (g_error_matches(local, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED) && clock_monotonic() < until &&
                     !engine_aborted(engine, ending->operation->id))
                         continue;
@@ -91,17 +108,10 @@ static bool wait_for_end(Ending *ending, LinkHalt **ret, GError **error) {
         }
 }
 
-/* The destination becomes the source as it was at one position, which is on disk before anything is taken down. From then on the end cannot be
- * given up: without our tables nothing could follow any more. */
+/* The destination becomes the source as it was at one position, which is on disk before anything is taken down. */
 static bool end_clone(Ending *ending, GError **error) {
         Engine *engine = ending->engine;
         g_autoptr(LinkHalt) halt = NULL;
-        if (ending->operation->resumed)
-                return engine->state->end_position.file != NULL ||
-                       refuse_clone(error, PS_ERROR_STOPPED, "the agent ended before the clone did; it goes on and ends again");
-        binlog_position_clear(&engine->state->end_position);
-        if (!engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, error))
-                return false;
         engine_set_step(engine, "position");
         if (!engine->link || !engine->state->copied)
                 return refuse_clone(error, PS_ERROR_DEADLINE_EXCEEDED, "replication is not running, so there is no position at which the clone is complete; Resume first");
@@ -121,16 +131,21 @@ static bool end_clone(Ending *ending, GError **error) {
 static bool stop_applying(Ending *ending, GError **error) {
         Engine *engine = ending->engine;
         engine_set_step(engine, "stop");
+        before(ending, "stop");
         engine_verify_cancel(engine);
         engine_stop_link(engine);
         engine_stop_watch(engine);
         g_clear_pointer(&engine->monitor, monitor_free);
-        return engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, error);
+        if (!engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, error))
+                return false;
+        after(ending, "stop");
+        return true;
 }
 
 /* Before anything is taken down: who is refused here still has a migration that works. */
 static bool both_answer(Ending *ending, GError **error) {
         engine_set_step(ending->engine, "ask");
+        before(ending, "ask");
         for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++) {
                 g_autoptr(GError) local = NULL;
                 if (control_acquire(ending->engine, side, &local) || (ending->without_unreachable && unreachable(local)))
@@ -138,6 +153,7 @@ static bool both_answer(Ending *ending, GError **error) {
                 g_propagate_error(error, g_steal_pointer(&local));
                 return false;
         }
+        after(ending, "ask");
         return true;
 }
 
@@ -163,7 +179,7 @@ static bool arm(Ending *ending, GError **error) {
         g_autoptr(GError) late = NULL, local = NULL;
         if (engine->state->leg == 0)
                 return true;
-        if (!ending->cloned && !engine_programs_carry(engine, &late)) /* a clone has what there was at its position */
+        if (!ending->clone && !engine_programs_carry(engine, &late)) /* a clone has what there was at its position */
                 engine_event(engine, ENGINE_EVENT_NOTE, 4, "views, routines, triggers and events could not be compared once more: %s", late->message);
         if (engine_programs_arm(engine, SIDE_DESTINATION, /* in_switch= */ false, &local))
                 return true;
@@ -185,7 +201,7 @@ static bool close_side(Ending *ending, Side side, GError **error) {
         if (!conn)
                 return false;
         bool good = (side != SIDE_DESTINATION || name_incomplete(ending, conn, error)) && ledger_drop(engine->ledger, conn, error) &&
-                    (writer || (open ? fence_open(conn, /* events_on= */ false, error) : conn_exec(conn, "SET GLOBAL read_only=1", -1, NULL, error)));
+                    (writer || (open ? fence_open(conn, /* events_on= */ false, error) : fence_shut(conn, error)));
         if (!good)
                 engine_name_error(engine, side, error);
         return good;
@@ -202,10 +218,19 @@ static bool close_sides(Ending *ending, GError **error) {
                         return false;
                 }
         }
+        /* From here on there is no way but to the end; there will be no link again. */
+        engine->state->ending = true;
+        if (!engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, error)) {
+                engine->state->ending = false;
+                return false;
+        }
         for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++) {
                 g_autoptr(GError) local = NULL;
-                if (close_side(ending, side, &local))
+                before(ending, side_to_string(side));
+                if (close_side(ending, side, &local)) {
+                        after(ending, side_to_string(side));
                         continue;
+                }
                 if (!ending->without_unreachable || !unreachable(local)) {
                         g_propagate_error(error, g_steal_pointer(&local));
                         return false;
@@ -238,13 +263,10 @@ static bool run(Ending *ending, bool switched, GError **error) {
         g_autoptr(GError) local = NULL;
         if (!both_answer(ending, error))
                 return false;
-        bool clone = engine_is_clone(engine) && operation->kind == OPERATION_COMPLETE;
-        if (clone && !ending->cloned) {
-                if (!end_clone(ending, error))
-                        return false;
-                ending->cloned = true;
-        }
-        if (operation->kind == OPERATION_COMPLETE && !clone && !operation->resumed && !drain(ending, &local) &&
+        bool clone = ending->clone;
+        if (clone && !engine->state->ending && !end_clone(ending, error))
+                return false;
+        if (operation->kind == OPERATION_COMPLETE && !clone && !engine->state->ending && !drain(ending, &local) &&
             !(ending->without_unreachable && (unreachable(local) || !engine->link))) {
                 g_propagate_error(error, g_steal_pointer(&local));
                 return false;
@@ -266,11 +288,13 @@ static const char *reason_of(const EngineOperation *operation, bool switched) {
 void engine_end(Engine *engine, const EngineOperation *operation) {
         g_autoptr(GError) error = NULL;
         bool switched = engine->phase == MIGRATION_PHASE_SWITCHED;
+        bool superseding = engine->state->step != SWITCH_STEP_NONE;
         Ending ending = {
                 .engine = engine,
                 .operation = operation,
                 .keep_reader_closed = switched,
                 .without_unreachable = operation->flags & 2,
+                .clone = engine_is_clone(engine) && operation->kind == OPERATION_COMPLETE,
                 .left = g_string_new(NULL),
         };
         MigrationPhase final = operation->kind == OPERATION_COMPLETE ? MIGRATION_PHASE_COMPLETED : MIGRATION_PHASE_CANCELED;
@@ -279,8 +303,9 @@ void engine_end(Engine *engine, const EngineOperation *operation) {
                 g_clear_error(&error);
                 if (run(&ending, switched, &error))
                         break;
-                /* Expiry has nobody to ask: it goes on until it works. */
-                if ((operation->kind != OPERATION_EXPIRE && !ending.cloned) || engine_stopping(engine))
+                /* Expiry has nobody to ask: it goes on until it works. So does what took the place of a switch that could not be finished: there is no
+                 * migration left that could go on. */
+                if ((operation->kind != OPERATION_EXPIRE && !superseding) || engine_stopping(engine))
                         break;
                 engine_set_error(engine, error);
                 engine_wait(engine, 10 * USEC_PER_SEC);
@@ -290,6 +315,10 @@ void engine_end(Engine *engine, const EngineOperation *operation) {
         g_string_free(ending.left, TRUE);
         if (error && engine_stopping(engine))
                 return;
+        if (error && engine->state->ending)
+                g_prefix_error(&error, "the end of the migration had begun, and there is no link any more: ask for it again (flag 2 does without a side that is gone); ");
+        if (error && engine->state->ending)
+                engine_set_error(engine, error);
         for (Side side = SIDE_SOURCE; side < _SIDE_MAX && !error; side++)
                 control_release(engine, side);
         engine_finish(engine, operation->id, !error ? OPERATION_RESULT_DONE : engine_aborted(engine, operation->id) ? OPERATION_RESULT_CANCELED : OPERATION_RESULT_FAILED, error,

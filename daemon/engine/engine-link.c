@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "engine/control.h"
 #include "engine/failover.h"
+#include "engine/fence.h"
 #include "engine/parameter.h"
 
 #define RETRY_MIN_USEC (USEC_PER_SEC / 2)
@@ -278,7 +279,7 @@ static bool prepare_servers(Engine *engine, GError **error) {
         Conn *down = up ? control_acquire(engine, reader, error) : NULL;
         if (!down)
                 return false;
-        if (conn_exec(down, "SET GLOBAL read_only=1", -1, NULL, error) &&
+        if (fence_shut(down, error) &&
             ledger_raise_epoch(engine->ledger, down, engine->state->epoch, error) && engine_empty_again(engine, down, error))
                 return engine_programs_disarm(engine, reader, error); /* what is applied must not fire anything */
         engine_name_error(engine, reader, error);
@@ -304,6 +305,7 @@ static bool start_link(Engine *engine, GError **error) {
                 .again = engine->state->again,
                 .copiers = MIN(copiers, ENGINE_COPIERS_MAX),
                 .left_out = engine->state->unfit,
+                .dirty = engine->dirty,
                 .on_change = engine_poke,
                 .on_table = on_table,
                 .on_note = on_note,
@@ -600,7 +602,8 @@ void engine_step(Engine *engine) {
         }
         if (engine->link && paused)
                 engine_stop_link(engine);
-        bool due = wanted && !paused && !engine->link && !engine->carry && !engine->link_broken && !engine->log_stopped && clock_monotonic() >= engine->link_retry_at;
+        bool due = wanted && !engine->state->ending && !paused && !engine->link && !engine->carry && !engine->link_broken && !engine->log_stopped &&
+                   clock_monotonic() >= engine->link_retry_at;
         if (due && !engine_take_ddl_choice(engine)) {
                 g_autoptr(GError) error = NULL;
                 if (engine->link_failures > 0 || !knows_identities(engine)) /* credentials and endpoints may have been mended */

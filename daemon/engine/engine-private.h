@@ -32,9 +32,11 @@ struct Engine {
         ConnParams *params[_SIDE_MAX];   /* NULL until needed, or after credentials may have changed */
         Conn *control[_SIDE_MAX];        /* holds GET_LOCK on the migration; see control.h. Set under the lock */
         guint64 control_id[_SIDE_MAX];   /* the number of the last one */
+        gint64 control_fed_at;           /* monotonic */
         Monitor *monitor;
         Watch *watch;
         Throttle *throttle;
+        DirtyKeys *dirty;                /* what changed since both sides were found equal */
         gint64 link_retry_at;            /* monotonic; 0: at once */
         unsigned link_failures;          /* in a row: the wait before the next try grows with it */
         bool link_broken;                /* failed for good: Resume tries again */
@@ -110,6 +112,7 @@ bool engine_commit(Engine *engine, MigrationPhase phase, const char *reason, GEr
 void engine_finish(Engine *engine, guint64 id, OperationResult result, const GError *error_in, MigrationPhase phase, const char *reason);
 bool engine_stopping(Engine *engine);
 bool engine_aborted(Engine *engine, guint64 id); /* Abort was asked for, or the agent stops */
+bool engine_superseded(Engine *engine); /* what runs behind its commit point is to make way for the next operation */
 /* Waits without holding anything up: wakes on stop, abort and news. */
 void engine_wait(Engine *engine, gint64 usec);
 void engine_set_step(Engine *engine, const char *step); /* OperationStep */

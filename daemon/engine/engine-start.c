@@ -149,7 +149,7 @@ static bool fence_destination(Engine *engine, GError **error) {
         Conn *down = control_acquire(engine, SIDE_DESTINATION, error);
         if (!down)
                 return false;
-        if (conn_exec(down, "SET GLOBAL read_only=1", -1, NULL, error))
+        if (fence_shut(down, error))
                 return true;
         engine_name_error(engine, SIDE_DESTINATION, error);
         return false;
@@ -165,7 +165,7 @@ static void undo_start(Engine *engine, const ObjectList *objects, bool was_read_
                         (void) objects_drop_empty(down, g_ptr_array_index(objects->tables, i), NULL);
                 (void) ledger_drop(engine->ledger, down, NULL);
                 if (!was_read_only)
-                        (void) conn_exec(down, "SET GLOBAL read_only=0", -1, NULL, NULL);
+                        (void) fence_open(down, /* events_on= */ false, NULL);
         }
         Conn *up = control_acquire(engine, SIDE_SOURCE, NULL);
         if (up)

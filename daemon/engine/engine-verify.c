@@ -166,6 +166,8 @@ static void start(Engine *engine, guint64 operation, bool repair) {
         engine->verify_running = true;
         g_atomic_int_set(&engine->verify_stop, 0);
         pthread_mutex_unlock(&engine->lock);
+        if (!point)
+                dirty_begin(engine->dirty);
         if (!point) /* that there is one has to be known after a restart, too */
                 reached(job, verify_point_copy(&(VerifyPoint){.database = (char *) "", .table = (char *) ""}));
         engine->verify_at = 0;
@@ -301,8 +303,10 @@ void engine_verify_collect(Engine *engine) {
         bool goes_on = error && !g_error_matches(error, PS_ERROR, PS_ERROR_FOREIGN_WRITES) && (operation == 0 || engine_stopping(engine));
         if (goes_on)
                 (void) take_point(engine);
-        else
+        else {
                 g_clear_pointer(&engine->state->verification_progress, g_free);
+                dirty_end(engine->dirty, !error && engine->state->verification == VERIFICATION_EQUAL);
+        }
         verify_result_clear(&result);
         engine_sample(engine);
         if (operation == 0) { /* by ourselves: again later when it could not be done */

@@ -158,7 +158,16 @@ bool engine_aborted(Engine *engine, guint64 id) {
         return aborted;
 }
 
+/* The loop gives one operation at a time, but for this case. */
+bool engine_superseded(Engine *engine) {
+        pthread_mutex_lock(&engine->lock);
+        bool superseded = !g_queue_is_empty(&engine->operations);
+        pthread_mutex_unlock(&engine->lock);
+        return superseded;
+}
+
 void engine_wait(Engine *engine, gint64 usec) {
+        control_feed(engine);
         struct timespec until = clock_deadline(usec);
         pthread_mutex_lock(&engine->lock);
         if (!engine->stop && !engine->poked)
@@ -297,6 +306,7 @@ Engine *engine_new(const EngineConfig *config) {
         engine->paused = config->paused;
         engine->ledger = ledger_new(engine->state->uuid);
         engine->throttle = throttle_new(engine->spec->limits.max_source_load, engine->spec->limits.max_copy_rate);
+        engine->dirty = dirty_new(DIRTY_BYTES_MAX);
         engine->limits = engine->spec->limits;
         engine->status.delay = engine->status.progress = -1;
         engine->status.error = -1;
@@ -412,6 +422,7 @@ void engine_free(Engine *engine) {
         thread_join(engine->thread);
         g_queue_clear_full(&engine->operations, g_free);
         throttle_free(engine->throttle);
+        dirty_free(engine->dirty);
         engine_drop_params(engine);
         g_clear_pointer(&engine->programs, program_store_free);
         for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++) {

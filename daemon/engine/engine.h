@@ -111,6 +111,8 @@ typedef struct EngineOperation {
 
 Engine *engine_new(const EngineConfig *config);
 void engine_run(Engine *engine); /* starts its thread */
+/* One at a time; but a Complete or Cancel that does without a side may come while a switch or rollback behind its commit point still waits for that
+ * side: it then takes the place of that operation, of which no end is told any more. */
 void engine_operate(Engine *engine, const EngineOperation *operation);
 /* Asks the running operation ID to end; it ends as `canceled` when its commit point was not passed. */
 void engine_abort(Engine *engine, guint64 id);

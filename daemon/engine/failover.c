@@ -125,6 +125,7 @@ static bool take_over(Engine *engine, Side side, Conn *conn, GError **error) {
         char *old = state->identity[side];
         state->identity[side] = g_strdup(conn_host_uuid(conn));
         state->verification = VERIFICATION_NONE; /* a standby may have drifted */
+        dirty_forget(engine->dirty);
         if (!engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, error)) {
                 g_free(state->identity[side]);
                 state->identity[side] = old;

@@ -5,10 +5,9 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "engine/sessions.h"
 
 /* Those that hold a transaction, and on request those that read_only does not stop; the others can write nothing. */
-static bool is_in_the_way(const Session *session, bool kill_sessions) {
+bool fence_would_end(const Session *session, bool kill_sessions) {
         return session->transaction || (kill_sessions && session->bypasses && !session->dump);
 }
 
@@ -34,7 +33,7 @@ static bool kill_holders(Conn *conn, bool kill_sessions, gint64 until, unsigned 
                         return false;
                 for (guint i = 0; i < sessions->len; i++) {
                         const Session *session = sessions->pdata[i];
-                        if (!is_in_the_way(session, kill_sessions))
+                        if (!fence_would_end(session, kill_sessions))
                                 continue;
                         if (!kill_session(conn, session->id, error))
                                 return false;
@@ -73,6 +72,21 @@ static bool stopped(FenceStop stop, gpointer userdata, GError **error) {
         return true;
 }
 
+/* PERSIST is GLOBAL and a line in a file that the server reads at its start. Where an administrator does not let us write that line the fence is
+ * as durable as on other servers. */
+bool fence_shut(Conn *conn, GError **error) {
+        g_autoptr(GError) local = NULL;
+        if (flavor_persists_variables(conn_flavor(conn))) {
+                if (conn_exec(conn, "SET PERSIST read_only=1", -1, NULL, &local))
+                        return true;
+                if (!mysql_error_is_privilege(local)) {
+                        g_propagate_error(error, g_steal_pointer(&local));
+                        return false;
+                }
+        }
+        return conn_exec(conn, "SET GLOBAL read_only=1", -1, NULL, error);
+}
+
 /* It waits for LOCK TABLES of others, with every writer waiting behind it: in short waits, between which Abort is looked at, and not longer
  * than there is time. */
 static bool set_read_only(Conn *conn, gint64 until, FenceStop stop, gpointer userdata, GError **error) {
@@ -84,7 +98,7 @@ static bool set_read_only(Conn *conn, gint64 until, FenceStop stop, gpointer use
                 g_clear_error(&local);
                 if (stopped(stop, userdata, error))
                         return false;
-                good = conn_exec(conn, "SET GLOBAL read_only=1", -1, NULL, &local);
+                good = fence_shut(conn, &local);
         } while (!good && mysql_error_is_retryable(local) && clock_monotonic() < until);
         if (!good && mysql_error_is_retryable(local))
                 g_set_error(error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED,
@@ -108,8 +122,18 @@ bool fence_close(Conn *conn, bool kill_sessions, gint64 timeout_usec, FenceStop 
                kill_holders(conn, kill_sessions, until, &ret->killed, error) && no_prepared_xa(conn, error);
 }
 
+/* Out of the file again. */
+static bool forget_persisted(Conn *conn, GError **error) {
+        g_autoptr(GError) local = NULL;
+        if (!flavor_persists_variables(conn_flavor(conn)) || conn_exec(conn, "RESET PERSIST IF EXISTS read_only", -1, NULL, &local) ||
+            mysql_error_is_privilege(local))
+                return true;
+        g_propagate_error(error, g_steal_pointer(&local));
+        return false;
+}
+
 bool fence_open(Conn *conn, bool events_on, GError **error) {
-        return conn_exec(conn, "SET GLOBAL read_only=0", -1, NULL, error) &&
+        return conn_exec(conn, "SET GLOBAL read_only=0", -1, NULL, error) && forget_persisted(conn, error) &&
                (!events_on || conn_exec(conn, "SET GLOBAL event_scheduler=ON", -1, NULL, error));
 }
 
@@ -129,22 +153,11 @@ bool fence_survey(Conn *conn, bool kill_sessions, unsigned *ret_sessions, guint6
                 return false;
         for (guint i = 0; i < sessions->len; i++) {
                 const Session *session = sessions->pdata[i];
-                found += is_in_the_way(session, kill_sessions);
+                found += fence_would_end(session, kill_sessions);
                 oldest = MAX(oldest, session->seconds);
         }
         *ret_sessions = found;
         *ret_oldest = oldest;
-        return true;
-}
-
-bool fence_sessions_left(Conn *conn, unsigned *ret, GError **error) {
-        g_autoptr(GPtrArray) sessions = sessions_of_others(conn, error);
-        unsigned left = 0;
-        if (!sessions)
-                return false;
-        for (guint i = 0; i < sessions->len; i++)
-                left += !((const Session *) sessions->pdata[i])->dump;
-        *ret = left;
         return true;
 }
 

@@ -7,6 +7,7 @@
 
 #include <glib.h>
 
+#include "engine/sessions.h"
 #include "mysql/conn.h"
 
 typedef struct FenceReport {
@@ -20,11 +21,13 @@ typedef struct FenceReport {
 typedef bool (*FenceStop)(gpointer userdata);
 bool fence_close(Conn *conn, bool kill_sessions, gint64 timeout_usec, FenceStop stop, gpointer userdata, FenceReport *ret, GError **error);
 bool fence_open(Conn *conn, bool events_on, GError **error);
+/* read_only alone, on a side that takes no writes anyhow. On servers that can keep it (MySQL 8 and later) it survives a restart. */
+bool fence_shut(Conn *conn, GError **error);
 bool fence_is_closed(Conn *conn, bool *ret, GError **error);
 /* How many sessions fence_close() would kill now, and for how long the oldest transaction has been open (s). */
 bool fence_survey(Conn *conn, bool kill_sessions, unsigned *ret_sessions, guint64 *ret_oldest, GError **error);
-/* Sessions of others that are connected. */
-bool fence_sessions_left(Conn *conn, unsigned *ret, GError **error);
+/* Of a session of others (sessions.h): whether fence_close() would end it. */
+bool fence_would_end(const Session *session, bool kill_sessions);
 /* Something that changes with every transaction logged and with nothing else: MariaDB also logs checkpoints of its own, which move the
  * position. */
 bool fence_log_mark(Conn *conn, char **ret_mark, GError **error);

@@ -15,6 +15,7 @@ static void link_table_free(gpointer data) {
         chunk_map_free(table->chunks);
         g_clear_pointer(&table->update_cascades, g_array_unref);
         table_schema_free(table->schema);
+        g_free(table->name);
         g_free(table);
 }
 
@@ -34,8 +35,8 @@ LinkTables *link_tables_new(GPtrArray *schemas, bool copying, const GPtrArray *a
                 /* Where the agent can order keys it knows all spellings of one (key_hash_value()). */
                 table->ordered = table->schema->n_unique_secondary > 0 || table->schema->key_order != KEY_ORDER_AGENT;
                 table->multiset = table->schema->key->len == 0;
-                g_autofree char *quoted = sql_table(table->schema->database, table->schema->name);
-                table->again_seq = again_seq(again, quoted);
+                table->name = sql_table(table->schema->database, table->schema->name);
+                table->again_seq = again_seq(again, table->name);
                 bool copied = !copying && table->again_seq == 0;
                 table->chunks = copied ? NULL : chunk_map_new(table->schema, table->schema->has_cascade);
                 table->live = copied;

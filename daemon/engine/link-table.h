@@ -14,6 +14,7 @@ typedef struct Family Family; /* cascade.h */
 
 typedef struct LinkTable {
         TableSchema *schema;
+        char *name;       /* `db`.`t` */
         guint id;         /* position in the set */
         guint64 hash;     /* of its name, or of its family's first one: chooses the worker of an ordered table, the same one after every
                            * restart */

@@ -324,6 +324,7 @@ static bool connect_parts(Link *link, GError **error) {
                 .workers = link->workers,
                 .server = link->server,
                 .mariadb = link->from_mariadb,
+                .dirty = config->dirty,
                 .place = link->begin,
                 .seq = link->begin_seq,
                 .on_progress = on_progress,

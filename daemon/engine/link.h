@@ -7,6 +7,7 @@
 
 #include <glib.h>
 
+#include "engine/dirty.h"
 #include "engine/ledger.h"
 #include "engine/link-halt.h"
 #include "engine/spec.h"
@@ -29,6 +30,7 @@ typedef struct LinkConfig {
         guint32 copiers;
         const GPtrArray *again; /* tables that are copied again, see again.h; outlives the link */
         const GPtrArray *left_out; /* see StreamConfig; outlives the link */
+        DirtyKeys *dirty;          /* see ApplyConfig; outlives the link */
         /* Any thread; must not call back into the link: something happened that is worth looking at. */
         void (*on_change)(gpointer userdata);
         void (*on_table)(gpointer userdata, const char *database, const char *table);

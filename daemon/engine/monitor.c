@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/thread.h"
+#include "engine/fence.h"
 
 #define BEAT_USEC USEC_PER_SEC
 #define IO_TIMEOUT 5 /* s */
@@ -91,7 +92,7 @@ static bool greet_writer(Monitor *monitor, Side side, Conn *conn, const OwnerRow
         pthread_mutex_unlock(&monitor->lock);
         if (read_only) {
                 if (!ours || !owner->present || owner->writer != side || !restarted(monitor, conn, boot) ||
-                    !conn_exec(conn, "SET GLOBAL read_only=0", -1, NULL, NULL))
+                    !fence_open(conn, /* events_on= */ false, NULL))
                         return !conn_is_dead(conn);
                 monitor->config.on_reopened(monitor->config.userdata, side);
         }
@@ -155,7 +156,7 @@ static bool beat_side(Monitor *monitor, Side side, Side writer, guint64 epoch) {
         if (side == writer && !write_row(monitor, conn, HEARTBEAT_ROW, clock_real()) && conn_is_dead(conn))
                 return false;
         if (side != writer && !read_only) {
-                if (!conn_exec(conn, "SET GLOBAL read_only=1", -1, NULL, NULL))
+                if (!fence_shut(conn, NULL))
                         return false;
                 read_only = 1;
                 monitor->config.on_refenced(monitor->config.userdata, side);

@@ -269,7 +269,23 @@ bool precheck_fence_scope(Precheck *check, GError **error) {
         return true;
 }
 
+/* Which of the sides forget their fence when they restart. */
 bool precheck_fence_durable(Precheck *check, GError **error) {
+        bool keeps[_SIDE_MAX];
+        for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++) {
+                keeps[side] = flavor_persists_variables(conn_flavor(check->input->servers[side])) &&
+                              precheck_variable_on(check, side, "persisted_globals_load");
+        }
+        if (keeps[SIDE_SOURCE] && keeps[SIDE_DESTINATION])
+                return true;
+        if (keeps[SIDE_DESTINATION]) {
+                precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED,
+                             "add read_only=1 under [mysqld] in the configuration of the source once it must not take writes, after the switch; "
+                             "take it out before a rollback",
+                             "the destination keeps its fence over a restart (SET PERSIST), the source does not; the agent fences it again as soon as "
+                             "it reconnects, and only the server's own configuration closes the gap before that");
+                return true;
+        }
         precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED,
                      "add read_only=1 under [mysqld] in the configuration of the server that must not take writes: the "
                      "destination until the switch, the source after it; never of the other one",

@@ -117,6 +117,38 @@ static void add_link(JsonBuilder *b, const EngineState *state) {
         json_builder_end_object(b);
 }
 
+/* For those who read the logs themselves: what the old side logged up to `old` is in the new one's log before `new`, and what comes behind `new` is in
+ * no other log. The map of the last change of side. */
+static void add_handover(JsonBuilder *b, const EngineState *state) {
+        json_builder_set_member_name(b, "handover");
+        if (!state->left_at.file || !state->leg_start.file) {
+                json_builder_add_null_value(b);
+                return;
+        }
+        json_builder_begin_object(b);
+        for (guint i = 0; i < 2; i++) {
+                const BinlogPosition *place = i == 0 ? &state->left_at : &state->leg_start;
+                json_builder_set_member_name(b, i == 0 ? "old" : "new");
+                json_builder_begin_object(b);
+                add_string(b, "side", side_to_string(i == 0 ? side_other(state->writer) : state->writer));
+                add_string(b, "file", place->file);
+                add_u64(b, "offset", place->offset);
+                add_string(b, "gtids", place->gtids);
+                json_builder_end_object(b);
+        }
+        json_builder_end_object(b);
+}
+
+/* TEXT: JSON that the engine made; NULL: null. */
+static void add_json(JsonBuilder *b, const char *name, const char *text) {
+        g_autoptr(JsonNode) node = text ? json_from_string(text, NULL) : NULL;
+        json_builder_set_member_name(b, name);
+        if (node)
+                json_builder_add_value(b, g_steal_pointer(&node));
+        else
+                json_builder_add_null_value(b);
+}
+
 static void add_amounts(JsonBuilder *b, const EngineStatus *status) {
         json_builder_set_member_name(b, "copied");
         json_builder_begin_object(b);
@@ -287,6 +319,9 @@ char *report_build(const ReportInput *input) {
                 add_link(b, input->state);
                 if (input->spec && input->spec->create_type == CREATE_TYPE_CLONE)
                         add_position(b, "clone_position", &input->state->end_position);
+                add_handover(b, input->state);
+                add_json(b, "sessions_left", input->state->sessions_left);
+                add_json(b, "final_check", input->state->final_check);
         }
         if (input->status)
                 add_amounts(b, input->status);
@@ -408,7 +443,7 @@ static const PlanStep steps_switch[] = {
                  PLAN_A},
                 {"end-position", "read the last position of the binary log behind the fence", PLAN_A},
                 {"drain", "wait until everything up to there is applied and committed", PLAN_B},
-                {"final-check", "look through what was written there: nothing may come from anybody else", PLAN_B},
+                {"final-check", "look through what was written there: nothing may come from anybody else; compare the rows that changed since both sides were found equal", PLAN_B},
                 {"epoch", "raise the epoch, so that nothing stale can be applied any more", PLAN_B},
                 {"flip", "see that the side is still closed and ready", PLAN_B},
                 {"reverse-start", "note the position from which changes flow back", PLAN_B},

@@ -10,6 +10,7 @@ void session_free(Session *session) {
                 return;
         g_free(session->user);
         g_free(session->host);
+        g_free(session->database);
         g_free(session);
 }
 
@@ -93,6 +94,7 @@ GPtrArray *sessions_of_others(Conn *conn, GError **error) {
                         .id = id,
                         .user = g_strdup(row[USER]),
                         .host = g_strdup(row[HOST] ? row[HOST] : ""),
+                        .database = g_strdup(row[DB]),
                         .transaction = age != NULL,
                         .seconds = age ? *age : 0,
                         .bypasses = is_among(grantees, row[USER]),

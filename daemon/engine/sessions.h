@@ -14,6 +14,7 @@ typedef struct Session {
         guint64 id;      /* for KILL */
         char *user;
         char *host;      /* with the port */
+        char *database;  /* its default one; NULL: none */
         bool transaction; /* holds one open */
         guint64 seconds; /* for how long it does */
         bool bypasses;   /* its account has a privilege that gets past read_only */

@@ -74,6 +74,7 @@ static const Member members[] = {
         MEMBER("workers", MEMBER_U32, workers),
         MEMBER("leg-start", MEMBER_POSITION, leg_start),
         MEMBER("copied", MEMBER_BOOL, copied),
+        MEMBER("ending", MEMBER_BOOL, ending),
         MEMBER("source-left-sql", MEMBER_STRING, left_sql[SIDE_SOURCE]),
         MEMBER("destination-left-sql", MEMBER_STRING, left_sql[SIDE_DESTINATION]),
         MEMBER("source-identity", MEMBER_STRING, identity[SIDE_SOURCE]),
@@ -103,6 +104,9 @@ static const Member members[] = {
         MEMBER("checks", MEMBER_CHECKS, checks),
         MEMBER("unfit", MEMBER_LINES, unfit),
         MEMBER("again", MEMBER_LINES, again),
+        MEMBER("final-check", MEMBER_STRING, final_check),
+        MEMBER("left-at", MEMBER_POSITION, left_at),
+        MEMBER("sessions-left", MEMBER_STRING, sessions_left),
         MEMBER("parameters", MEMBER_STRING, parameters),
         MEMBER("last-plan", MEMBER_STRING, last_plan),
 };

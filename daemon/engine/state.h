@@ -65,6 +65,7 @@ typedef struct EngineState {
         guint32 workers;   /* apply workers of the leg */
         BinlogPosition leg_start; /* on the writer's side: where the leg's stream begins (ordinal 0) */
         bool copied;       /* every chunk is in the destination */
+        bool ending;       /* Complete, Cancel or expiry takes our tables down: no link any more, only forward */
         char *left_sql[_SIDE_MAX]; /* what is left to run on a side that the end did without; NULL: nothing */
         char *identity[_SIDE_MAX]; /* server uuid seen at Start; NULL before */
 
@@ -93,6 +94,9 @@ typedef struct EngineState {
         GPtrArray *checks;  /* of CheckRow */
         GPtrArray *unfit;   /* of char *: what is not carried (unfit=skip), one line each */
         GPtrArray *again;   /* of char *: tables of this leg that are being copied again; see again.h */
+        char *final_check;  /* JSON object: what the final check of the last switch compared (switch-final.h); or NULL */
+        BinlogPosition left_at; /* where the log of the side that was left last ends: leg_start is the same place on the other one */
+        char *sessions_left; /* JSON array: who was still connected to it; or NULL */
         char *parameters;   /* JSON text: the servers' variables as they were and what was carried (parameter.h); NULL before Start */
         char *last_plan;    /* JSON text of the last dry run; or NULL */
 } EngineState;

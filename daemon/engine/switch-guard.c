@@ -215,20 +215,3 @@ bool switch_guard(Engine *engine, const EngineOperation *operation, Side from, S
                (dry ? engine_programs_complete(engine, to, error) :
                 (engine_programs_ready(engine, from, to, error) && raise_counters(engine, from, to, error) && prepare_sides(engine, from, to, error) && check_link(engine, operation, error)));
 }
-
-bool switch_record_plan(Engine *engine, const EngineOperation *operation, Side from, GError **error) {
-        unsigned sessions;
-        guint64 oldest;
-        LinkStatus status;
-        Conn *a = control_acquire(engine, from, error);
-        if (!a || !fence_survey(a, operation->kill_sessions, &sessions, &oldest, error))
-                return false;
-        link_get_status(engine->link, &status);
-        g_free(engine->state->last_plan);
-        engine->state->last_plan = g_strdup_printf("{\"operation\":\"%s\",\"dry-run\":true,\"allowed\":true,\"at\":%" G_GUINT64_FORMAT
-                                                   ",\"delay\":%.3f,\"sessions-that-would-be-ended\":%u,\"oldest-transaction-seconds\":%" G_GUINT64_FORMAT
-                                                   ",\"transactions-behind\":%" G_GUINT64_FORMAT "}",
-                                                   operation_kind_to_string(operation->kind), clock_real(), status.delay, sessions, oldest,
-                                                   status.read > status.low_water ? status.read - status.low_water : 0);
-        return true;
-}

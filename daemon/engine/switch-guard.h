@@ -6,5 +6,3 @@
 
 bool switch_guard(Engine *engine, const EngineOperation *operation, Side from, Side to, GError **error);
 bool switch_no_foreign_writes(Engine *engine, GError **error);
-/* The result of a dry run, into the state. */
-bool switch_record_plan(Engine *engine, const EngineOperation *operation, Side from, GError **error);

@@ -20,12 +20,16 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/failpoint.h"
 #include "engine/control.h"
 #include "engine/fence.h"
 #include "engine/precheck.h"
+#include "engine/switch-account.h"
+#include "engine/switch-final.h"
 #include "engine/switch-guard.h"
 
 #define DEFAULT_DEADLINE 30.0 /* s */
+#define FINAL_USEC (USEC_PER_SEC / 2) /* of the final check of rows: applications wait */
 #define SLICE_USEC (100 * USEC_PER_MSEC) /* of a wait, between looks at Abort */
 
 typedef struct Switchover {
@@ -36,6 +40,7 @@ typedef struct Switchover {
         gint64 fenced_at; /* monotonic; 0: not fenced by this process */
         char *mark;       /* fence_log_mark() of A at the end position */
         guint64 uptime;   /* of A, when it was fenced */
+        FinalCheck *final; /* of rows */
         unsigned killed;
 } Switchover;
 
@@ -63,6 +68,15 @@ static bool was_aborted(const Switchover *s, GError **error) {
                 return false;
         g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "the %s was aborted", name_of(s));
         return true;
+}
+
+/* What a test can stop at (base/failpoint.h): the steps of the story, the commit point by its parts, and the undo. */
+static void before(const Switchover *s, const char *step) {
+        failpoint(name_of(s), step, "before");
+}
+
+static void after(const Switchover *s, const char *step) {
+        failpoint(name_of(s), step, "after");
 }
 
 static Conn *conn_of(const Switchover *s, Side side, GError **error) {
@@ -94,6 +108,10 @@ static bool do_guard(Switchover *s, GError **error) {
                 return false;
         /* One that runs by itself compares in the old direction; it would wait for positions of the wrong server's log. */
         engine_verify_cancel(s->engine);
+        /* Last of all: what changes from here on is compared behind the fence. */
+        s->final = final_check_new(s->engine, s->operation, s->from, s->to);
+        if (!final_check_prepare(s->final, error))
+                return false;
         /* Into the journal with the next step's intention: a crash must not leave the scheduler off. */
         Conn *a = conn_of(s, s->from, error);
         g_autofree char *events = a ? conn_query_string(a, "SELECT @@global.event_scheduler", error) : NULL;
@@ -180,7 +198,7 @@ static bool look_through(Switchover *s, const char *file, guint64 offset, GError
         }
 }
 
-/* What was written on B up to now must be ours. */
+/* What was written on B up to now must be ours, and rows that changed since both sides were found equal must be equal. */
 static bool do_final_check(Switchover *s, GError **error) {
         Engine *engine = s->engine;
         g_autofree char *file = NULL;
@@ -190,7 +208,7 @@ static bool do_final_check(Switchover *s, GError **error) {
             !look_through(s, file, offset, error))
                 return false;
         engine_take_watch(engine);
-        return switch_no_foreign_writes(engine, error);
+        return switch_no_foreign_writes(engine, error) && final_check_run(s->final, CLAMP(time_left(s) / 3, 0, FINAL_USEC), error);
 }
 
 static bool do_epoch(Switchover *s, GError **error) {
@@ -255,6 +273,7 @@ static bool look_once_more(Switchover *s, GError **error) {
 static void take_over(const Switchover *s) {
         EngineState *state = s->engine->state;
         state->writer = s->to;
+        binlog_position_set(&state->left_at, state->end_position.file, state->end_position.offset);
         state->leg++;
         state->copied = true;
         g_ptr_array_set_size(state->again, 0); /* the guard saw to it; numbers of another leg mean nothing */
@@ -288,6 +307,7 @@ static bool ask_owner(Switchover *s, bool *ret_committed) {
  * again: meanwhile it may have been restarted and taken writes. (tests/model/switch.pml, MISTAKE_LOOK_ONCE) */
 static bool commit_row(Switchover *s, GError **error) {
         Engine *engine = s->engine;
+        before(s, "owner");
         for (;;) {
                 g_autoptr(GError) local = NULL;
                 bool committed;
@@ -406,6 +426,7 @@ static void undo(Switchover *s, const GError *why) {
         Engine *engine = s->engine;
         bool fenced = engine->state->step >= SWITCH_STEP_FENCE;
         engine_set_step(engine, "undo");
+        before(s, "undo");
         if (fenced && !reopen(engine, s->from))
                 return; /* the agent stops: the journal still says so, and the next start opens it */
         if (fenced) {
@@ -416,22 +437,24 @@ static void undo(Switchover *s, const GError *why) {
                 monitor_release(engine->monitor, s->from, engine->state->epoch);
         binlog_position_clear(&engine->state->end_position);
         binlog_position_clear(&engine->state->reverse_start);
-        bool aborted = engine_aborted(engine, s->operation->id);
+        bool stopping = engine_stopping(engine), aborted = !stopping && engine_aborted(engine, s->operation->id);
+        g_autoptr(GError) stop = stopping ? g_error_new(PS_ERROR, PS_ERROR_FAILED, "the agent was stopped; everything was put back") : NULL;
+        after(s, "undo");
         engine_finish(engine, s->operation->id,
-                      aborted ? OPERATION_RESULT_CANCELED : fenced ? OPERATION_RESULT_UNDONE : OPERATION_RESULT_FAILED, why, _MIGRATION_PHASE_INVALID, NULL);
+                      aborted ? OPERATION_RESULT_CANCELED : fenced ? OPERATION_RESULT_UNDONE : OPERATION_RESULT_FAILED, stop ? stop : why, _MIGRATION_PHASE_INVALID, NULL);
         engine_set_error(engine, NULL);
 }
 
 /* --- behind the commit point --- */
 
-/* Retried, never skipped. false: the agent stops. */
+/* Retried, never skipped. false: the agent stops, or the operator does without A and ends the migration; the journal keeps where we are. */
 static bool until_done(Switchover *s, bool (*what)(Switchover *s, GError **error)) {
         for (;;) {
                 g_autoptr(GError) error = NULL;
                 if (what(s, &error))
                         return true;
                 engine_set_error(s->engine, error);
-                if (engine_stopping(s->engine))
+                if (engine_stopping(s->engine) || (s->engine->phase == phase_behind(s) && engine_superseded(s->engine)))
                         return false;
                 engine_wait(s->engine, USEC_PER_SEC / 2);
         }
@@ -447,7 +470,7 @@ static bool release(Switchover *s, GError **error) {
         Engine *engine = s->engine;
         EngineState *state = engine->state;
         Conn *a = conn_of(s, s->from, error);
-        if (!a || !named(s, s->from, conn_exec(a, "SET GLOBAL read_only=1", -1, NULL, error), error) ||
+        if (!a || !named(s, s->from, fence_shut(a, error), error) ||
             !engine_programs_disarm(engine, s->from, error) || !engine_programs_start_events(engine, s->to, error))
                 return false;
         a = conn_of(s, s->from, error);
@@ -473,7 +496,7 @@ static bool reverse_runs(Switchover *s, GError **error) {
                                     engine->ledger->canary, value, value),
                          error))
                 return false;
-        for (guint i = 0; i < 99 && !engine_stopping(engine); i++) {
+        for (guint i = 0; i < 99 && !engine_stopping(engine) && !engine_superseded(engine); i++) {
                 g_autoptr(GError) broken = link_error(engine->link);
                 if (broken || link_wait_canary(engine->link, value, SLICE_USEC, NULL))
                         break;
@@ -492,8 +515,10 @@ static void finish_forward(Switchover *s) {
         Engine *engine = s->engine;
         g_autoptr(GError) error = NULL;
         engine_set_step(engine, switch_step_to_string(SWITCH_STEP_RELEASE));
+        before(s, "release");
         if (!until_done(s, release))
                 return;
+        after(s, "release");
         forget_watch(engine);
         if (engine->monitor)
                 monitor_release(engine->monitor, s->to, engine->state->epoch);
@@ -501,24 +526,24 @@ static void finish_forward(Switchover *s) {
         engine_set_step(engine, switch_step_to_string(SWITCH_STEP_REVERSE));
         engine->link_broken = false;
         engine->link_retry_at = 0;
+        before(s, "reverse");
         if (!until_done(s, reverse_runs))
                 return;
         if (!hooks(s, "post", &error))
                 engine_event(engine, ENGINE_EVENT_NOTE, 4, "%s", error->message);
 
-        Conn *a = conn_of(s, s->from, NULL);
-        unsigned left = 0;
-        if (a && fence_sessions_left(a, &left, NULL) && left > 0)
-                engine_event(engine, ENGINE_EVENT_NOTE, 5, "%u sessions are still connected to the %s", left, side_to_string(s->from));
+        switch_record_left(engine, s->operation, s->from);
         binlog_position_clear(&engine->state->end_position);
         binlog_position_clear(&engine->state->reverse_start);
         engine_set_error(engine, NULL);
         (void) engine_prove_reverse(engine, NULL);
+        after(s, "reverse");
         engine_finish(engine, s->operation->id, OPERATION_RESULT_DONE, NULL, _MIGRATION_PHASE_INVALID, NULL);
 }
 
 static void commit_and_finish(Switchover *s) {
         Engine *engine = s->engine;
+        after(s, "owner");
         take_over(s);
         if (!until_done(s, open_new_side))
                 return;
@@ -526,6 +551,7 @@ static void commit_and_finish(Switchover *s) {
         guint64 now = clock_real();
         engine->state->write_interruption = s->fenced_at ? (double) (clock_monotonic() - s->fenced_at) / USEC_PER_SEC
                                             : now > engine->state->fenced_at ? (double) (now - engine->state->fenced_at) / USEC_PER_SEC : 0;
+        after(s, "open");
         if (!until_done(s, commit_phase))
                 return;
         engine_event(engine, ENGINE_EVENT_WRITE_INTERRUPTION, 5, "the %s takes writes now; writes were interrupted for %.3f s (%u sessions ended)",
@@ -535,14 +561,23 @@ static void commit_and_finish(Switchover *s) {
 
 /* --- forward, from the start or after a crash --- */
 
+static bool run_step(Switchover *s, const Step *step, GError **error) {
+        before(s, switch_step_to_string(step->step));
+        if (!step->run(s, error))
+                return false;
+        after(s, switch_step_to_string(step->step));
+        return true;
+}
+
 static void run(Switchover *s) {
         Engine *engine = s->engine;
         g_autoptr(GError) error = NULL;
 
         engine_set_step(engine, switch_step_to_string(SWITCH_STEP_GUARD));
+        before(s, "guard");
         bool good = do_guard(s, &error);
         if (good && (s->operation->flags & 1)) { /* a dry run ends here */
-                good = switch_record_plan(engine, s->operation, s->from, &error);
+                good = switch_record_plan(engine, s->operation, s->from, s->to, &error);
                 engine_finish(engine, s->operation->id, good ? OPERATION_RESULT_DONE : OPERATION_RESULT_FAILED, error, _MIGRATION_PHASE_INVALID, NULL);
                 return;
         }
@@ -550,6 +585,7 @@ static void run(Switchover *s) {
                 undo(s, error);
                 return;
         }
+        after(s, "guard");
         s->deadline = clock_monotonic() + (gint64) ((s->operation->deadline > 0 ? s->operation->deadline : DEFAULT_DEADLINE) * USEC_PER_SEC);
         Watchdog dog;
         watchdog_start(&dog, s);
@@ -557,7 +593,7 @@ static void run(Switchover *s) {
                 if (was_aborted(s, &error))
                         good = false;
                 else
-                        good = in_time(s, &error) && journal(s, steps[i].step, &error) && steps[i].run(s, &error);
+                        good = in_time(s, &error) && journal(s, steps[i].step, &error) && run_step(s, &steps[i], &error);
         }
         watchdog_stop(&dog);
         if (!good && time_left(s) <= 0 && !g_error_matches(error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED)) {
@@ -614,4 +650,5 @@ void engine_switch(Engine *engine, const EngineOperation *operation) {
         else
                 recover(&s);
         g_free(s.mark);
+        final_check_free(s.final);
 }

@@ -50,5 +50,9 @@ void verify_add_difference(Verify *verify, const VerifyTable *table, const char 
 /* A range whose aggregates differ: finds the rows, and settles each of them for good. */
 bool verify_look_closer(Verify *verify, const VerifyTable *table, char *const *lo, char *const *hi,
                         GError **error);
+GHashTable *verify_hashes_new(void); /* text of a key → hash of its row */
+/* The rows of N keys (arrays of literals) from FIRST on, into HASHES, and into KEY_INDEX (may be NULL): text of the key → its literals. */
+bool verify_read_keys(Conn *conn, const VerifyTable *table, const GPtrArray *keys, guint first, guint n, bool lock,
+                      GHashTable *hashes, GHashTable *key_index, GError **error);
 /* Compares a table without a row key as a whole (verify-multiset.c). */
 bool verify_multiset(Verify *verify, const TableSchema *schema, GError **error);

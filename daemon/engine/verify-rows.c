@@ -43,7 +43,7 @@ static bool open_hold(Verify *verify, GError **error) {
 /* ---- reading hashes */
 
 /* Key text → hash. */
-static GHashTable *hashes_new(void) {
+GHashTable *verify_hashes_new(void) {
         return g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
 }
 
@@ -101,8 +101,8 @@ static void append_keys_condition(GString *sql, const VerifyTable *table, const 
         }
 }
 
-static bool read_keys(Conn *conn, const VerifyTable *table, const GPtrArray *keys, guint first, guint n,
-                      bool lock, GHashTable *hashes, GHashTable *key_index, GError **error) {
+bool verify_read_keys(Conn *conn, const VerifyTable *table, const GPtrArray *keys, guint first, guint n, bool lock,
+                      GHashTable *hashes, GHashTable *key_index, GError **error) {
         g_autoptr(GString) sql = g_string_new("SELECT ");
         g_string_append_printf(sql, "%s,%s%s", table->key_select, table->row_hash, table->from);
         append_keys_condition(sql, table, keys, first, n);
@@ -232,11 +232,11 @@ typedef enum Settled { SETTLED_DONE, SETTLED_AGAIN, SETTLED_FAILED } Settled;
 static Settled settle_held(Verify *verify, const VerifyTable *table, const GPtrArray *suspects, guint first,
                            guint n, char **ret_file, guint64 *ret_offset, GError **error) {
         const VerifyInput *input = verify->input;
-        g_autoptr(GHashTable) above = hashes_new(), below = hashes_new();
+        g_autoptr(GHashTable) above = verify_hashes_new(), below = verify_hashes_new();
         g_autoptr(GHashTable) keys = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_key);
         g_autoptr(GError) e = NULL;
 
-        if (!read_keys(verify->hold, table, suspects, first, n, /* lock= */ true, above, keys, &e)) {
+        if (!verify_read_keys(verify->hold, table, suspects, first, n, /* lock= */ true, above, keys, &e)) {
                 bool retry = mysql_error_is_retryable(e);
                 g_propagate_error(error, g_steal_pointer(&e));
                 return retry ? SETTLED_AGAIN : SETTLED_FAILED;
@@ -248,7 +248,7 @@ static Settled settle_held(Verify *verify, const VerifyTable *table, const GPtrA
                 g_propagate_error(error, g_steal_pointer(&e));
                 return retry ? SETTLED_AGAIN : SETTLED_FAILED;
         }
-        if (!read_keys(verify->down, table, suspects, first, n, /* lock= */ false, below, keys, error) ||
+        if (!verify_read_keys(verify->down, table, suspects, first, n, /* lock= */ false, below, keys, error) ||
             !judge(verify, table, above, below, keys, error))
                 return SETTLED_FAILED;
         return SETTLED_DONE;
@@ -311,7 +311,7 @@ static bool compare_page(Verify *verify, const VerifyTable *table, char *const *
         gpointer text, value;
 
         do {
-                g_autoptr(GHashTable) below = hashes_new();
+                g_autoptr(GHashTable) below = verify_hashes_new();
                 g_autoptr(GHashTable) keys = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_key);
                 g_autoptr(GPtrArray) suspects = g_ptr_array_new();
                 g_auto(GStrv) last = NULL;
@@ -348,7 +348,7 @@ bool verify_look_closer(Verify *verify, const VerifyTable *table, char *const *l
         do {
                 g_autoptr(GHashTable) reported = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
                 verify->reported = reported;
-                g_autoptr(GHashTable) above = hashes_new();
+                g_autoptr(GHashTable) above = verify_hashes_new();
                 g_autoptr(GHashTable) keys = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_key);
                 g_auto(GStrv) last = NULL;
                 bool ok = read_page(verify->hold, table, from, hi, above, keys, &last, &count, error) &&

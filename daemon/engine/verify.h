@@ -36,6 +36,7 @@ typedef struct VerifyResult {
         double seconds;
 } VerifyResult;
 void verify_result_clear(VerifyResult *result);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(VerifyResult, verify_result_clear)
 
 /* true: it ran to its end (look at ->different). */
 bool verify_run(const VerifyInput *input, VerifyResult *ret, GError **error);

@@ -71,6 +71,10 @@ bool flavor_has_dynamic_privileges(const Flavor *flavor) {
         return !flavor->mariadb && flavor->version >= 80000;
 }
 
+bool flavor_persists_variables(const Flavor *flavor) {
+        return !flavor->mariadb && flavor->version >= 80000;
+}
+
 bool flavor_logs_recovered_xa(const Flavor *flavor) {
         return flavor->mariadb || flavor->version >= 50707;
 }

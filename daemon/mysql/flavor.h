@@ -27,6 +27,7 @@ bool flavor_has_dictionary(const Flavor *flavor); /* of tables, above the engine
 bool flavor_has_super_read_only(const Flavor *flavor); /* MySQL ≥ 5.7.8 */
 /* CONNECTION_ADMIN and the like in place of SUPER (MySQL ≥ 8.0). */
 bool flavor_has_dynamic_privileges(const Flavor *flavor);
+bool flavor_persists_variables(const Flavor *flavor); /* SET PERSIST: MySQL ≥ 8.0 */
 /* The COMMIT of an XA transaction that outlived a restart is logged (MySQL ≥ 5.7.7, MariaDB). */
 bool flavor_logs_recovered_xa(const Flavor *flavor);
 /* SUPER passes read_only on MySQL (on ≥ 8.0 CONNECTION_ADMIN too); on MariaDB ≥ 10.11 READ ONLY ADMIN does. */

@@ -264,8 +264,6 @@ def test_confirm(agent):
     assert m.get("ConfirmBy") == 0
     with refused("InvalidPhase"):
         m.Confirm()
-    with refused("NotSupported"):
-        m.Rollback(confirm_within=5)
 
 
 def test_unconfirmed_rolls_back(agent):
@@ -275,6 +273,19 @@ def test_unconfirmed_rolls_back(agent):
     m.Pause()
     m.wait("Phase", "synchronizing")
     assert m.get("LastOperation")[1] == "rollback" and m.get("ConfirmBy") == 0 and not m.get("Paused")
+
+
+def test_unconfirmed_rollback_switches_again(agent):
+    agent.create()
+    m = agent.migration().synchronize().verify().switch()
+    m.wait_finished(m.Rollback(confirm_within=30))
+    assert m.get("Phase") == "synchronizing" and m.get("ConfirmBy") > time.time() * 1e6 and "Confirm" in m.get("AllowedActions")
+    m.Confirm()
+    assert m.get("ConfirmBy") == 0
+    m.switch()
+    m.wait_finished(m.Rollback(confirm_within=0.3))
+    m.wait("Phase", "switched")
+    assert m.get("LastOperation")[1] == "switch" and m.get("ConfirmBy") == 0
 
 
 @pytest.mark.parametrize("switched", [False, True])

@@ -260,9 +260,10 @@ class Result:
 
 
 class Agent:
-        def __init__(self, *, start=True, folder=None, environment=None, build=None):
+        def __init__(self, *, start=True, folder=None, environment=None, build=None, program='daemon/polarshiftd'):
                 self.folder = folder or scratch_folder('pa-')
                 self.build = pathlib.Path(build or os.environ.get('POLARSHIFT_BUILD') or TOP / 'build')
+                self.program = self.build / program
                 self.state = os.path.join(self.folder, 'state')
                 self.credentials = os.path.join(self.folder, 'credentials')
                 for path in (self.state, self.credentials):
@@ -297,11 +298,10 @@ class Agent:
         def start(self, wait=True):
                 assert self.process is None
                 self.ready.clear()
-                program = self.build / 'daemon' / 'polarshiftd'
                 with open(self.log_path, 'ab') as log:
                         log.write(f'---- start at {time.monotonic():.3f}\n'.encode())
                         log.flush()
-                        self.process = subprocess.Popen([str(program)], stdin=subprocess.DEVNULL, stdout=log,
+                        self.process = subprocess.Popen([str(self.program)], stdin=subprocess.DEVNULL, stdout=log,
                                                         stderr=log, env=self.environment,
                                                         preexec_fn=die_with_parent)
                 if wait:

@@ -65,6 +65,7 @@ class Writer:
         def run(self):
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
                 die_with_parent()
+                os.closerange(3, 65536)         # a fork's copies: a connection that the test closes has to be closed
                 with open(self.path, 'ab', buffering=1 << 16) as self.out:
                         while self.command.value != STOP:
                                 if self.command.value == PAUSE:

@@ -1,0 +1,403 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The fault matrix: each operation that changes who takes writes, stopped before and after each of its steps, there a fault, clients
+writing all the while; and what must hold afterwards.
+
+    cells('switch')                                 # every cell of an operation
+    with Matrix() as matrix:                        # servers, agent with failpoints, a migration, clients
+        outcome = matrix.run(cell)                  # raises AssertionError
+    print(table(outcomes))
+
+What a cell is measured by: LastOperation says `done` exactly when the phase changed, and `done` or not is what the protocol promises for that
+step; afterwards exactly one side takes writes; no write was acknowledged on the old side that began after one on the new side was acknowledged; every
+acknowledged transaction is on the side that takes writes, none twice; both sides are equal to the last byte by an independent reader.
+"""
+
+import collections
+import json
+import os
+import shutil
+import time
+
+import pymysql
+
+import equal
+import proxy
+import schemas
+import servers
+import steps
+from agent import Agent
+from workload import ACKNOWLEDGED, Workload
+
+STEPS = ('guard', 'fence', 'end-position', 'drain', 'final-check', 'epoch', 'flip', 'reverse-start', 'commit', 'owner', 'open', 'release',
+         'reverse')
+UNDO = ('undo',)                        # passed when Abort comes while the drain is held
+ENDING = {'complete': ('ask', 'drain', 'stop', 'source', 'destination'), 'cancel': ('ask', 'stop', 'source', 'destination')}
+CHANGES = ('switch', 'rollback')
+FAULTS = ('agent', 'agent-stop', 'agent-twice', 'writer', 'writer-forgetful', 'reader', 'cut-writer', 'cut-reader', 'cut-both', 'reset-both', 'abort')
+
+Cell = collections.namedtuple('Cell', 'operation step when fault')
+Outcome = collections.namedtuple('Outcome', 'cell result seconds')
+
+
+def points(operation):
+        """(step, when) in the order in which they are passed."""
+        if operation in CHANGES:
+                return [(s, w) for s in STEPS for w in ('before', 'after') if (s, w) != ('open', 'before')] + [(s, w) for s in UNDO for w in ('before', 'after')]
+        return [(s, w) for s in ENDING[operation] for w in ('before', 'after')]
+
+
+def applies(operation, step, when, fault):
+        """A durable fence is the configuration's; without it a restart of the old side behind its last look is the gap that check
+        fence-durable names (tests/model/switch.pml, FORGETFUL)."""
+        if operation not in CHANGES:
+                return fault not in ('writer-forgetful', 'abort', 'agent-twice')
+        if fault == 'agent-twice':
+                return step != 'guard'          # there is nothing to recover
+        if fault == 'writer-forgetful':
+                return step == 'undo' or STEPS.index(step) < STEPS.index('commit') or (step, when) == ('commit', 'before')
+        if fault == 'abort':
+                return step != 'undo'
+        return True
+
+
+def cells(operation, faults=FAULTS):
+        return [Cell(operation, step, when, fault) for step, when in points(operation) for fault in faults
+                if applies(operation, step, when, fault)]
+
+
+def allowed(cell):
+        """The results that LastOperation may tell."""
+        operation, step, when, fault = cell
+        if operation not in CHANGES:
+                return {'done'} if fault.startswith('agent') else {'done', 'failed'}
+        if step == 'undo':
+                return {'canceled', 'undone'}           # undone: the agent was killed meanwhile, and Abort is not in the journal
+        at = 2 * STEPS.index(step) + (when == 'after')
+        row = 2 * STEPS.index('owner')
+        if at > row:
+                return {'done'}
+        if fault == 'abort':
+                return {'canceled'} if at < 2 * STEPS.index('commit') else {'done'}
+        if step == 'guard':
+                return {'failed'} if fault in ('agent', 'agent-stop', 'agent-twice') else {'failed', 'undone', 'done'}
+        if fault in ('agent', 'agent-twice'):
+                return {'undone'}
+        if fault == 'agent-stop':                       # the commit point may be reached before the agent looks
+                return {'undone'} if at < 2 * STEPS.index('commit') else {'undone', 'done'}
+        return {'undone', 'done'}
+
+
+def behind_restart(cell):
+        """The first point that an agent passes which was killed at this one and starts again."""
+        if (cell.step, cell.when) in (('owner', 'after'), ('open', 'after')):
+                return f'{cell.operation}.owner.after'
+        return f'{cell.operation}.release.before' if allowed(cell) == {'done'} else f'{cell.operation}.undo.before'
+
+
+class Failpoints:
+        """$POLARSHIFT_FAILPOINTS (tests/faults/failpoint.c)."""
+
+        def __init__(self, folder):
+                self.folder = folder
+                os.makedirs(folder, exist_ok=True)
+
+        def _path(self, name):
+                return os.path.join(self.folder, name)
+
+        def hold(self, name):
+                if self.reached(name):          # by an earlier agent
+                        os.unlink(self._path(name + '.reached'))
+                with open(self._path(name), 'w', encoding='ascii'):
+                        pass
+
+        def reached(self, name):
+                return os.path.exists(self._path(name + '.reached'))
+
+        def release(self, name):
+                if os.path.exists(self._path(name)):
+                        os.unlink(self._path(name))
+
+        def wait(self, name, over=lambda: None, timeout=60):
+                """Until the agent is held there. over() says why that cannot come any more."""
+                deadline = time.monotonic() + timeout
+                while not self.reached(name):
+                        why = over()
+                        assert not why, f'{name} was not reached: {why}'
+                        assert time.monotonic() < deadline, f'{name} was not reached'
+                        time.sleep(0.01)
+
+        def passed(self):
+                """Every point that was passed, once each, in order, since the last call."""
+                try:
+                        with open(self._path('passed'), encoding='ascii') as f:
+                                names = f.read().split()
+                except FileNotFoundError:
+                        return []
+                os.unlink(self._path('passed'))
+                return list(dict.fromkeys(names))
+
+
+class Matrix:
+        def __init__(self, source=servers.MySQL56, destination=servers.MariaDB, *, customers=60, rate=120, cut_seconds=1.5):
+                self.kinds = (source, destination)
+                self.customers = customers
+                self.rate = rate
+                self.cut_seconds = cut_seconds
+                self.number = 0
+                self.load = self.shop = None
+                self.sides = (0, 1)     # of the pair: which one takes writes, which one does not, when a cell begins
+                self.began = 0
+
+        def __enter__(self):
+                self.pair = servers.start_pair(*self.kinds)
+                self.cables = [proxy.Proxy(s.port) for s in self.pair]
+                folder = servers.scratch_folder('pf-')
+                self.failpoints = Failpoints(folder)
+                self.agent = Agent(environment={'POLARSHIFT_FAILPOINTS': folder}, program='tests/faults/polarshiftd-faults')
+                return self
+
+        def __exit__(self, *exc):
+                self.forget()
+                self.agent.__exit__(*exc)
+                for cable in self.cables:
+                        cable.close()
+                for server in self.pair:
+                        server.close()
+                shutil.rmtree(self.failpoints.folder, ignore_errors=True)
+
+        # ---- a migration
+
+        def forget(self):
+                """The next cell gets a new migration."""
+                if self.load:
+                        self.load.stop(check=False)
+                self.load = self.shop = None
+
+        def recover(self):
+                """An agent without a migration, servers that run, nothing held, cables whole; also after a cell that failed."""
+                self.forget()
+                self.agent.kill9()
+                for name in os.listdir(self.failpoints.folder):
+                        os.unlink(os.path.join(self.failpoints.folder, name))
+                shutil.rmtree(self.agent.state, ignore_errors=True)     # its migrations go with it
+                os.makedirs(self.agent.state, mode=0o700)
+                for cable in self.cables:
+                        cable.mend()
+                self.agent.start()
+
+        def _new(self, clients_of):
+                """A migration in phase synchronizing, over a new shop."""
+                if self.shop is not None:
+                        self.recover()
+                for server in self.pair:
+                        server.config = []
+                        if not server.running:
+                                server.start()
+                        server.script(['SET GLOBAL read_only = 0', 'DROP DATABASE IF EXISTS shop', 'DROP DATABASE IF EXISTS polarshift'])
+                schemas.create_shop(self.pair[0], self.customers)
+                self.number += 1
+                name = f'shop-{self.number}'
+                for side in ('source', 'destination'):
+                        self.agent.set_credential(f'{name}.{side}', servers.AGENT_PASSWORD)
+                uris = [f'mysql://agent@127.0.0.1:{cable.port}/?ssl-mode=disabled' for cable in self.cables]
+                self.shop = self.agent.create(name, *uris, unfit='skip')
+                self.load = Workload(clients_of, writers=3, rate=self.rate).start()
+                steps.start(self.shop)
+
+        def prepare(self, operation):
+                """A migration that is ready for an operation."""
+                if operation not in CHANGES:            # a canceled migration leaves both sides open: clients have to know where they belong
+                        self._new(self.pair[:1] if operation == 'cancel' else self.pair)
+                        if operation == 'complete':
+                                steps.change_side(self.shop, 'Switch')
+                elif self.shop is None or self.shop.get('Phase') not in ('synchronizing', 'switched'):
+                        self._new(self.pair)
+                        steps.change_side(self.shop, 'Switch')  # a side that comes back closed is opened from the first switch on
+                phase = 'switched' if operation in ('rollback', 'complete') else 'synchronizing'
+                if self.shop.get('Phase') != phase:
+                        steps.change_side(self.shop, 'Switch' if phase == 'switched' else 'Rollback')
+                steps.make_ready(self.shop)
+                self.sides = (0, 1) if phase == 'synchronizing' else (1, 0)
+
+        # ---- the faults
+
+        def _crash(self, side, durable):
+                """kill -9 and the restart after it. What makes the fence outlive that is a line in the configuration."""
+                server = self.pair[side]
+                server.config = ['read_only=1'] if durable else []
+                server.kill9()
+                server.start()
+
+        def _kill_agent_twice(self, cell, hold, over):
+                """At the point, and at the first one that it passes when it is back."""
+                again = behind_restart(cell)
+                self.agent.kill9()
+                self.failpoints.release(hold)
+                self.failpoints.hold(again)
+                self.agent.start()
+                try:
+                        self.failpoints.wait(again, over)
+                        self.agent.kill9()
+                finally:
+                        self.failpoints.release(again)
+                self.agent.start()
+
+        def _cut(self, sides, hold):
+                for side in sides:
+                        self.cables[side].cut()
+                self.failpoints.release(hold)
+                time.sleep(self.cut_seconds)
+                for side in sides:
+                        self.cables[side].mend()
+
+        def _fault(self, cell, hold, operation):
+                """The agent is held at the point."""
+                fault = cell.fault
+                writer, reader = self.sides
+                if fault == 'agent':
+                        self.agent.kill9()
+                        self.failpoints.release(hold)
+                        self.agent.start()
+                elif fault == 'agent-stop':
+                        self.agent.process.terminate()
+                        self.failpoints.release(hold)
+                        self.agent.stop()
+                        self.agent.start()
+                elif fault == 'agent-twice':
+                        self._kill_agent_twice(cell, hold, self._over(operation))
+                elif fault == 'writer':                 # when a migration ends nobody is left to open a side with such a line
+                        self._crash(writer, durable=cell.operation in CHANGES)
+                elif fault == 'writer-forgetful':
+                        self._crash(writer, durable=False)
+                elif fault == 'reader':
+                        self._crash(reader, durable=cell.operation != 'cancel')
+                elif fault == 'abort':
+                        self.shop.call('Abort', '(ta{sv}t)', operation, {}, 0)
+                elif fault == 'reset-both':
+                        for cable in self.cables:
+                                cable.reset()
+                else:
+                        self._cut({'cut-writer': [writer], 'cut-reader': [reader], 'cut-both': [writer, reader]}[fault], hold)
+
+        # ---- a cell
+
+        def run(self, cell):
+                started = time.monotonic()
+                self.prepare(cell.operation)
+                phase = self.shop.get('Phase')
+                hold = f'{cell.operation}.{cell.step}.{cell.when}'
+                self.failpoints.hold(hold)
+                self.began = time.monotonic()
+                try:
+                        operation = self._begin(cell, hold)
+                        self._fault(cell, hold, operation)
+                finally:
+                        self.failpoints.release(hold)
+                result, name, message = self.shop.finish(operation, 120, check=False)
+                assert result in allowed(cell), f'{result} {name}: {message}; must be {" or ".join(sorted(allowed(cell)))}'
+                assert (result == 'done') == (name == '') == (message == ''), (result, name, message)
+                if cell.operation in CHANGES:
+                        self._look_at_change(result, phase)
+                else:
+                        self._look_at_end(cell.operation, result, phase)
+                return Outcome(cell, result, time.monotonic() - started)
+
+        def _begin(self, cell, hold):
+                """The operation, held at the point."""
+                method = cell.operation.capitalize()
+                if cell.step != 'undo':
+                        operation = self.shop.begin(method)
+                        self.failpoints.wait(hold, self._over(operation))
+                        return operation
+                drain = f'{cell.operation}.drain.before'
+                self.failpoints.hold(drain)
+                try:
+                        operation = self.shop.begin(method)
+                        self.failpoints.wait(drain, self._over(operation))
+                        self.shop.call('Abort', '(ta{sv}t)', operation, {}, 0)
+                finally:
+                        self.failpoints.release(drain)
+                self.failpoints.wait(hold, self._over(operation))
+                return operation
+
+        def _over(self, operation):
+                def over():
+                        last = self.shop.get('LastOperation')
+                        return last if last[0] >= operation else None
+                return over
+
+        def _look_at_change(self, result, phase):
+                now = self.shop.get('Phase')
+                other = 'switched' if phase == 'synchronizing' else 'synchronizing'
+                assert now == (other if result == 'done' else phase), f'{result}, but the phase is {now}'
+                with open(os.path.join(self.agent.state, 'migrations', self.shop.name, 'state.json'), encoding='utf-8') as f:
+                        assert json.load(f)['operation'] is None
+                open_one, closed = self.sides if result != 'done' else self.sides[::-1]
+                self.shop.wait(lambda: not self._refused(open_one), 60, 'the side that takes writes open')
+                assert self._refused(closed), f'both sides are open'
+                self.shop.wait_caught_up()
+                assert self.shop.get('ForeignWrites') == 0
+                acknowledged = self._acknowledged_since(open_one)
+                old = [sent for side, sent, _ in acknowledged if side == self.sides[0]]
+                new = [answered for side, _, answered in acknowledged if side == self.sides[1]]
+                if result == 'done':
+                        assert not old or max(old) < min(new), 'a write began on the old side after one was acknowledged on the new one'
+                else:
+                        assert not new, 'the side that does not take writes took some'
+                equal.wait_equal(*self.pair, ['shop'])
+                self.load.check(self.pair[open_one])
+                self.load.go_on()
+
+        def _refused(self, side):
+                try:
+                        return steps.write_refused(self.pair[side])
+                except pymysql.err.OperationalError:    # the fence ended this very session
+                        return True
+
+        def _acknowledged_since(self, side, timeout=60):
+                """[(side, sent, answered)] of what was acknowledged since the cell began. Clients write on SIDE again, and are paused now."""
+                deadline = time.monotonic() + timeout
+                now = time.monotonic()
+                while True:
+                        self.load.pause()
+                        found = [(r[3], r[4], r[5]) for r in self.load.records() if r[2] == ACKNOWLEDGED and r[4] > self.began]
+                        if any(s == side and sent > now for s, sent, _ in found):
+                                return found
+                        assert time.monotonic() < deadline, 'no client writes any more'
+                        self.load.go_on()
+                        time.sleep(0.1)
+
+        def _look_at_end(self, operation, result, phase):
+                final = {'complete': 'completed', 'cancel': 'canceled'}[operation]
+                if result != 'done':            # a server was away: nothing is half-done for good
+                        assert self.shop.get('Phase') == phase
+                        assert self.shop.operate(operation.capitalize())[0] == 'done'
+                assert self.shop.get('Phase') == final
+                writer, reader = self.sides
+                assert not self._refused(writer) and self._refused(reader) == (operation == 'complete')
+                for server in self.pair:
+                        assert not server.admin("SHOW DATABASES LIKE 'polarshift'")
+                acknowledged = self._acknowledged_since(writer)
+                assert all(side == writer for side, _, _ in acknowledged)
+                self.load.check(self.pair[writer])
+                if operation == 'complete':     # the old side has all that was acknowledged when it was asked for
+                        there = set(self.pair[reader].admin('SELECT writer, seq FROM ledger', db='shop'))
+                        missing = [(r[0], r[1]) for r in self.load.records() if r[2] == ACKNOWLEDGED and r[5] < self.began and (r[0], r[1]) not in there]
+                        assert not missing, f'missing on the side that was left: {missing[:5]}'
+                self.load.go_on()
+
+
+def table(outcomes):
+        """Rows: points. Columns: faults. OUTCOMES: {Cell: text}."""
+        lines = []
+        for operation in dict.fromkeys(c.operation for c in outcomes):
+                faults = [f for f in FAULTS if any(c.operation == operation and c.fault == f for c in outcomes)]
+                rows = [[operation, *faults]]
+                for step, when in points(operation):
+                        words = [outcomes.get(Cell(operation, step, when, f), '') for f in faults]
+                        if any(words):
+                                rows.append([f'{when} {step}', *words])
+                widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+                rows.insert(1, ['-' * w for w in widths])
+                lines += ['| ' + ' | '.join(word.ljust(width) for word, width in zip(row, widths)) + ' |' for row in rows] + ['']
+        return '\n'.join(lines)

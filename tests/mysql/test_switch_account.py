@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What a switch says of itself (the dry run, the certificate), its final check of rows, and what ends a switch whose old side never comes back."""
+
+import json
+import shutil
+import time
+
+import pymysql
+import pytest
+
+import equal
+import faults
+import proxy
+import schemas
+import servers
+import steps
+from agent import Agent, BusError
+
+
+def make(agent, source, destination, **options):
+        for side in ('source', 'destination'):
+                agent.set_credential(f'shop.{side}', servers.AGENT_PASSWORD)
+        return agent.create('shop', source.uri('agent'), destination.uri('agent'), unfit='skip', **options)
+
+
+def report(shop):
+        return json.loads(shop.call('GetReport'))
+
+
+def test_account(agent, pair):
+        source, destination = pair
+        schemas.create_shop(source, 500)
+        source.admin('CREATE TRIGGER shop.t BEFORE INSERT ON shop.products FOR EACH ROW SET NEW.title = CONCAT(NEW.title, 1)')
+        shop = make(agent, source, destination)
+        steps.start(shop)
+        steps.make_ready(shop)
+        with source.connect('app', servers.APP_PASSWORD, 'shop') as c, c.cursor() as cursor:
+                cursor.execute('BEGIN')
+                cursor.execute('UPDATE stock SET quantity = quantity + 1 WHERE product_id = 1')
+                shop.operate('Switch', flags=1)
+                plan = json.loads(shop.call('GetPlan'))
+                print(plan)
+                assert shop.get('Phase') == 'synchronizing' and source.variable('read_only') == 0
+                assert plan['allowed'] and plan['sessions-that-would-be-ended'] == 1 and plan['triggers-to-make'] == 1
+                assert [(s['id'], s['user'], s['database'], s['why']) for s in plan['sessions']] == [(c.thread_id(), 'app', 'shop', 'transaction')]
+                assert 0 < plan['estimated-interruption'] == pytest.approx(sum(plan['estimate'].values()))
+                cursor.execute('ROLLBACK')
+
+                # The session stays connected, and is ended when that is asked for.
+                assert report(shop)['handover'] is None
+                shop.operate('Switch')
+                told = report(shop)
+                assert [(s['id'], s['user'], s['database']) for s in told['sessions_left']] == [(c.thread_id(), 'app', 'shop')]
+                c.ping(reconnect=False)
+                handover = told['handover']
+                assert handover['old']['side'] == 'source' and handover['new']['side'] == 'destination'
+                assert (handover['new']['file'], handover['new']['offset']) == (told['link']['leg_start']['file'], told['link']['leg_start']['offset'])
+        # What is written now is behind `new`, and nothing of it was before.
+        destination.admin("INSERT INTO shop.ledger VALUES (99, 1, 'x')")
+        events = destination.admin(f"SHOW BINLOG EVENTS IN '{handover['new']['file']}' FROM {handover['new']['offset']}")
+        assert any('ledger' in str(e[5]) for e in events)
+        steps.make_ready(shop)
+        with destination.connect('app', servers.APP_PASSWORD, 'shop') as c:
+                shop.operate('Rollback', {'kill-sessions': True})
+                assert [s['id'] for s in report(shop)['sessions_left']] == [c.thread_id()]
+                with pytest.raises(pymysql.err.MySQLError):
+                        c.ping(reconnect=False)
+        assert report(shop)['handover']['new']['side'] == 'source'
+        equal.wait_equal(source, destination, ['shop'])
+
+
+def tamper(server, sql):
+        """A row that is lost in a way that leaves nothing in any log."""
+        server.script(['SET SESSION sql_log_bin = 0', sql])
+
+
+def test_final_check(agent, pair):
+        source, destination = pair
+        schemas.create_shop(source, 500)
+        source.script(['CREATE TABLE shop.nokey (a INT, b VARCHAR(20))', "INSERT INTO shop.nokey VALUES (1, 'x'), (1, 'x'), (2, 'y'), (2, 'y')",
+                       'CREATE TABLE shop.words (w VARCHAR(20) CHARACTER SET utf8 COLLATE utf8_general_ci PRIMARY KEY, n INT)',
+                       "INSERT INTO shop.words VALUES ('Apfel', 1), ('Birne', 2), ('Čaj', 3)"])
+        shop = make(agent, source, destination)
+        steps.start(shop)
+        steps.make_ready(shop)
+        source.script(['UPDATE shop.customers SET name = CONCAT(name, 1) WHERE id <= 50', 'DELETE FROM shop.customers WHERE id = 40',
+                       "UPDATE shop.words SET w = 'apfel ', n = 7 WHERE w = 'Apfel'", "DELETE FROM shop.words WHERE w = 'birne'",
+                       "INSERT INTO shop.nokey VALUES (1, 'x')"])
+
+        # What was changed since it was found equal is compared, also a row that is gone, or spelled otherwise, or of a table without a key.
+        for sql, back in (
+                ("UPDATE shop.customers SET country = 'QQ' WHERE id = 30", None),
+                ('DELETE FROM shop.customers WHERE id = 31', None),
+                ("UPDATE shop.words SET n = n + 100 WHERE w = 'apfel'", "UPDATE shop.words SET n = n - 100 WHERE w = 'apfel'"),
+                ("UPDATE shop.nokey SET b = 'z' WHERE a = 2", None)):
+                shop.wait_caught_up()
+                equal.wait_equal(source, destination, ['shop'])
+                tamper(destination, sql)
+                result, name, message = shop.operate('Switch', check=False)
+                print(f'{sql}: {result} {name} {message}')
+                assert (result, name) == ('undone', 'VerificationFailed') and not steps.write_refused(source)
+                assert shop.get('VerificationState') == 'different'
+                if back:                        # mended by hand
+                        tamper(destination, back)
+                else:
+                        shop.operate('Repair')
+                shop.operate('Verify')
+                assert shop.get('VerificationState') == 'equal'
+                source.script(['UPDATE shop.customers SET name = CONCAT(name, 1) WHERE id <= 50', "UPDATE shop.words SET n = n + 1",
+                               "INSERT INTO shop.nokey VALUES (1, 'x')"])
+        shop.wait_caught_up()
+        shop.operate('Switch')
+        said = report(shop)['final_check']
+        print(said)
+        assert said['keys'] >= 49 and said['not_compared'] == [] and said['whole_tables'] == 1
+
+        # An agent that has just started does not know what changed: small tables are compared whole, while people write.
+        steps.make_ready(shop)
+        agent.restart()
+        shop.wait_caught_up()
+        tamper(source, "UPDATE shop.orders SET status = 5 - status WHERE id = 700")
+        steps.make_ready(shop)
+        result, name, message = shop.operate('Rollback', check=False)
+        print(result, name, message)
+        assert (result, name) == ('failed', 'VerificationFailed')       # nobody had to wait for it
+        shop.operate('Repair')
+        shop.operate('Verify')
+        agent.restart()
+        steps.make_ready(shop)
+        shop.operate('Rollback')
+        said = report(shop)['final_check']
+        print(said)
+        assert said['whole_tables'] >= 9 and said['not_compared'] == []
+        equal.wait_equal(source, destination, ['shop'])
+
+
+def test_old_side_is_gone_for_good(pair):
+        source, destination = pair
+        schemas.create_shop(source, 300)
+        folder = servers.scratch_folder('pf-')
+        points = faults.Failpoints(folder)
+        with Agent(environment={'POLARSHIFT_FAILPOINTS': folder}, program='tests/faults/polarshiftd-faults') as agent:
+                shop = make(agent, source, destination)
+                steps.start(shop)
+                steps.make_ready(shop)
+                points.hold('switch.release.before')
+                operation = shop.begin('Switch')
+                points.wait('switch.release.before')
+                source.kill9()
+                points.release('switch.release.before')
+                shop.wait(lambda: shop.get('LastError')[0].endswith('SourceUnreachable'), 60, 'the trouble')
+                assert shop.get('Phase') == 'switched' and not steps.write_refused(destination)
+                for method, flags in (('Complete', 0), ('Cancel', 2)):
+                        with pytest.raises(BusError) as e:
+                                shop.begin(method, flags=flags)
+                        assert e.value.short in ('OperationInProgress', 'InvalidPhase')
+                points.hold('complete.destination.before')
+                ending = shop.begin('Complete', flags=2)
+                assert ending > operation
+                points.wait('complete.destination.before')
+                agent.kill9()                   # the journal still has the switch, too
+                points.release('complete.destination.before')
+                agent.start()
+                assert shop.finish(ending)[0] == 'done'
+                assert shop.get('Phase') == 'completed' and not steps.write_refused(destination)
+                assert any(t['sql'] and 'DROP TABLE' in t['sql'] and t['side'] == 'source' for t in report(shop)['to_do'])
+                events = json.loads(shop.call('GetHistory', '(t)', 0))
+                assert any(e['event'] == 'operation-finished' and '(switch) ended: done' in e['message'] for e in events)
+        shutil.rmtree(folder)
+
+
+def test_lock_of_an_agent_whose_host_died(agent, pair):
+        """Its connections stay open, with nobody at their end: the server gives the lock away all the same."""
+        source, destination = pair
+        schemas.create_shop(source, 300)
+        with proxy.Proxy(source.port) as to_source, proxy.Proxy(destination.port) as to_destination:
+                for side in ('source', 'destination'):
+                        agent.set_credential(f'shop.{side}', servers.AGENT_PASSWORD)
+                shop = agent.create('shop', *(f'mysql://agent@127.0.0.1:{p.port}/?ssl-mode=disabled' for p in (to_source, to_destination)), unfit='skip')
+                steps.start(shop)
+                for cable in (to_source, to_destination):
+                        cable.abandon()
+                agent.kill9()
+                began = time.monotonic()
+                agent.start()
+                shop.wait(lambda: shop.get('ReplicationState') == 'running', 120, 'replication')
+                print(f'replication again after {time.monotonic() - began:.1f} s')
+                steps.make_ready(shop)
+                steps.change_side(shop, 'Switch')
