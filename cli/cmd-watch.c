@@ -10,6 +10,7 @@
 
 #include "cmd.h"
 #include "format.h"
+#include "picture.h"
 #include "value.h"
 
 static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
@@ -31,7 +32,7 @@ static int pass_second(Client *client) {
         return r;
 }
 
-static int draw(Client *client, const char *name, GString *out, sd_bus_error *error) {
+static int draw(Client *client, Picture *picture, const char *name, GString *out, sd_bus_error *error) {
         g_autoptr(JsonObject) properties = NULL;
         g_autoptr(GPtrArray) all = NULL;
         g_autofree char *path = NULL;
@@ -41,34 +42,44 @@ static int draw(Client *client, const char *name, GString *out, sd_bus_error *er
                 r = client_migration_path(client, name, &path, error);
                 if (r >= 0)
                         r = client_properties(client, path, MIGRATION_INTERFACE, &properties, error);
-                if (r >= 0)
+                if (r >= 0) {
                         status_print(properties, out);
+                        picture_look(picture, properties, g_get_monotonic_time());
+                        picture_draw_rates(picture, properties, g_get_real_time(), out);
+                }
                 return r;
         }
         r = overview_read(client, &all, error);
+        for (guint i = 0; r >= 0 && i < all->len; i++)
+                picture_look(picture, g_ptr_array_index(all, i), g_get_monotonic_time());
         if (r >= 0 && all->len == 0)
                 g_string_append(out, "There are no migrations.\n");
         else if (r >= 0)
-                overview_print(client->options, all, out);
+                picture_draw_all(picture, client->options, all, g_get_real_time(), out);
         return r;
 }
 
 static int watch_terminal(Client *client, const char *name) {
-        for (;;) {
+        g_autoptr(Picture) picture = picture_new();
+
+        for (bool first = true;; first = false) {
                 g_auto(sd_bus_error) error = SD_BUS_ERROR_NULL;
-                g_autoptr(GString) out = g_string_new(NULL);
+                g_autoptr(GString) text = g_string_new(NULL), out = g_string_new(NULL);
                 g_autofree char *now = format_time((uint64_t) g_get_real_time());
+                unsigned columns, rows;
                 int r;
 
-                r = draw(client, name, out, &error);
+                if (client->options->legend)
+                        g_string_append_printf(text, "%s  (Ctrl-C to leave; the migrations go on)\n\n", now);
+                r = draw(client, picture, name, text, &error);
                 if (r < 0 && sd_bus_error_is_set(&error) && client->bus &&
                     client_status_of(error.name) == STATUS_UNREACHABLE)
-                        g_string_append(out, "The agent is not there; waiting for it.\n");
+                        g_string_append(text, "The agent is not there; waiting for it.\n");
                 else if (r < 0)
                         return client_fail(client, r, &error);
-                fputs("\033[H\033[2J", stdout);
-                if (client->options->legend)
-                        printf("%s  (Ctrl-C to leave; the migrations go on)\n\n", now);
+                format_terminal_size(STDOUT_FILENO, &columns, &rows);
+                picture_to_screen(text, columns, rows, out);
+                fputs(first ? "\033[2J" : "", stdout);
                 fputs(out->str, stdout);
                 fflush(stdout);
                 r = pass_second(client);

@@ -29,6 +29,9 @@ static char *describe(const Call *call, const GError *error) {
                 g_string_append(text, "an unknown user");
         else
                 g_string_append_printf(text, "uid %lu", (unsigned long) call->uid);
+        if (call->login.user)
+                g_string_append_printf(text, " in a session of %s%s%s", call->login.user, call->login.remote_host ? " from " : "",
+                                       call->login.remote_host ? call->login.remote_host : "");
         g_string_append_printf(text, " (pid %ld, %s", (long) call->pid,
                                call->caller ? call->caller : "no bus name");
         if (call->authorized_by)
@@ -55,7 +58,8 @@ static void add_history(const Call *call, const char *message, const char *error
         if (!history_append(migration->directory, "call", error_name ? 4 : 5, message, &error, "method",
                             call->method, "result", error_name ? "refused" : "accepted", "error", error_name,
                             "operation", operation, "uid", uid, "pid", pid, "bus-name", call->caller,
-                            "authorized-by", call->authorized_by, NULL))
+                            "authorized-by", call->authorized_by, "login-user", call->login.user, "remote-host",
+                            call->login.remote_host, "session", call->login.session, NULL))
                 log_write(call->manager->log, LOG_WARNING, NULL, NULL, "%s", error->message);
 }
 
@@ -81,6 +85,10 @@ void audit_call(const Call *call, const GError *error) {
         add_field(fields, "CALLER_UID", uid);
         add_field(fields, "CALLER_PID", pid);
         add_field(fields, "CALLER_BUS_NAME", call->caller);
+        add_field(fields, "CALLER_SESSION", call->login.session);
+        add_field(fields, "CALLER_LOGIN_USER", call->login.user);
+        add_field(fields, "CALLER_REMOTE_HOST", call->login.remote_host);
+        add_field(fields, "CALLER_SERVICE", call->login.service);
         g_ptr_array_add(fields, NULL);
         log_write(call->manager->log, error ? LOG_WARNING : LOG_NOTICE, MESSAGE_ID_AUDIT,
                   (const char *const *) fields->pdata, "%s", message);

@@ -118,7 +118,7 @@ static int run_set(Call *call) {
         Manager *manager = call->manager;
         GError *error = NULL;
 
-        if (!credentials_may_store(manager->credentials, &error))
+        if (!credentials_may_store(manager->credentials, request->name, &error))
                 return call_fail(call, error);
         if (manager->reading >= READING_MAX)
                 return call_fail(call, g_error_new(PS_ERROR, PS_ERROR_LIMITS_EXCEEDED,

@@ -16,29 +16,22 @@
 #include "base/error.h"
 #include "base/fs.h"
 #include "engine/spec.h"
+#include "seal.h"
+
+#define KEY_NAME "polarshift-key"
 
 struct Credentials {
         char *folder;
-        char *given; /* systemd's, or NULL */
+        char *given;       /* systemd's, or NULL */
+        Seal *seal;        /* what is stored is encrypted */
+        GError *key_error; /* it should be, and cannot */
 };
-
-Credentials *credentials_new(const char *state_directory, GError **error) {
-        g_autoptr(Credentials) credentials = g_new0(Credentials, 1);
-        credentials->folder = g_build_filename(state_directory, "credentials", NULL);
-        credentials->given = g_strdup(g_getenv("CREDENTIALS_DIRECTORY"));
-        if (!fs_make_dir(credentials->folder, error))
-                return NULL;
-        if (chmod(credentials->folder, 0700) < 0) {
-                g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "cannot protect %s: %s", credentials->folder,
-                            g_strerror(errno));
-                return NULL;
-        }
-        return g_steal_pointer(&credentials);
-}
 
 void credentials_free(Credentials *credentials) {
         if (!credentials)
                 return;
+        seal_free(credentials->seal);
+        g_clear_error(&credentials->key_error);
         g_free(credentials->folder);
         g_free(credentials->given);
         g_free(credentials);
@@ -66,7 +59,7 @@ static int read_file(const char *path, const char *name, char **ret, gsize *ret_
                 fail(error, "cannot open", name);
                 return -1;
         }
-        if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > CREDENTIAL_MAX) {
+        if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > CREDENTIAL_MAX + SEAL_OVERHEAD_MAX) {
                 close(fd);
                 errno = EFBIG;
                 fail(error, "cannot read", name);
@@ -89,19 +82,84 @@ static int read_file(const char *path, const char *name, char **ret, gsize *ret_
         return 1;
 }
 
+static void read_key(Credentials *credentials) {
+        g_autofree char *path = credentials->given ? g_build_filename(credentials->given, KEY_NAME, NULL) : NULL;
+        char *key = NULL;
+        gsize length = 0;
+        if (!path || read_file(path, KEY_NAME, &key, &length, &credentials->key_error) <= 0)
+                return;
+        credentials->seal = seal_new(key, length, &credentials->key_error);
+        credentials_wipe(key, length);
+}
+
+/* What was stored before there was a key. */
+static bool seal_stored(const Credentials *credentials, GError **error) {
+        g_autoptr(GDir) dir = g_dir_open(credentials->folder, 0, error);
+        if (!dir)
+                return false;
+        for (const char *name = g_dir_read_name(dir); name; name = g_dir_read_name(dir)) {
+                g_autofree char *path = g_build_filename(credentials->folder, name, NULL);
+                char *text = NULL;
+                gsize length = 0;
+                if (!spec_credential_name_valid(name))
+                        continue;
+                int r = read_file(path, name, &text, &length, error);
+                bool good = r == 0 || (r > 0 && (seal_is_sealed(text, length) || credentials_store(credentials, name, text, length, error)));
+                credentials_wipe(text, length);
+                if (!good)
+                        return false;
+        }
+        return true;
+}
+
+Credentials *credentials_new(const char *state_directory, GError **error) {
+        g_autoptr(Credentials) credentials = g_new0(Credentials, 1);
+        credentials->folder = g_build_filename(state_directory, "credentials", NULL);
+        credentials->given = g_strdup(g_getenv("CREDENTIALS_DIRECTORY"));
+        if (!fs_make_dir(credentials->folder, error))
+                return NULL;
+        if (chmod(credentials->folder, 0700) < 0) {
+                g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "cannot protect %s: %s", credentials->folder,
+                            g_strerror(errno));
+                return NULL;
+        }
+        read_key(credentials);
+        if (credentials->seal && !seal_stored(credentials, error))
+                return NULL;
+        return g_steal_pointer(&credentials);
+}
+
 static void drop_newline(char *secret, gsize *length) {
         /* a PEM text keeps its last newline: it has others */
         if (*length > 0 && secret[*length - 1] == '\n' && memchr(secret, '\n', *length - 1) == NULL)
                 secret[--*length] = 0;
 }
 
+/* SECRET (wiped and freed) as it was before it was stored. */
+static char *unseal(const Credentials *credentials, const char *name, char *secret, gsize length, GError **error) {
+        char *opened = NULL;
+        gsize opened_length;
+        if (!seal_is_sealed(secret, length))
+                return secret;
+        if (credentials->seal)
+                (void) seal_open(credentials->seal, name, secret, length, &opened, &opened_length, error);
+        else
+                g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "credential '%s' is stored encrypted: %s", name,
+                            credentials->key_error ? credentials->key_error->message
+                                                   : "give the unit the systemd credential '" KEY_NAME "' that it was stored under");
+        credentials_wipe(secret, length);
+        return opened;
+}
+
 char *credentials_read(const Credentials *credentials, const char *name, GError **error) {
         char *secret = NULL;
         gsize length = 0;
-        if (!spec_credential_name_valid(name))
+        if (!spec_credential_name_valid(name) || strcmp(name, KEY_NAME) == 0) /* the key itself goes nowhere */
                 return NULL;
         g_autofree char *stored = g_build_filename(credentials->folder, name, NULL);
         int r = read_file(stored, name, &secret, &length, error);
+        if (r > 0)
+                return unseal(credentials, name, secret, length, error);
         if (r == 0 && credentials->given) {
                 g_autofree char *given = g_build_filename(credentials->given, name, NULL);
                 r = read_file(given, name, &secret, &length, error);
@@ -111,26 +169,28 @@ char *credentials_read(const Credentials *credentials, const char *name, GError 
         return r > 0 ? secret : NULL;
 }
 
-bool credentials_may_store(const Credentials *credentials, GError **error) {
-        g_autofree char *key = credentials->given
-                                               ? g_build_filename(credentials->given, "polarshift-key", NULL)
-                                               : NULL;
-        if (!key || !g_file_test(key, G_FILE_TEST_EXISTS))
+bool credentials_may_store(const Credentials *credentials, const char *name, GError **error) {
+        if (credentials->key_error) {
+                g_propagate_error(error, g_error_copy(credentials->key_error));
+                return false;
+        }
+        if (strcmp(name, KEY_NAME) != 0)
                 return true;
-        g_set_error(error, PS_ERROR, PS_ERROR_NOT_SUPPORTED,
-                    "the systemd credential 'polarshift-key' asks for encryption, which this version does "
-                    "not have, and "
-                    "nothing is stored in clear against it; hand the secret over as a systemd credential "
-                    "instead");
+        g_set_error(error, PS_ERROR, PS_ERROR_INVALID_OPTION, "'" KEY_NAME "' is given to the unit by systemd (LoadCredential=), not stored");
         return false;
 }
 
 bool credentials_store(const Credentials *credentials, const char *name, const char *secret, gsize length,
                        GError **error) {
-        if (!credentials_may_store(credentials, error))
-                return false;
         g_autofree char *path = g_build_filename(credentials->folder, name, NULL);
-        return fs_replace(path, secret, (gssize) length, 0600, error);
+        g_autofree char *sealed = NULL;
+        gsize sealed_length;
+        if (!credentials_may_store(credentials, name, error))
+                return false;
+        if (!credentials->seal)
+                return fs_replace(path, secret, (gssize) length, 0600, error);
+        return seal_close(credentials->seal, name, secret, length, &sealed, &sealed_length, error) &&
+               fs_replace(path, sealed, (gssize) sealed_length, 0600, error);
 }
 
 bool credentials_remove(const Credentials *credentials, const char *name, GError **error) {
@@ -148,7 +208,7 @@ bool credentials_remove(const Credentials *credentials, const char *name, GError
 static void list_folder(GHashTable *names, const char *folder) {
         g_autoptr(GDir) dir = folder ? g_dir_open(folder, 0, NULL) : NULL;
         for (const char *name = dir ? g_dir_read_name(dir) : NULL; name; name = g_dir_read_name(dir))
-                if (spec_credential_name_valid(name) && strcmp(name, "polarshift-key") != 0)
+                if (spec_credential_name_valid(name) && strcmp(name, KEY_NAME) != 0)
                         g_hash_table_add(names, g_strdup(name));
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
-/* Passwords and PEM texts by name. Stored ones are 0600 files in a 0700 folder; then come those that systemd hands over
- * (CREDENTIALS_DIRECTORY). credentials_read() may be called on any thread. */
+/* Passwords and PEM texts by name. Stored ones are 0600 files in a 0700 folder, encrypted (seal.h) where systemd hands over a
+ * `polarshift-key`; then come those that it hands over themselves (CREDENTIALS_DIRECTORY). credentials_read() may be called on any thread. */
 
 #include <stdbool.h>
 
@@ -17,8 +17,8 @@ void credentials_free(Credentials *credentials);
 
 /* NULL without error: there is none. The caller wipes and frees. */
 char *credentials_read(const Credentials *credentials, const char *name, GError **error);
-/* NotSupported where a polarshift-key says that they must be encrypted, which this version cannot. */
-bool credentials_may_store(const Credentials *credentials, GError **error);
+/* Refused where they are to be encrypted and the key is no good. */
+bool credentials_may_store(const Credentials *credentials, const char *name, GError **error);
 bool credentials_store(const Credentials *credentials, const char *name, const char *secret, gsize length, GError **error);
 bool credentials_remove(const Credentials *credentials, const char *name, GError **error);
 /* Sorted names of both kinds. */

@@ -18,6 +18,7 @@
 #define STATE_MAX (64 * 1024 * 1024)
 #define STOP_USEC (9 * USEC_PER_SEC)
 #define RETIRED_EXIT_STATUS 1
+#define STATUS_SHOWN_MAX 4 /* systemctl status has one line */
 
 static bool fail(GError **error, int r, const char *what) {
         g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "cannot %s: %s", what, g_strerror(-r));
@@ -118,25 +119,40 @@ void manager_detach(Manager *manager, Migration *m) {
         manager_show_status(manager);
 }
 
+static void append_status(GString *text, const Migration *m) {
+        const Record *record = m->record;
+        g_string_append_printf(text, "; %s: %s", m->name, migration_phase_to_string(record->phase));
+        if (record->paused)
+                g_string_append(text, ", paused");
+        if (record->operation.request.id != 0)
+                g_string_append_printf(text, ", %s%s%s", operation_kind_to_string(record->operation.request.kind),
+                                       *m->status.step ? " at " : " running", m->status.step);
+        if (m->status.error >= 0)
+                g_string_append_printf(text, ", link %s", replication_state_to_string(m->status.replication));
+}
+
 void manager_show_status(Manager *manager) {
         GHashTableIter iter;
         Migration *m;
-        guint active = 0;
-        g_hash_table_iter_init(&iter, manager->migrations);
-        while (g_hash_table_iter_next(&iter, NULL, (gpointer *) &m))
-                if (migration_phase_direction(m->record->phase) != DIRECTION_NONE)
-                        active++;
-        guint unreadable = g_hash_table_size(manager->unreadable);
-        GString *text = g_string_new(NULL);
-        g_string_printf(text, "STATUS=%u migrations, %u of them linked", g_hash_table_size(manager->migrations), active);
+        guint count = g_hash_table_size(manager->migrations), shown = 0, unreadable = g_hash_table_size(manager->unreadable);
+        g_autoptr(GString) text = g_string_new(NULL);
+
+        if (manager->stopping)
+                return;
+        g_string_printf(text, "STATUS=%u migration%s", count, count == 1 ? "" : "s");
         if (unreadable > 0)
                 g_string_append_printf(text, "; the state of %u cannot be read", unreadable);
-        if (g_strcmp0(text->str, manager->status_shown) != 0) { /* the socket blocks when nobody reads it */
-                (void) sd_notify(0, text->str);
-                g_free(manager->status_shown);
-                manager->status_shown = g_strdup(text->str);
-        }
-        g_string_free(text, TRUE);
+        g_hash_table_iter_init(&iter, manager->migrations);
+        while (shown < STATUS_SHOWN_MAX && g_hash_table_iter_next(&iter, NULL, (gpointer *) &m))
+                if (!migration_phase_is_final(m->record->phase)) {
+                        append_status(text, m);
+                        shown++;
+                }
+        if (g_strcmp0(text->str, manager->status_shown) == 0) /* the socket blocks when nobody reads it */
+                return;
+        (void) sd_notify(0, text->str);
+        g_free(manager->status_shown);
+        manager->status_shown = g_strdup(text->str);
 }
 
 /* ---- recovery ---- */
@@ -220,6 +236,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata) {
         g_hash_table_iter_init(&iter, manager->migrations);
         while (g_hash_table_iter_next(&iter, NULL, (gpointer *) &m))
                 migration_sample(m);
+        manager_show_status(manager);
         (void) sd_event_source_set_time(source, usec + (guint64) USEC_PER_SEC);
         (void) sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
         return 0;

@@ -667,7 +667,9 @@ static int run_get_report(Call *call) {
         migration_sample(m);
         report_input(m, &input);
         g_autoptr(ProgramStore) programs = program_store_load(m->directory, NULL);
+        g_autoptr(AccountStore) accounts = account_store_load(m->directory, NULL);
         input.programs = programs;
+        input.accounts = accounts;
         g_autofree char *report = report_build(&input);
         return call_done(call, "s", report);
 }

@@ -13,6 +13,19 @@
 #include "manager.h"
 #include "polkit.h"
 
+static void end(Call *call, GError *error);
+static int authorize(Call *call, GPtrArray *details);
+
+static void on_login(gpointer userdata) {
+        Call *call = userdata;
+        GPtrArray *details = g_steal_pointer(&call->details);
+        call->login_query = NULL;
+        if (call->answered)
+                end(call, g_steal_pointer(&call->answer_error));
+        else if (details)
+                (void) authorize(call, details);
+}
+
 Call *call_new(Manager *manager, sd_bus_message *message, const char *method, bool mutating) {
         sd_bus_creds *creds = NULL;
         Call *call = g_new0(Call, 1);
@@ -31,13 +44,21 @@ Call *call_new(Manager *manager, sd_bus_message *message, const char *method, bo
         }
         sd_bus_creds_unref(creds);
         g_hash_table_insert(manager->calls, &call->id, call);
+        if (mutating && call->pid > 0)
+                call->login_query = login_query(sd_bus_message_get_bus(message), call->pid, &call->login, on_login, call);
         return call;
 }
 
 void call_free(Call *call) {
         if (!call)
                 return;
+        if (call->answered && call->login_query) /* the agent stops before logind answered */
+                audit_call(call, call->answer_error);
         g_hash_table_remove(call->manager->calls, &call->id);
+        login_query_free(call->login_query);
+        login_clear(&call->login);
+        g_clear_pointer(&call->details, g_ptr_array_unref);
+        g_clear_error(&call->answer_error);
         polkit_check_free(call->check);
         sd_bus_track_unref(call->track);
         if (call->free_request && call->request)
@@ -64,11 +85,22 @@ bool call_is_privileged(const Call *call) {
 
 /* ---- answers ---- */
 
+/* It was answered, with ERROR if it was refused. */
+static void end(Call *call, GError *error) {
+        if (call->login_query) { /* see on_login() */
+                call->answered = true;
+                call->answer_error = error;
+                return;
+        }
+        audit_call(call, error);
+        g_clear_error(&error);
+        call_free(call);
+}
+
 int call_send(Call *call, sd_bus_message *reply) {
         int r = sd_bus_send(NULL, reply, NULL);
         sd_bus_message_unref(reply);
-        audit_call(call, /* error= */ NULL);
-        call_free(call);
+        end(call, /* error= */ NULL);
         return r < 0 ? r : 1;
 }
 
@@ -92,9 +124,7 @@ int call_done(Call *call, const char *types, ...) {
 static int fail_named(Call *call, const char *name, GError *error) {
         g_autofree char *message = g_utf8_make_valid(error->message, -1);
         (void) sd_bus_reply_method_errorf(call->message, name, "%s", message);
-        audit_call(call, error);
-        g_error_free(error);
-        call_free(call);
+        end(call, error);
         return 1;
 }
 
@@ -106,10 +136,7 @@ int call_fail(Call *call, GError *error) {
 
 static int on_caller_left(sd_bus_track *track, void *userdata) {
         Call *call = userdata;
-        g_autoptr(GError) error =
-                        g_error_new(PS_ERROR, PS_ERROR_STOPPED, "the caller left before it was answered");
-        audit_call(call, error);
-        call_free(call);
+        end(call, g_error_new(PS_ERROR, PS_ERROR_STOPPED, "the caller left before it was answered"));
         return 0;
 }
 
@@ -187,23 +214,30 @@ int call_open(Call *call, CallRun run) {
 int call_authorize(Call *call, const char *action, GPtrArray *details, CallRun run) {
         call->action = action;
         call->run = run;
+        if (!call->login_query)
+                return authorize(call, details);
+        call->details = details;
+        return 1;
+}
+
+static int authorize(Call *call, GPtrArray *details) {
         if (call_is_privileged(call)) {
                 call->authorized_by = call->uid == 0 ? "root" : "service";
                 g_ptr_array_unref(details);
-                return run(call);
+                return call->run(call);
         }
         if (!call_wait(call)) {
                 g_ptr_array_unref(details);
                 return 1;
         }
         g_ptr_array_add(details, NULL);
-        int r = polkit_check(sd_bus_message_get_bus(call->message), call->caller, action,
+        int r = polkit_check(sd_bus_message_get_bus(call->message), call->caller, call->action,
                              (char *const *) details->pdata,
                              sd_bus_message_get_allow_interactive_authorization(call->message) > 0,
                              call->manager->settings->authorization_timeout * G_USEC_PER_SEC, on_answer, call,
                              &call->check);
         g_ptr_array_unref(details);
         if (r < 0)
-                return call_fail(call, denied(action, "polkit cannot be asked"));
+                return call_fail(call, denied(call->action, "polkit cannot be asked"));
         return 1;
 }

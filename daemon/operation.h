@@ -3,6 +3,7 @@
 /* A pending method call, answered exactly once, and put on record when it was.
  *
  *   handler: call_new() → reads its arguments (wrong ones: call_fail()) → call_authorize()
+ *   … who is behind a call that changes something is asked of logind first, so that the record comes before what follows …
  *   … polkit may take two minutes; meanwhile the caller may leave, and the call is dropped …
  *   run():   looks at the state as it is now → call_done() or call_fail() */
 
@@ -10,6 +11,8 @@
 
 #include <glib.h>
 #include <systemd/sd-bus.h>
+
+#include "login.h"
 
 typedef struct Manager Manager;
 typedef struct Call Call;
@@ -38,6 +41,11 @@ struct Call {
         sd_bus_track *track;
         PolkitCheck *check;
         bool waiting;
+        LoginQuery *login_query;   /* while it is asked who is behind the caller */
+        Login login;
+        GPtrArray *details;        /* of a call_authorize() that waits for that */
+        bool answered;             /* its record waits for that */
+        GError *answer_error;
 };
 
 /* Takes a reference of MESSAGE. */

@@ -126,7 +126,7 @@ static bool arm(Ending *ending, GError **error) {
         if (engine->state->leg == 0)
                 return true;
         if (!engine_programs_carry(engine, &late))
-                engine_event(engine, ENGINE_EVENT_NOTE, 4, "views, routines, triggers and events could not be compared once more: %s", late->message);
+                engine_event(engine, ENGINE_EVENT_NOTE, 4, "views, routines, triggers, events and accounts could not be compared once more: %s", late->message);
         if (engine_programs_arm(engine, SIDE_DESTINATION, /* in_switch= */ false, &local))
                 return true;
         if (local->domain != MYSQL_ERROR || mysql_error_is_connection(local) || mysql_error_is_retryable(local)) {

@@ -97,6 +97,8 @@ static void precheck_clear(Precheck *check) {
                 g_clear_pointer(&check->variables[side], g_hash_table_unref);
                 g_clear_pointer(&check->grants[side], g_ptr_array_unref);
                 g_clear_pointer(&check->account[side], g_free);
+                g_clear_pointer(&check->accounts[side], g_ptr_array_unref);
+                g_clear_pointer(&check->own_user[side], g_free);
         }
         g_clear_pointer(&check->objects, object_list_free);
         g_clear_error(&check->objects_error);
@@ -171,7 +173,7 @@ static const PrecheckEntry precheck_table[] = {
                 {"programs", STAGE_BOTH, precheck_programs, "there are no views, routines, triggers and events"},
                 {"triggers", STAGE_BOTH, precheck_triggers, "nothing fires on what is applied"},
                 {"definers", STAGE_BOTH, precheck_definers, "the accounts that views, routines, triggers and events run as exist"},
-                {"accounts", STAGE_BOTH, precheck_accounts, "no application account stays behind"},
+                {"accounts", STAGE_BOTH, precheck_accounts, "there is no account to carry"},
                 {"super-accounts", STAGE_BOTH, precheck_super_accounts,
                  "no account but the agent's passes read_only"},
                 {"foreign-keys", STAGE_BOTH, precheck_foreign_keys,

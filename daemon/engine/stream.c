@@ -316,11 +316,8 @@ static bool take_query(Stream *stream, const BinlogEvent *event, GError **error)
 
         Statement statement;
         statement_classify(query.sql, query.sql_length, query.database, stream->config.spec, &statement);
-        if (statement.kind == STATEMENT_PROGRAM) {
-                pthread_mutex_lock(&stream->lock);
-                stream->programs_changed++;
-                pthread_mutex_unlock(&stream->lock);
-        }
+        if (statement.kind == STATEMENT_PROGRAM || statement.kind == STATEMENT_ACCOUNT)
+                stream_note_programs(stream);
         bool inside;
         switch (statement.kind) {
         case STATEMENT_BEGIN:
@@ -347,6 +344,7 @@ static bool take_query(Stream *stream, const BinlogEvent *event, GError **error)
                               "a transaction that was rolled back after it changed a non-transactional table", error);
         case STATEMENT_IGNORED: /* alone, or inside (DROP TEMPORARY TABLE) */
         case STATEMENT_PROGRAM: /* followed by comparing: engine-programs.c */
+        case STATEMENT_ACCOUNT:
         case STATEMENT_NOT_CARRIED:
                 if (statement.kind == STATEMENT_NOT_CARRIED)
                         stream->config.on_note(stream->config.userdata, statement.what);
@@ -531,6 +529,12 @@ guint64 stream_completed(Stream *stream) {
         guint64 seq = stream->completed;
         pthread_mutex_unlock(&stream->lock);
         return seq;
+}
+
+void stream_note_programs(Stream *stream) {
+        pthread_mutex_lock(&stream->lock);
+        stream->programs_changed++;
+        pthread_mutex_unlock(&stream->lock);
 }
 
 guint64 stream_programs_changed(Stream *stream) {

@@ -255,6 +255,10 @@ class Mock(dbus.service.Object):
     def SetString(self, migration, name, value):
         self.world.migrations[migration].set(**{str(name): value})
 
+    @dbus.service.method(MOCK, in_signature="sst")
+    def SetNumber(self, migration, name, value):
+        self.world.migrations[migration].properties[str(name)] = dbus.UInt64(value)
+
     @dbus.service.method(MOCK, in_signature="sts")
     def SetLast(self, migration, id, result):
         self.world.migrations[migration].properties["LastOperation"] = dbus.Struct(

@@ -262,15 +262,41 @@ def test_credential_that_never_ends(agent):
     assert "DeadlineExceeded" in error and 4 < time.monotonic() - begin < 8
 
 
-def test_key_forbids_clear_text(make_agent, tmp_path):
+def test_encrypted_credentials(make_agent, tmp_path):
+    """With a polarshift-key nothing is stored in clear, and what was is not any more; the key itself is no credential."""
+    given = tmp_path / "given"
+    given.mkdir()
+    (given / "m1.source").write_text("x")
+    agent = make_agent(env={"CREDENTIALS_DIRECTORY": str(given)}).start()
+    set_credential(agent, "old", b"hunter1")
+    agent.stop()
+    (given / "polarshift-key").write_text("0123456789abcdef")
+    agent.start()
+    stored = agent.state / "credentials"
+    set_credential(agent, "new", b"hunter2")
+    set_credential(agent, "new2", b"hunter2")
+    contents = {name: (stored / name).read_bytes() for name in ("old", "new", "new2")}
+    for content in contents.values():
+        assert content.startswith(b"polarshift-sealed-1\n") and b"hunter" not in content
+    assert contents["new"][20:] != contents["new2"][20:]
+    assert stat.S_IMODE((stored / "new").stat().st_mode) == 0o600
+    assert agent.call("ListCredentials") == ["m1.source", "new", "new2", "old"]
+    with refused("InvalidOption"):
+        set_credential(agent, "polarshift-key", b"another key, just as long")
+    agent.stop()
+    agent.start()
+    assert (stored / "old").read_bytes() == contents["old"], "sealed once, not again"
+
+
+def test_key_too_short(make_agent, tmp_path):
     given = tmp_path / "given"
     given.mkdir()
     (given / "polarshift-key").write_text("k")
-    (given / "m1.source").write_text("x")
     agent = make_agent(env={"CREDENTIALS_DIRECTORY": str(given)}).start()
-    with refused("NotSupported"):
+    with refused("InvalidOption") as r:
         set_credential(agent, "a", b"x")
-    assert agent.call("ListCredentials") == ["m1.source"]
+    assert "polarshift-key" in r.message
+    assert agent.call("ListCredentials") == []
 
 
 def test_starts_only_with_a_bus(make_agent):

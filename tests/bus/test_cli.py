@@ -634,9 +634,39 @@ def test_pager(agent):
 
 
 def test_watch_on_a_terminal(agent):
+    agent.mock("SetString", "shop", "Phase", "copying")
     terminal = Terminal(agent, "watch")
-    terminal.expect("REPLICATION")
+    terminal.expect("VERIFIED")
+    terminal.expect("#")                            # a bar
+    copied, rates = 0, 0
+    for _ in range(100):                            # a rate, once there were two looks
+        copied += 50 << 20
+        agent.mock("SetNumber", "shop", "BytesCopied", dbus.UInt64(copied))
+        terminal.read()
+        rates = terminal.text.count("MiB/s") + terminal.text.count("GiB/s")
+        if rates:
+            break
+        time.sleep(0.1)
+    assert rates, terminal.text
+    agent.mock("SetNumber", "shop", "ConfirmBy", dbus.UInt64(int((time.time() + 3000) * 1e6)))
     agent.mock("SetString", "shop", "Phase", "switched")
     terminal.expect("switched")
+    terminal.expect("confirm in ")
+    assert terminal.text.count("\033[2J") == 1, "it is drawn over itself, without a flicker"
+    terminal.process.send_signal(signal.SIGINT)
+    assert terminal.end() == 130
+
+
+def test_watch_one_on_a_terminal(agent):
+    agent.mock("SetString", "shop", "Phase", "copying")
+    terminal = Terminal(agent, "watch", "shop")
+    for text in ("Rate: ", "Progress: ", "Verification: ", "Replication: "):
+        terminal.expect(text)
+    agent.stop()
+    terminal.expect("The agent is not there; waiting for it.")
+    agent.start()
+    agent.reset()
+    terminal.text = ""
+    terminal.expect("Replication: ")
     terminal.process.send_signal(signal.SIGINT)
     assert terminal.end() == 130

@@ -106,7 +106,7 @@ def test_sizes():
 
 
 def test_licence():
-        named = ('.c', '.h', '.py', '.build', '.conf', '.rules', '.catalog', '.sysusers', '.1', '.8', '.in')
+        named = ('.c', '.h', '.py', '.build', '.conf', '.rules', '.catalog', '.sysusers', '.1', '.5', '.8', '.in')
         missing = []
         for name in FILES:
                 head = text(name)[:400]
@@ -190,18 +190,22 @@ OPTIONS = ('source destination cluster create-type include exclude max-delay exp
            'timeout dry-run yes quiet no-pager no-legend no-ask-password address password-file').split()
 
 
-@pytest.mark.parametrize('name', ['docs/polarshiftctl.1', 'cli/completion/bash/polarshiftctl'])
+@pytest.mark.parametrize('name', ['docs/polarshiftctl.1', 'cli/completion/bash/polarshiftctl', 'cli/completion/zsh/_polarshiftctl',
+                                  'cli/completion/fish/polarshiftctl.fish'])
 def test_command_line_is_described(name):
         body = text(name).replace('\\-', '-')
+        if name.endswith('.fish'):
+                body = re.sub(r' -l (?=[a-z])', ' --', body)
         missing = [v for v in VERBS if not re.search(rf'(?<![\w-]){v}(?![\w-])', body)]
         missing += [f'--{o}' for o in OPTIONS if not re.search(rf'--(\[no-\])?{o}(?![\w-])', body) and
                     not (o.startswith('no-') and f'--[no-]{o[3:]}' in body)]
         assert not missing, ' '.join(missing)
 
 
-def test_create_options_are_described():
-        """Every option of CreateMigration that the agent takes stands in the manual page."""
-        body = text('docs/polarshiftctl.1').replace('\\-', '-')
+@pytest.mark.parametrize('page', ['docs/polarshiftctl.1', 'docs/polarshift.conf.5'])
+def test_create_options_are_described(page):
+        """Every option of CreateMigration that the agent takes stands in the manual pages."""
+        body = text(page).replace('\\-', '-')
         spec = text('daemon/engine/spec.c')
         names = set(re.findall(r'^\s*\{\s*"([a-z][a-z-]+)",', spec, re.M))
         assert {'source', 'max-delay', 'unfit'} <= names

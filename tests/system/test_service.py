@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The service as systemd, polkit, logind and the journal see it. No server is contacted here."""
+
+import json
+import os
+import re
+import select
+import subprocess
+import time
+
+import pytest
+
+from conftest import PASSWORD, SECRET
+
+UNIT = 'polarshiftd.service'
+URIS = ('--source=mysql://agent@db1.example/?ssl-mode=required', '--destination=mysql://agent@db2.example/?ssl-mode=required')
+AUDIT = '7e4a628f06944785bf1c1f11381f7afd'
+
+
+def show(machine, *properties):
+        out = machine.run('systemctl', 'show', UNIT, *(f'--property={p}' for p in properties)).out
+        return dict(line.split('=', 1) for line in out.splitlines())
+
+
+def ctl(machine, *arguments, user=None, **options):
+        return machine.run('polarshiftctl', *arguments, user=user, check=False, **options)
+
+
+def expect(done, code):
+        assert done.code == code, done
+        return done
+
+
+def until(condition, what, timeout=60):
+        deadline = time.monotonic() + timeout
+        while True:
+                value = condition()
+                if value:
+                        return value
+                assert time.monotonic() < deadline, f'{what} did not come'
+                time.sleep(0.1)
+
+
+def records(machine, *matches):
+        """Journal records as objects, in order."""
+        return [json.loads(line) for line in machine.journal('-o', 'json', '--all', *matches).splitlines()]
+
+
+# --- the unit ---
+
+def test_installed_and_running(machine):
+        seen = show(machine, 'Type', 'BusName', 'ActiveState', 'SubState', 'StatusText', 'User', 'WatchdogUSec', 'UnitFileState', 'NotifyAccess')
+        assert seen == {'Type': 'notify', 'BusName': 'org.polarshift1', 'ActiveState': 'active', 'SubState': 'running', 'User': 'polarshift',
+                        'WatchdogUSec': '3min', 'UnitFileState': 'enabled', 'NotifyAccess': 'main', 'StatusText': '0 migrations'}
+        assert machine.run('stat', '-c', '%U %a', '/var/lib/polarshift').out.split() == ['polarshift', '700']
+        assert machine.run('getent', 'passwd', 'polarshift').out.strip().endswith('/usr/sbin/nologin')
+        expect(ctl(machine, 'list', user='ordinary'), 0)
+
+
+def test_hardened(machine):
+        """1.2 is what systemd's own best services have."""
+        out = machine.run('systemd-analyze', 'security', '--no-pager', UNIT).out
+        level = float(re.search(r'Overall exposure level for polarshiftd.service: (\d+\.\d+)', out).group(1))
+        print(out.splitlines()[-1])
+        assert level <= 1.2, out
+        verified = machine.run('systemd-analyze', 'verify', '--man=no', UNIT)
+        assert 'polarshift' not in verified.err, verified
+
+
+def test_no_core_files(machine):
+        pid = show(machine, 'MainPID')['MainPID']
+        limits = machine.run('cat', f'/proc/{pid}/limits').out
+        assert re.search(r'Max core file size\s+0\s+0\s', limits), limits
+
+
+def test_activation(machine):
+        """A call starts the agent when it is not there."""
+        machine.run('systemctl', 'stop', UNIT)
+        assert show(machine, 'ActiveState', 'Result') == {'ActiveState': 'inactive', 'Result': 'success'}
+        expect(ctl(machine, 'list', user='ordinary'), 0)
+        assert show(machine, 'ActiveState') == {'ActiveState': 'active'}
+
+
+def test_interface_files(machine):
+        """What is installed as the interface's description is what the agent answers."""
+        answered = machine.run('busctl', 'introspect', '--xml-interface', 'org.polarshift1', '/org/polarshift1').out
+        described = machine.read('/usr/share/dbus-1/interfaces/org.polarshift1.Manager.xml')
+        methods = re.findall(r'<method name="(\w+)"', described)
+        assert len(methods) > 8
+        assert all(f'<method name="{name}"' in answered for name in methods)
+        level = machine.run('systemctl', 'service-log-level', UNIT).out.strip()
+        assert level == 'info'
+
+
+# --- who may do what ---
+
+def with_prompt(machine, user, command, password):
+        """COMMAND in a login session on a terminal; types the password when it is asked for. Exit status, and what was seen."""
+        process = machine.popen('systemd-run', '--quiet', '--wait', '--pipe', '--collect', 'script', '--quiet', '--command', f'login -f {user}',
+                                '/dev/null', stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        try:
+                def type_in(text):
+                        process.stdin.write(text.encode() + b'\n')
+                        process.stdin.flush()
+                type_in(f'{command}; echo "ended with $?"')
+                seen, typed, deadline = '', False, time.monotonic() + 60
+                while not re.search(r'ended with \d', seen):
+                        assert time.monotonic() < deadline, f'no end: {seen}'
+                        if select.select([process.stdout], [], [], 1)[0]:
+                                more = os.read(process.stdout.fileno(), 4096)
+                                assert more, f'the terminal is gone: {seen}'
+                                seen += more.decode(errors='replace')
+                        if 'assword: ' in seen and not typed:
+                                type_in(password)
+                                typed = True
+                type_in('exit')
+                process.communicate(timeout=30)
+                return int(re.search(r'ended with (\d+)', seen).group(1)), seen
+        finally:
+                process.kill()
+                process.wait()
+
+
+@pytest.fixture(scope='module')
+def staging(machine):
+        """Two migrations that were never started."""
+        for name in ('staging', 'prod'):
+                expect(ctl(machine, 'create', name, *URIS), 0)
+        yield
+        for name in ('staging', 'prod'):
+                expect(ctl(machine, 'remove', name), 0)
+
+
+def test_ordinary_user(machine, staging):
+        for words in (('check', 'staging'), ('cancel', 'staging', '--yes'), ('switch', 'staging', '--yes'), ('limits', 'staging', 'max-delay=5'),
+                      ('set-credential', 'staging.source', '--password-file=/etc/hostname'), ('credentials',), ('report', 'staging')):
+                expect(ctl(machine, *words, user='ordinary'), 4)
+        for words in (('list',), ('status', 'staging'), ('show', 'staging')):
+                expect(ctl(machine, *words, user='ordinary'), 0)
+        uid = machine.run('id', '-u', 'ordinary').out.strip()
+        refused = records(machine, f'MESSAGE_ID={AUDIT}', f'CALLER_UID={uid}', 'MIGRATION=staging')
+        assert [r['OPERATION'] for r in refused if r['RESULT'] == 'refused'][:2] == ['Check', 'Cancel'], refused
+        assert all(r['RESULT'] == 'refused' and r['ERROR_NAME'] == 'AccessDenied' for r in refused)
+
+
+def test_user_with_a_rule(machine, staging):
+        """polkit/example.rules: dba manages everything, and switches staging alone."""
+        expect(ctl(machine, 'limits', 'prod', 'max-delay=30', user='dora'), 0)
+        expect(ctl(machine, 'switch', 'staging', '--yes', user='dora'), 6)       # allowed, and not possible in this phase
+        expect(ctl(machine, 'switch', 'prod', '--yes', user='dora'), 4)
+        expect(ctl(machine, 'credentials', user='dora'), 0)
+        expect(ctl(machine, 'set-credential', 'prod.source', '--password-file=/etc/hostname', user='dora'), 4)
+        permissions = dict(line.split()[:2] for line in ctl(machine, 'permissions', '--no-legend', user='dora').out.splitlines())
+        assert permissions['org.polarshift1.manage'] == 'yes' and permissions['org.polarshift1.complete'] == 'challenge', permissions
+
+
+def test_administrator(machine, staging):
+        """Somebody of the group sudo has to give the password; without an agent to ask for it there is none."""
+        expect(ctl(machine, 'limits', 'prod', 'max-delay=20', '--no-ask-password', user='admin'), 4)
+        code, seen = with_prompt(machine, 'admin', 'polarshiftctl limits prod max-delay=20', PASSWORD)
+        assert code == 0, seen
+        code, seen = with_prompt(machine, 'admin', 'polarshiftctl limits prod max-delay=21', 'wrong')
+        assert code == 4, seen
+        last = records(machine, f'MESSAGE_ID={AUDIT}', 'MIGRATION=prod', 'OPERATION=SetLimits')[-2:]
+        uid = machine.run('id', '-u', 'admin').out.strip()
+        assert [(r['RESULT'], r.get('AUTHORIZED_BY'), r['CALLER_UID'], r['CALLER_LOGIN_USER']) for r in last] == [
+                ('accepted', 'polkit', uid, 'admin'), ('refused', None, uid, 'admin')], last
+
+
+def test_who_is_behind_root(machine, staging):
+        """A call by sudo comes from uid 0; the record names the person, and the host."""
+        machine.write('/etc/sudoers.d/test', 'admin ALL=(ALL) NOPASSWD: ALL\n', mode=0o440)
+        script = 'sudo polarshiftctl limits prod max-delay=25; exit\n'
+        done = machine.run('systemd-run', '--quiet', '--wait', '--pipe', '--collect', 'script', '--quiet', '--command',
+                           'login -h db-desk.example.org -f admin', '/dev/null', stdin=script, check=False)
+        record = records(machine, f'MESSAGE_ID={AUDIT}', 'MIGRATION=prod', 'OPERATION=SetLimits')[-1]
+        wanted = {'RESULT': 'accepted', 'AUTHORIZED_BY': 'root', 'CALLER_UID': '0', 'CALLER_LOGIN_USER': 'admin',
+                  'CALLER_REMOTE_HOST': 'db-desk.example.org', 'CALLER_SERVICE': 'login'}
+        assert wanted.items() <= record.items(), (record, done)
+        history = [json.loads(line) for line in machine.read('/var/lib/polarshift/migrations/prod/history.jsonl').splitlines()]
+        assert {'method': 'SetLimits', 'uid': '0', 'login-user': 'admin', 'remote-host': 'db-desk.example.org'}.items() <= history[-1].items() \
+                or any({'method': 'SetLimits', 'uid': '0', 'login-user': 'admin'}.items() <= h.items() for h in history), history
+
+
+def test_refused_calls_are_in_the_history(machine, staging):
+        history = [json.loads(line) for line in machine.read('/var/lib/polarshift/migrations/prod/history.jsonl').splitlines()]
+        refused = [h for h in history if h['event'] == 'call' and h['result'] == 'refused']
+        assert {'Switch', 'SetLimits'} <= {h['method'] for h in refused}, history
+
+
+def test_without_polkit(machine, staging):
+        machine.run('systemctl', 'mask', '--runtime', '--now', 'polkit.service')
+        try:
+                expect(ctl(machine, 'limits', 'prod', 'max-delay=10', user='dora'), 4)
+                expect(ctl(machine, 'limits', 'prod', 'max-delay=10', user='admin'), 4)
+                expect(ctl(machine, 'limits', 'prod', 'max-delay=11'), 0)
+                expect(ctl(machine, 'list', user='ordinary'), 0)
+        finally:
+                machine.run('systemctl', 'unmask', '--runtime', 'polkit.service')
+                machine.run('systemctl', 'start', 'polkit.service')
+        expect(ctl(machine, 'limits', 'prod', 'max-delay=12', user='dora'), 0)
+
+
+def test_catalog(machine, staging):
+        """journalctl -x says what a record means and what to do."""
+        out = machine.journal('-x', 'MIGRATION=prod', f'MESSAGE_ID={AUDIT}', '-n', '1')
+        assert 'A method was called' in out and 'CALLER_' in out, out
+        known = machine.run('journalctl', '--list-catalog', '--no-pager').out
+        described = re.findall(r'^-- ([0-9a-f]{32})$', machine.read('/usr/lib/systemd/catalog/polarshift.catalog'), re.M)
+        assert len(described) > 20 and all(i in known for i in described)
+
+
+def test_watchdog(machine):
+        """A loop that stands still is ended and started again."""
+        machine.shell('mkdir -p /run/systemd/system/polarshiftd.service.d; '
+                      'printf "[Service]\\nWatchdogSec=2s\\nTimeoutAbortSec=1s\\n" > /run/systemd/system/polarshiftd.service.d/watchdog.conf; '
+                      f'systemctl daemon-reload; systemctl restart {UNIT}')
+        try:
+                first = show(machine, 'MainPID')['MainPID']
+                machine.shell(f'kill -STOP {first}')
+                until(lambda: show(machine, 'MainPID', 'ActiveState') not in (
+                        {'MainPID': first, 'ActiveState': 'active'}, {'MainPID': first, 'ActiveState': 'deactivating'}) and
+                        show(machine, 'ActiveState')['ActiveState'] == 'active', 'the restart')
+                assert 'watchdog' in machine.journal('-u', UNIT, '-n', '30').lower()
+        finally:
+                machine.shell(f'rm /run/systemd/system/polarshiftd.service.d/watchdog.conf; systemctl daemon-reload; systemctl restart {UNIT}')
+        assert SECRET not in machine.journal('-u', UNIT)
