@@ -145,6 +145,7 @@ bool engine_wait_applied(Engine *engine, const char *file, guint64 offset, gint6
 Direction engine_direction(const Engine *engine);
 guint32 engine_dump_id(const Engine *engine, guint32 which); /* 0: link, 1: watch, 2: a look into the downstream's log */
 guint32 engine_workers(const Engine *engine); /* how many the limits ask for; a leg keeps the number it began with */
+bool engine_is_clone(const Engine *engine); /* there is no way back, and the destination's log is not looked at */
 Side engine_reader(const Engine *engine); /* the side that does not take writes */
 
 /* engine-again.c: tables that are copied again. */
@@ -177,6 +178,9 @@ void engine_verify_recover(Engine *engine); /* one that was running when the age
 void engine_verify_keep(Engine *engine);    /* how far it is, into the state, now and then */
 void engine_verify_void(Engine *engine);    /* it cannot go on where it was: it has to begin again */
 
+/* What became of databases and tables, for the report: again when a statement may have changed them. */
+bool engine_objects_remember(Engine *engine, Conn *source, Conn *destination, GError **error);
+
 /* engine-programs.c: views, routines, triggers and events, and accounts with each of these. */
 bool engine_programs_carry(Engine *engine, GError **error); /* to the side that does not take writes */
 /* Whether SIDE has all of them; unless unfit=skip. PS_ERROR_UNSUPPORTED_OBJECT. */
@@ -188,6 +192,7 @@ bool engine_programs_unchanged(const Engine *engine, GError **error);
 /* SIDE's triggers and events off, or its triggers on, or its events on. Each finds out what is left to do. */
 bool engine_programs_disarm(Engine *engine, Side side, GError **error);
 bool engine_programs_arm(Engine *engine, Side side, bool in_switch, GError **error);
+/* Also notes how the triggers came out there. */
 bool engine_programs_start_events(Engine *engine, Side side, GError **error);
 void engine_programs_undo(Engine *engine);   /* what Start made */
 void engine_programs_follow(Engine *engine); /* between operations, with a link */

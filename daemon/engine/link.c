@@ -464,6 +464,10 @@ bool link_drained(Link *link, gint64 timeout_usec, guint64 *ret_low_water) {
         return apply_settle(link->apply, read, timeout_usec);
 }
 
+void link_end(Link *link) {
+        stream_end(link->stream);
+}
+
 bool link_copied(Link *link) {
         pthread_mutex_lock(&link->lock);
         bool copied = link->copied;

@@ -41,6 +41,7 @@ typedef enum PrecheckStages {
         STAGE_START = 1 << PRECHECK_START,
         STAGE_SWITCH = 1 << PRECHECK_SWITCH,
         STAGE_BOTH = STAGE_START | STAGE_SWITCH,
+        NOT_FOR_A_CLONE = 1 << 8, /* it is about the switch and the way back */
 } PrecheckStages;
 
 /* A check adds its rows; when it adds none, all is well. An error that is not a lost connection becomes a

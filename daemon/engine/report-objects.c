@@ -142,6 +142,9 @@ void report_add_objects(JsonBuilder *b, const ReportInput *input) {
         json_builder_begin_array(b);
         for (guint i = 0; input->state && input->state->unfit && i < input->state->unfit->len; i++)
                 add_unfit(b, input->state, input->state->unfit->pdata[i]);
+        JsonArray *tables = input->objects ? json_node_get_array(input->objects) : NULL;
+        for (guint i = 0; tables && i < json_array_get_length(tables); i++)
+                json_builder_add_value(b, json_node_copy(json_array_get_element(tables, i)));
         for (guint i = 0; input->programs && i < input->programs->entries->len; i++)
                 add_program(b, input->programs->entries->pdata[i]);
         for (guint i = 0; input->accounts && i < input->accounts->entries->len; i++)

@@ -15,6 +15,7 @@ typedef struct ReportInput {
         guint64 created_at, expires_at;
         bool paused;
         const ProgramStore *programs; /* NULL: not known */
+        JsonNode *objects; /* object_store_load(); NULL: not known */
         const AccountStore *accounts; /* NULL: not known */
 } ReportInput;
 

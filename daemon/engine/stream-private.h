@@ -15,6 +15,7 @@ struct Stream {
         StreamConfig config;
         BinlogStream *dump;
         Thread *thread;
+        gint ending; /* atomic: the reader is to end between two transactions */
         gint stop;
         MapCache maps;
         RowImage before, after;

@@ -489,6 +489,15 @@ static bool take(Stream *stream, const BinlogEvent *event, GError **error) {
         }
 }
 
+/* Everything up to here is the upstream as it was at one moment. Heartbeats of ours come each second, so that it is soon. */
+static bool ends_here(Stream *stream) {
+        if (!g_atomic_int_get(&stream->ending) || stream->in_transaction || stream->open || proof_next(stream->proof) != G_MAXUINT64)
+                return false;
+        LinkHalt halt = {.kind = LINK_HALT_POSITION, .seq = stream->started, .file = stream->file, .offset = stream->offset, .what = "the end of a clone"};
+        stream->config.on_halt(stream->config.userdata, &halt);
+        return true;
+}
+
 static void reader(gpointer data) {
         Stream *stream = data;
         g_autoptr(GError) error = NULL;
@@ -496,7 +505,7 @@ static void reader(gpointer data) {
 
         bool good = !stream->again || proof_read_again(stream->dump, stream->again, &error);
         while (good && !g_atomic_int_get(&stream->stop))
-                if (!binlog_stream_next(stream->dump, &event, &error) || !take(stream, &event, &error))
+                if (ends_here(stream) || !binlog_stream_next(stream->dump, &event, &error) || !take(stream, &event, &error))
                         break;
 
         pthread_mutex_lock(&stream->lock);
@@ -515,6 +524,10 @@ void stream_stop(Stream *stream) {
         g_atomic_int_set(&stream->stop, 1);
         binlog_stream_abort(stream->dump);
         thread_join(g_steal_pointer(&stream->thread));
+}
+
+void stream_end(Stream *stream) {
+        g_atomic_int_set(&stream->ending, 1);
 }
 
 guint64 stream_started(Stream *stream) {
