@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* plan, the confirmation that rests on it, and report. What the agent sends is rendered whatever its members
- * are, so that a plan or report that grows needs no new command line. */
+ * are, so that a plan or report that grows needs no new command line; see report.h for what is known of a report. */
 
 #include <errno.h>
 #include <stdio.h>
@@ -10,6 +10,7 @@
 
 #include "cmd.h"
 #include "format.h"
+#include "report.h"
 
 int plan_read(Client *client, const char *path, const char *operation, JsonNode **ret, sd_bus_error *error) {
         g_autoptr(sd_bus_message) call = NULL;
@@ -118,66 +119,6 @@ int confirm(Client *client, const char *name, const char *path, const char *oper
         return confirm_name(client, "migration", name, operation, out->str);
 }
 
-static void append_html(GString *out, const char *text) {
-        g_autofree char *safe = format_safe(text);
-        g_autofree char *escaped = g_markup_escape_text(safe, -1);
-
-        g_string_append(out, escaped);
-}
-
-#define DEPTH_MAX 32
-
-/* Objects become tables of names and values, lists of objects too, one beneath the other. */
-static void append_html_node(GString *out, JsonNode *node, unsigned depth) {
-        if (depth > DEPTH_MAX)
-                return;
-        if (JSON_NODE_HOLDS_OBJECT(node)) {
-                JsonObject *object = json_node_get_object(node);
-                g_autoptr(GList) members = json_object_get_members(object);
-
-                g_string_append(out, "<table>\n");
-                for (GList *l = members; l; l = l->next) {
-                        g_string_append(out, "<tr><th>");
-                        append_html(out, l->data);
-                        g_string_append(out, "</th><td>");
-                        append_html_node(out, json_object_get_member(object, l->data), depth + 1);
-                        g_string_append(out, "</td></tr>\n");
-                }
-                g_string_append(out, "</table>\n");
-        } else if (JSON_NODE_HOLDS_ARRAY(node)) {
-                JsonArray *array = json_node_get_array(node);
-
-                g_string_append(out, "<ul>\n");
-                for (guint i = 0; i < json_array_get_length(array); i++) {
-                        g_string_append(out, "<li>");
-                        append_html_node(out, json_array_get_element(array, i), depth + 1);
-                        g_string_append(out, "</li>\n");
-                }
-                g_string_append(out, "</ul>\n");
-        } else {
-                g_autofree char *value = format_value(node);
-
-                append_html(out, value);
-        }
-}
-
-static void append_html_page(GString *out, const char *name, JsonNode *report) {
-        g_string_append(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-                             "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
-                             "style-src 'unsafe-inline'\">\n<title>Migration ");
-        append_html(out, name);
-        g_string_append(out,
-                        "</title>\n<style>\nbody{font:15px/1.4 sans-serif;margin:2em auto;max-width:60em;"
-                        "padding:0 1em}\ntable{border-collapse:collapse}\nth{text-align:left;font-weight:600;"
-                        "white-space:nowrap}\nth,td{vertical-align:top;padding:.2em .8em .2em 0;"
-                        "border-bottom:1px solid #ddd}\nul{margin:0;padding-left:1.2em}\n</style>\n</head>\n"
-                        "<body>\n<h1>Migration ");
-        append_html(out, name);
-        g_string_append(out, "</h1>\n");
-        append_html_node(out, report, 0);
-        g_string_append(out, "</body>\n</html>\n");
-}
-
 int cmd_report(Client *client, const Verb *verb, char **words) {
         g_auto(sd_bus_error) error = SD_BUS_ERROR_NULL;
         g_autoptr(sd_bus_message) call = NULL;
@@ -199,9 +140,11 @@ int cmd_report(Client *client, const Verb *verb, char **words) {
         if (r < 0)
                 return client_fail(client, r, &error);
         if (strcmp(format, "html") == 0)
-                append_html_page(out, words[0], report);
+                report_page(words[0], report, out);
         else if (strcmp(format, "json") == 0)
                 format_json(client->options, report, out);
+        else if (report_is_certificate(report))
+                report_text(report, out);
         else
                 format_json_text(report, 0, out);
         format_output(client->options, out);

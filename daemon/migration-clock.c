@@ -10,6 +10,7 @@
 #include "base/message-ids.h"
 #include "migration.h"
 
+#define CLONE_RETRY (5 * (guint64) USEC_PER_SEC)
 #define HOUR (3600 * (guint64) USEC_PER_SEC)
 
 static guint64 before(guint64 at, guint64 span) {
@@ -58,6 +59,12 @@ static void announce(Migration *m, guint64 now) {
                        minutes % 60);
 }
 
+/* A clone ends by itself as soon as it was found equal. When that fails it is tried again. */
+static bool is_finished_clone(const Migration *m) {
+        return m->record->spec->create_type == CREATE_TYPE_CLONE && m->record->state->verification == VERIFICATION_EQUAL && !m->record->paused &&
+               spec_allows(m->record->spec, OPERATION_COMPLETE, m->record->phase);
+}
+
 static void do_what_is_due(Migration *m, guint64 now) {
         guint64 expires = record_expires_at(m->record);
         if (expires && now < expires)
@@ -72,6 +79,9 @@ static void do_what_is_due(Migration *m, guint64 now) {
                 begin(m, switched ? OPERATION_ROLLBACK : OPERATION_SWITCH);
         } else if (expires && now >= expires) {
                 begin(m, OPERATION_EXPIRE);
+        } else if (is_finished_clone(m)) {
+                m->retry_at = now + CLONE_RETRY;
+                begin(m, OPERATION_COMPLETE);
         }
 }
 

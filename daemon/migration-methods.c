@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "engine/object-store.h"
 #include "engine/report.h"
 #include "history.h"
 #include "migration-bus.h"
@@ -667,7 +668,11 @@ static int run_get_report(Call *call) {
         migration_sample(m);
         report_input(m, &input);
         g_autoptr(ProgramStore) programs = program_store_load(m->directory, NULL);
+        g_autoptr(AccountStore) accounts = account_store_load(m->directory, NULL);
+        g_autoptr(JsonNode) objects = object_store_load(m->directory);
         input.programs = programs;
+        input.accounts = accounts;
+        input.objects = objects;
         g_autofree char *report = report_build(&input);
         return call_done(call, "s", report);
 }

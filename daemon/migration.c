@@ -248,10 +248,11 @@ bool migration_allows(const Migration *m, OperationKind kind, GError **error) {
         const Record *record = m->record;
         if (m->removing)
                 return refuse(error, PS_ERROR_NO_SUCH_MIGRATION, "migration '%s' is being removed", m->name);
-        if (!operation_allowed(kind, record->phase))
+        if (!spec_allows(record->spec, kind, record->phase))
                 return refuse(error, PS_ERROR_INVALID_PHASE,
-                              "%s is not possible: migration '%s' is in phase %s",
+                              "%s is not possible: migration '%s' is %sin phase %s",
                               operation_kind_to_string(kind), m->name,
+                              record->spec->create_type == CREATE_TYPE_CLONE ? "a clone, " : "",
                               migration_phase_to_string(record->phase));
         if (record->paused && refused_while_paused(kind))
                 return refuse(error, PS_ERROR_INVALID_PHASE,

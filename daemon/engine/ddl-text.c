@@ -137,13 +137,17 @@ typedef struct Token {
         guint depth;  /* of parentheses around it */
         bool removed;
         bool quote;   /* a word that is a name here, and a reserved word elsewhere */
+        char *instead, *behind; /* what is written in its place, and after it */
         gsize start, end;
         char *text;   /* of a word or a name, unquoted */
         char sign;
 } Token;
 
 static void token_clear(gpointer data) {
-        g_free(((Token *) data)->text);
+        Token *token = data;
+        g_free(token->text);
+        g_free(token->instead);
+        g_free(token->behind);
 }
 
 static bool is_name_byte(char c) {
@@ -253,7 +257,85 @@ static void drop_clause(GArray *tokens, guint i) {
                 at(tokens, n)->removed = true;
 }
 
-static void adapt(GArray *tokens, const Flavor *from) {
+/* MySQL 5.6 makes it YEAR(4) without a word, MariaDB does not. */
+static void widen_year(GArray *tokens, guint i) {
+        if (word(tokens, i, "YEAR") && sign(tokens, i + 1, '(') && word(tokens, i + 2, "2") && sign(tokens, i + 3, ')')) {
+                g_free(at(tokens, i + 2)->instead);
+                at(tokens, i + 2)->instead = g_strdup("4");
+        }
+}
+
+/* --- defaults that only MySQL 5.6 gives --- */
+
+/* The literal of a column's type: what MySQL before 5.7 gives a column that is NOT NULL only because PRIMARY KEY (…) names it. New text;
+ * NULL: not known here, the definitions are compared afterwards. */
+static char *implicit_default(GArray *tokens, guint type, const char *text) {
+        static const char *const numbers[] = {"TINYINT", "SMALLINT", "MEDIUMINT", "INT", "INTEGER", "BIGINT", "DECIMAL", "DEC", "NUMERIC",
+                                              "FIXED", "FLOAT", "DOUBLE", "REAL", NULL};
+        static const char *const texts[] = {"CHAR", "CHARACTER", "VARCHAR", "NCHAR", "NVARCHAR", "BINARY", "VARBINARY", "SET", NULL};
+        if (any_word(tokens, type, numbers))
+                return g_strdup(" DEFAULT 0");
+        if (any_word(tokens, type, texts))
+                return g_strdup(" DEFAULT ''");
+        const Token *member = at(tokens, type + 2);
+        if (word(tokens, type, "ENUM") && sign(tokens, type + 1, '(') && member && member->kind == TOKEN_STRING)
+                return g_strdup_printf(" DEFAULT %.*s", (int) (member->end - member->start), text + member->start);
+        return NULL;
+}
+
+static bool is_named(const Token *a, const Token *b) {
+        return (b->kind == TOKEN_WORD || b->kind == TOKEN_NAME) && g_ascii_strcasecmp(a->text, b->text) == 0;
+}
+
+/* Column I, up to END: whether it says for itself whether it has a default. */
+static bool says_default(GArray *tokens, guint i, guint end) {
+        static const char *const words[] = {"NOT", "NULL", "DEFAULT", "AUTO_INCREMENT", "PRIMARY", "KEY", "REFERENCES", "SERIAL", "AS", NULL};
+        for (; i < end; i++)
+                if (at(tokens, i)->depth == 1 && any_word(tokens, i, words))
+                        return true;
+        return false;
+}
+
+static guint item_end(GArray *tokens, guint i) {
+        while (i < tokens->len && !(at(tokens, i)->depth == 1 && sign(tokens, i, ',')) && !(at(tokens, i)->depth == 0 && sign(tokens, i, ')')))
+                i++;
+        return i;
+}
+
+/* FIRST, CLOSE: what is between the parentheses of CREATE TABLE; COLUMN: a part of its primary key. */
+static void give_default(GArray *tokens, guint first, guint close, const Token *column, const char *text) {
+        static const char *const no_columns[] = {"PRIMARY", "KEY", "INDEX", "UNIQUE", "FULLTEXT", "SPATIAL", "FOREIGN", "CONSTRAINT", "CHECK", NULL};
+        for (guint i = first, end; i < close; i = end + 1) {
+                end = item_end(tokens, i);
+                if (any_word(tokens, i, no_columns) || i + 1 >= end || !is_named(column, at(tokens, i)) || says_default(tokens, i + 1, end))
+                        continue;
+                Token *last = at(tokens, end - 1);
+                g_free(last->behind);
+                last->behind = implicit_default(tokens, i + 1, text);
+        }
+}
+
+/* … PRIMARY KEY (a, b(10)) as an item of its own: its columns are NOT NULL now, but the parser had taken them for such as have a default. */
+static void give_defaults(GArray *tokens, const char *text) {
+        guint first = 0;
+        while (first < tokens->len && !sign(tokens, first, '('))
+                first++;
+        guint close = ++first;
+        while (close < tokens->len && at(tokens, close)->depth > 0)
+                close++;
+        for (guint i = first, end; i < close; i = end + 1) {
+                end = item_end(tokens, i);
+                if (word(tokens, i, "CONSTRAINT"))
+                        i += word(tokens, i + 1, "PRIMARY") ? 1 : 2;
+                if (!word(tokens, i, "PRIMARY") || !word(tokens, i + 1, "KEY"))
+                        continue;
+                for (i += 2; i < end; i++)
+                        if (at(tokens, i)->depth == 2 && (sign(tokens, i - 1, '(') || sign(tokens, i - 1, ',')) && at(tokens, i)->text)
+                                give_default(tokens, first, close, at(tokens, i), text);
+        }
+}
+
+static void adapt(GArray *tokens, const Flavor *from, const char *text) {
         static const char *const ways[] = {"ONLINE", "OFFLINE", NULL};
         static const char *const behind_way[] = {"TABLE", "INDEX", "UNIQUE", "FULLTEXT", "SPATIAL", "IGNORE", NULL};
         bool old = !from->mariadb && from->version < 50700;
@@ -266,8 +348,12 @@ static void adapt(GArray *tokens, const Flavor *from) {
                 if (old)
                         for (const char *const *p = later_reserved; *p; p++)
                                 token->quote |= g_ascii_strcasecmp(token->text, *p) == 0;
+                if (old)
+                        widen_year(tokens, i);
                 drop_clause(tokens, i);
         }
+        if (old && word(tokens, 0, "CREATE") && word(tokens, 1, "TABLE"))
+                give_defaults(tokens, text);
         /* How MySQL 8 logs CREATE TABLE … SELECT: the rows follow. */
         guint n = tokens->len;
         if (n > 2 && word(tokens, n - 2, "START") && word(tokens, n - 1, "TRANSACTION"))
@@ -290,13 +376,21 @@ static GString *put_together(const char *resolved, GArray *tokens) {
                 if (token->removed)
                         continue;
                 bool apart = i > 0 && at(tokens, i - 1)->end < token->start;
-                if (text->len > 0 && apart)
+                if (text->len > 0 && apart) {
+                        if (g_str_has_suffix(text->str, "--")) /* two minuses in front of what was a comment: now they would begin one */
+                                g_string_insert_c(text, (gssize) text->len - 1, ' ');
                         g_string_append_c(text, ' ');
+                }
                 if (token->quote)
                         g_string_append_c(text, '`');
-                g_string_append_len(text, resolved + token->start, (gssize) (token->end - token->start));
+                if (token->instead)
+                        g_string_append(text, token->instead);
+                else
+                        g_string_append_len(text, resolved + token->start, (gssize) (token->end - token->start));
                 if (token->quote)
                         g_string_append_c(text, '`');
+                if (token->behind)
+                        g_string_append(text, token->behind);
         }
         return text;
 }
@@ -428,6 +522,7 @@ static bool parse_rename(Parser *p) {
 static void look_at_word(Parser *p) {
         const Token *token = at(p->tokens, p->i);
         p->text->timestamps |= word(p->tokens, p->i, "TIMESTAMP");
+        p->text->short_year |= word(p->tokens, p->i, "YEAR") && sign(p->tokens, p->i + 1, '(') && word(p->tokens, p->i + 2, "2");
         if (token->depth > 0 || !word(p->tokens, p->i, "ENGINE"))
                 return;
         const Token *name = at(p->tokens, p->i + 1 + sign(p->tokens, p->i + 1, '='));
@@ -568,7 +663,7 @@ DdlText *ddl_text_new(const char *sql, gsize length, const char *database, const
         if (!resolve(&resolver, error))
                 return NULL;
         g_autoptr(GArray) first = tokenize(resolved->str, ansi_quotes, backslash);
-        adapt(first, from);
+        adapt(first, from, resolved->str);
 
         g_autoptr(DdlText) text = g_new0(DdlText, 1);
         text->verb = _DDL_INVALID;
@@ -579,6 +674,10 @@ DdlText *ddl_text_new(const char *sql, gsize length, const char *database, const
         Parser parser = {.tokens = tokens, .database = database, .ascii_only = !client_is_utf8(session->client), .text = text, .error = error};
         if (!parse(&parser))
                 return NULL;
+        if (text->short_year) {
+                refuse(error, "YEAR(2) is another type on the other side");
+                return NULL;
+        }
         return g_steal_pointer(&text);
 }
 

@@ -39,6 +39,7 @@ typedef struct DdlText {
         bool replace;        /* CREATE OR REPLACE */
         bool lenient;        /* ALTER IGNORE: rows may be left out */
         bool timestamps;     /* the word TIMESTAMP is in it */
+        bool short_year;     /* YEAR(2) */
         GString *text;       /* without comments, with what else the other server must not see taken out */
 } DdlText;
 

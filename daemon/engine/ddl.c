@@ -302,11 +302,12 @@ static bool alter_touches_carried(Lexer *lexer, const MigrationSpec *spec) {
 
 /* --- kinds of statements --- */
 
-static const char *const harmless[] = {"OPTIMIZE", "REPAIR", "FLUSH", "CHECK", "RESET", "KILL", "PURGE", "CHANGE", "STOP", "INSTALL",
+static const char *const harmless[] = {"OPTIMIZE", "REPAIR", "CHECK", "RESET", "KILL", "PURGE", "CHANGE", "STOP", "INSTALL",
                                        "UNINSTALL", "CACHE", "USE", "SHOW", NULL};
 static const char *const account_words[] = {"GRANT", "REVOKE", NULL};
 static const char *const program_words[] = {"VIEW", "PROCEDURE", "FUNCTION", "TRIGGER", "EVENT", "PACKAGE", NULL};
-static const char *const object_words[] = {"USER", "ROLE", "SERVER", "SEQUENCE", "TABLESPACE", "LOGFILE", "RESOURCE", NULL};
+static const char *const account_objects[] = {"USER", "ROLE", NULL};
+static const char *const object_words[] = {"SERVER", "SEQUENCE", "TABLESPACE", "LOGFILE", "RESOURCE", NULL};
 static const char *const data_words[] = {"INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD", "CALL", "SELECT", "WITH", "DO", NULL};
 static const char *const database_options[] = {"DEFAULT", "CHARACTER", "CHARSET", "COLLATE", "COMMENT", "ENCRYPTION", "READ",
                                                "UPGRADE", NULL};
@@ -367,6 +368,10 @@ static void classify_definition(Lexer *lexer, const char *verb, const MigrationS
                         ret->kind = STATEMENT_PROGRAM;
                         g_snprintf(ret->what, sizeof ret->what, "%s %.20s", verb, token.text);
                         return;
+                } else if (one_of(&token, account_objects)) {
+                        ret->kind = STATEMENT_ACCOUNT;
+                        g_snprintf(ret->what, sizeof ret->what, "%s %.20s", verb, token.text);
+                        return;
                 } else if (one_of(&token, object_words)) {
                         ret->kind = STATEMENT_NOT_CARRIED;
                         g_snprintf(ret->what, sizeof ret->what, "%s %.20s is not carried by this version", verb, token.text);
@@ -378,8 +383,8 @@ static void classify_definition(Lexer *lexer, const char *verb, const MigrationS
 static void classify_rename(Lexer *lexer, const MigrationSpec *spec, Statement *ret) {
         Name name;
         if (accept_word(lexer, "USER")) {
-                ret->kind = STATEMENT_NOT_CARRIED;
-                g_strlcpy(ret->what, "RENAME USER is not carried by this version", sizeof ret->what);
+                ret->kind = STATEMENT_ACCOUNT;
+                g_strlcpy(ret->what, "RENAME USER", sizeof ret->what);
                 return;
         }
         if (!accept_word(lexer, "TABLE") && !accept_word(lexer, "TABLES"))
@@ -433,6 +438,14 @@ static bool read_data_target(Lexer *lexer, const Token *verb, Name *ret, bool *r
         return false;
 }
 
+bool statement_table_is_of_accounts(const char *database, const char *table) {
+        static const char *const names[] = {"user", "db", "tables_priv", "columns_priv", "procs_priv", "proxies_priv", "global_priv"};
+        for (gsize i = 0; g_ascii_strcasecmp(database, "mysql") == 0 && i < G_N_ELEMENTS(names); i++)
+                if (g_ascii_strcasecmp(table, names[i]) == 0)
+                        return true;
+        return false;
+}
+
 /* In row format no such statement is logged. One that changes a database of which nothing is carried is passed over (checksum tools
  * write that way); every other could change carried rows, if only through a trigger. */
 static void classify_data(Lexer *lexer, const Token *verb, const MigrationSpec *spec, Statement *ret) {
@@ -442,7 +455,7 @@ static void classify_data(Lexer *lexer, const Token *verb, const MigrationSpec *
         if (!read_data_target(lexer, verb, &name, &all))
                 return;
         if (!selected(spec, name.database, all ? name.table : NULL))
-                ret->kind = STATEMENT_IGNORED;
+                ret->kind = statement_table_is_of_accounts(name.database, name.table) ? STATEMENT_ACCOUNT : STATEMENT_IGNORED;
         g_strlcpy(ret->database, name.database, sizeof ret->database);
         g_strlcpy(ret->table, name.table, sizeof ret->table);
         ret->all_rows = all;
@@ -453,9 +466,18 @@ static void classify_data(Lexer *lexer, const Token *verb, const MigrationSpec *
 static void classify_set(Lexer *lexer, Statement *ret) {
         Token token;
         bool password = next(lexer, &token) && (is_word(&token, "PASSWORD") || is_word(&token, "ROLE") || is_word(&token, "DEFAULT"));
-        ret->kind = password ? STATEMENT_NOT_CARRIED : STATEMENT_IGNORED;
+        ret->kind = password ? STATEMENT_ACCOUNT : STATEMENT_IGNORED;
         if (password)
-                g_strlcpy(ret->what, "SET PASSWORD is not carried by this version", sizeof ret->what);
+                g_strlcpy(ret->what, "SET PASSWORD", sizeof ret->what);
+}
+
+/* FLUSH PRIVILEGES tells that somebody wrote into mysql.* by hand. */
+static void classify_flush(Lexer *lexer, Statement *ret) {
+        Token token;
+        ret->kind = STATEMENT_IGNORED;
+        while (next(lexer, &token))
+                if (is_word(&token, "PRIVILEGES"))
+                        ret->kind = STATEMENT_ACCOUNT;
 }
 
 /* How the rows of one end is an event of its own; XA COMMIT and XA ROLLBACK of what was prepared stand alone. */
@@ -499,10 +521,11 @@ static void classify_verb(Lexer *lexer, const Token *token, const MigrationSpec 
                 classify_rename(lexer, spec, ret);
         else if (is_word(token, "TRUNCATE"))
                 classify_truncate(lexer, spec, ret);
-        else if (one_of(token, account_words)) {
-                ret->kind = STATEMENT_NOT_CARRIED;
-                g_snprintf(ret->what, sizeof ret->what, "%s is not carried by this version", verb);
-        } else if (is_word(token, "SET"))
+        else if (one_of(token, account_words))
+                ret->kind = STATEMENT_ACCOUNT;
+        else if (is_word(token, "FLUSH"))
+                classify_flush(lexer, ret);
+        else if (is_word(token, "SET"))
                 classify_set(lexer, ret);
         else if (is_word(token, "ANALYZE")) { /* MariaDB: ANALYZE UPDATE … runs it */
                 bool table = accept_word(lexer, "TABLE") || accept_word(lexer, "TABLES") || accept_word(lexer, "LOCAL") ||
@@ -534,6 +557,7 @@ static guint severity(StatementKind kind) {
         case STATEMENT_IGNORED:
                 return 0;
         case STATEMENT_PROGRAM:
+        case STATEMENT_ACCOUNT:
         case STATEMENT_NOT_CARRIED:
                 return 1;
         case STATEMENT_BEGIN:

@@ -21,7 +21,8 @@ typedef enum StatementKind {
         STATEMENT_DDL,         /* changes a table or a database that is carried */
         STATEMENT_DATA,        /* rows, written in statement format, to a table that is carried */
         STATEMENT_PROGRAM,     /* a view, routine, trigger or event */
-        STATEMENT_NOT_CARRIED, /* an account: not followed by this version */
+        STATEMENT_ACCOUNT,     /* an account, or its grants; also rows of mysql.* in statement format */
+        STATEMENT_NOT_CARRIED, /* a server, a tablespace …: not followed by this version */
         STATEMENT_IGNORED,     /* temporary tables, other databases, administration */
         _STATEMENT_MAX,
         _STATEMENT_INVALID = -1, /* not understood */
@@ -35,5 +36,8 @@ typedef struct Statement {
         char database[200], table[200];
         bool all_rows; /* a plain DELETE of all of its rows: so MySQL logs that it found a MEMORY table empty */
 } Statement;
+
+/* MySQL 5.6 lets people write accounts into its tables by hand. */
+bool statement_table_is_of_accounts(const char *database, const char *table);
 
 void statement_classify(const char *sql, gsize length, const char *database, const MigrationSpec *spec, Statement *ret);

@@ -141,6 +141,13 @@ bool engine_compare_definitions(Engine *engine, gint64 timeout_usec, char **ret,
         return false;
 }
 
+static void remember_objects(Engine *engine) {
+        g_autoptr(GError) error = NULL;
+        Conn *source = control_acquire(engine, SIDE_SOURCE, &error), *destination = source ? control_acquire(engine, SIDE_DESTINATION, &error) : NULL;
+        if (!destination || !engine_objects_remember(engine, source, destination, &error))
+                engine_event(engine, ENGINE_EVENT_NOTE, 4, "the report does not tell of the last change of tables: %s", error->message);
+}
+
 void engine_look_at_definitions(Engine *engine) {
         g_autofree char *difference = NULL;
         if (engine->compare_at == 0 || clock_monotonic() < engine->compare_at)
@@ -150,8 +157,10 @@ void engine_look_at_definitions(Engine *engine) {
                 return;
         /* What stays is no statement that came in between. */
         bool stays = g_strcmp0(difference, engine->difference) == 0;
-        if (!difference || stays)
+        if (!difference || stays) {
                 engine->compare_at = 0;
+                remember_objects(engine);
+        }
         if (difference && stays)
                 engine_event(engine, ENGINE_EVENT_NOTE, 3,
                              "a statement came out otherwise on the %s: %s; make them alike there before the sides are changed",

@@ -17,6 +17,7 @@ typedef struct Ending {
         const EngineOperation *operation;
         bool keep_reader_closed; /* a switched migration: A stays read-only, so that there are never two writable sides */
         bool without_unreachable; /* flag 2 */
+        bool clone;              /* Complete of a clone */
         GString *left;           /* what is left to do by hand */
 } Ending;
 
@@ -72,6 +73,59 @@ static bool drain(Ending *ending, GError **error) {
         return false;
 }
 
+#define CLONE_USEC (60 * USEC_PER_SEC)
+
+static bool refuse_clone(GError **error, PsErrorCode code, const char *why) {
+        g_set_error(error, PS_ERROR, (int) code, "%s", why);
+        return false;
+}
+
+/* Where the reader ended; what is before that is then applied, and nothing behind it. */
+static bool wait_for_end(Ending *ending, LinkHalt **ret, GError **error) {
+        Engine *engine = ending->engine;
+        gint64 until = clock_monotonic() + CLONE_USEC;
+        guint64 low;
+        link_end(engine->link);
+        for (;;) {
+                g_autoptr(GError) broken = NULL;
+                g_autoptr(LinkHalt) halt = link_get_halt(engine->link);
+                if (halt && halt->kind != LINK_HALT_POSITION)
+                        return refuse_clone(error, PS_ERROR_STOPPED, "a statement is to be carried first");
+                if (halt && link_drained(engine->link, USEC_PER_SEC / 2, &low)) {
+                        *ret = g_steal_pointer(&halt);
+                        return true;
+                }
+                if (!halt && (broken = link_error(engine->link)) != NULL) {
+                        g_propagate_error(error, g_steal_pointer(&broken));
+                        engine_name_link_error(engine, error);
+                        return false;
+                }
+                if (engine_aborted(engine, ending->operation->id))
+                        return refuse_clone(error, PS_ERROR_STOPPED, "told to stop");
+                if (clock_monotonic() >= until)
+                        return refuse_clone(error, PS_ERROR_DEADLINE_EXCEEDED, "what was read of the source was not applied in time");
+                engine_wait(engine, 100 * USEC_PER_MSEC);
+        }
+}
+
+/* The destination becomes the source as it was at one position, which is on disk before anything is taken down. */
+static bool end_clone(Ending *ending, GError **error) {
+        Engine *engine = ending->engine;
+        g_autoptr(LinkHalt) halt = NULL;
+        engine_set_step(engine, "position");
+        if (!engine->link || !engine->state->copied)
+                return refuse_clone(error, PS_ERROR_DEADLINE_EXCEEDED, "replication is not running, so there is no position at which the clone is complete; Resume first");
+        if (!engine_is_complete(engine, error) || !engine_programs_ready(engine, SIDE_SOURCE, SIDE_DESTINATION, error))
+                return false;
+        if (!wait_for_end(ending, &halt, error))
+                return false;
+        if (engine->state->verification != VERIFICATION_EQUAL && engine->spec->verify == VERIFY_REQUIRED)
+                return refuse_clone(error, PS_ERROR_VERIFICATION_FAILED, "the comparison has to be made again first");
+        binlog_position_set(&engine->state->end_position, halt->file, halt->offset);
+        engine_event(engine, ENGINE_EVENT_NOTE, 5, "the clone is the source as it was at %s:%" G_GUINT64_FORMAT, halt->file, halt->offset);
+        return true;
+}
+
 /* Ours are joined; those of a stale agent end with their checkpoints. The epoch stays: raised before both servers have been asked, it would
  * let a stale state pass for a new one. */
 static bool stop_applying(Ending *ending, GError **error) {
@@ -125,8 +179,8 @@ static bool arm(Ending *ending, GError **error) {
         g_autoptr(GError) late = NULL, local = NULL;
         if (engine->state->leg == 0)
                 return true;
-        if (!engine_programs_carry(engine, &late))
-                engine_event(engine, ENGINE_EVENT_NOTE, 4, "views, routines, triggers and events could not be compared once more: %s", late->message);
+        if (!ending->clone && !engine_programs_carry(engine, &late)) /* a clone has what there was at its position */
+                engine_event(engine, ENGINE_EVENT_NOTE, 4, "views, routines, triggers, events and accounts could not be compared once more: %s", late->message);
         if (engine_programs_arm(engine, SIDE_DESTINATION, /* in_switch= */ false, &local))
                 return true;
         if (local->domain != MYSQL_ERROR || mysql_error_is_connection(local) || mysql_error_is_retryable(local)) {
@@ -209,7 +263,10 @@ static bool run(Ending *ending, bool switched, GError **error) {
         g_autoptr(GError) local = NULL;
         if (!both_answer(ending, error))
                 return false;
-        if (operation->kind == OPERATION_COMPLETE && !engine->state->ending && !drain(ending, &local) &&
+        bool clone = ending->clone;
+        if (clone && !engine->state->ending && !end_clone(ending, error))
+                return false;
+        if (operation->kind == OPERATION_COMPLETE && !clone && !engine->state->ending && !drain(ending, &local) &&
             !(ending->without_unreachable && (unreachable(local) || !engine->link))) {
                 g_propagate_error(error, g_steal_pointer(&local));
                 return false;
@@ -217,7 +274,7 @@ static bool run(Ending *ending, bool switched, GError **error) {
         if (!stop_applying(ending, error))
                 return false;
         g_clear_error(&local);
-        if (!hooks(ending, switched ? (operation->kind == OPERATION_EXPIRE ? "expired" : "complete") : operation->kind == OPERATION_EXPIRE ? "expired" : "cancel", &local))
+        if (!hooks(ending, switched || clone ? (operation->kind == OPERATION_EXPIRE ? "expired" : "complete") : operation->kind == OPERATION_EXPIRE ? "expired" : "cancel", &local))
                 engine_event(engine, ENGINE_EVENT_NOTE, 4, "%s", local->message);
         return close_sides(ending, error);
 }
@@ -237,6 +294,7 @@ void engine_end(Engine *engine, const EngineOperation *operation) {
                 .operation = operation,
                 .keep_reader_closed = switched,
                 .without_unreachable = operation->flags & 2,
+                .clone = engine_is_clone(engine) && operation->kind == OPERATION_COMPLETE,
                 .left = g_string_new(NULL),
         };
         MigrationPhase final = operation->kind == OPERATION_COMPLETE ? MIGRATION_PHASE_COMPLETED : MIGRATION_PHASE_CANCELED;

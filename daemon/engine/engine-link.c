@@ -21,6 +21,10 @@ Direction engine_direction(const Engine *engine) {
         return migration_phase_direction(engine->phase);
 }
 
+bool engine_is_clone(const Engine *engine) {
+        return engine->spec->create_type == CREATE_TYPE_CLONE;
+}
+
 guint32 engine_workers(const Engine *engine) {
         guint32 asked = engine->spec->limits.apply_threads;
         return asked > 0 ? MIN(asked, ENGINE_WORKERS_MAX) : ENGINE_WORKERS_DEFAULT;
@@ -148,7 +152,7 @@ guint32 engine_dump_id(const Engine *engine, guint32 which) {
 }
 
 void engine_start_watch(Engine *engine) {
-        if (engine->watch || !engine_params(engine, engine_reader(engine), NULL))
+        if (engine->watch || engine_is_clone(engine) || !engine_params(engine, engine_reader(engine), NULL))
                 return;
         WatchConfig config = {
                 .server = engine->params[engine_reader(engine)],
@@ -496,7 +500,7 @@ static void progress(Engine *engine) {
         /* The way back is proven as soon as there is one, so that Switch can be offered; after a switch it is the other one, for Rollback, and
          * the first try at its end may have come too early: the watch had only begun. */
         bool linked = engine->phase == MIGRATION_PHASE_SYNCHRONIZING || engine->phase == MIGRATION_PHASE_SWITCHED;
-        if (linked && !engine->state->reverse_proven && clock_monotonic() >= engine->prove_at) {
+        if (linked && !engine_is_clone(engine) && !engine->state->reverse_proven && clock_monotonic() >= engine->prove_at) {
                 g_autoptr(GError) error = NULL;
                 engine->prove_at = clock_monotonic() + 5 * USEC_PER_SEC;
                 if (!engine_prove_reverse(engine, &error))
@@ -529,7 +533,9 @@ static void take_halt(Engine *engine, const LinkHalt *halt) {
                 return; /* asked again at the next step */
         engine->settle_until = 0;
         engine_stop_link(engine);
-        if (drained && halt->kind == LINK_HALT_STATEMENT)
+        if (drained && halt->kind == LINK_HALT_POSITION) /* the end of a clone that was given up: on it goes */
+                engine->link_retry_at = 0;
+        else if (drained && halt->kind == LINK_HALT_STATEMENT)
                 engine_carry(engine, halt, /* passed= */ false);
         else if (!drained || !engine_copy_again(engine, halt, &error))
                 link_trouble(engine, error);

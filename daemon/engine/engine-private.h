@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "base/thread.h"
+#include "engine/account-store.h"
 #include "engine/ddl-carry.h"
 #include "engine/engine.h"
 #include "engine/ledger.h"
@@ -55,6 +56,7 @@ struct Engine {
         bool carried;                    /* the next link goes on where the last one halted: no news */
         guint64 transactions_before, rows_before; /* applied by earlier links of this process */
         ProgramStore *programs;          /* NULL: not read yet */
+        AccountStore *accounts;          /* NULL: not read yet */
         bool programs_pending;           /* something may have changed since they were compared */
         bool programs_failed;            /* the last comparison did, and that was said */
         gint64 programs_at;              /* monotonic: when to try again */
@@ -143,6 +145,7 @@ bool engine_wait_applied(Engine *engine, const char *file, guint64 offset, gint6
 Direction engine_direction(const Engine *engine);
 guint32 engine_dump_id(const Engine *engine, guint32 which); /* 0: link, 1: watch, 2: a look into the downstream's log */
 guint32 engine_workers(const Engine *engine); /* how many the limits ask for; a leg keeps the number it began with */
+bool engine_is_clone(const Engine *engine); /* there is no way back, and the destination's log is not looked at */
 Side engine_reader(const Engine *engine); /* the side that does not take writes */
 
 /* engine-again.c: tables that are copied again. */
@@ -175,7 +178,10 @@ void engine_verify_recover(Engine *engine); /* one that was running when the age
 void engine_verify_keep(Engine *engine);    /* how far it is, into the state, now and then */
 void engine_verify_void(Engine *engine);    /* it cannot go on where it was: it has to begin again */
 
-/* engine-programs.c: views, routines, triggers and events. */
+/* What became of databases and tables, for the report: again when a statement may have changed them. */
+bool engine_objects_remember(Engine *engine, Conn *source, Conn *destination, GError **error);
+
+/* engine-programs.c: views, routines, triggers and events, and accounts with each of these. */
 bool engine_programs_carry(Engine *engine, GError **error); /* to the side that does not take writes */
 /* Whether SIDE has all of them; unless unfit=skip. PS_ERROR_UNSUPPORTED_OBJECT. */
 bool engine_programs_complete(Engine *engine, Side side, GError **error);
@@ -190,6 +196,13 @@ bool engine_programs_start_events(Engine *engine, Side side, GError **error);
 void engine_programs_undo(Engine *engine);   /* what Start made */
 void engine_programs_follow(Engine *engine); /* between operations, with a link */
 void engine_programs_forget(Engine *engine); /* a new link: compare anew */
+
+/* engine-accounts.c: accounts and grants; called by engine-programs.c. */
+bool engine_accounts_carry(Engine *engine, GError **error);
+bool engine_accounts_complete(Engine *engine, Side side, GError **error);
+bool engine_accounts_disarm(Engine *engine, Side side, GError **error);
+bool engine_accounts_arm(Engine *engine, Side side, GError **error);
+void engine_accounts_undo(Engine *engine);
 
 /* engine-parameters.c: the servers' variables. */
 bool engine_parameters_carry(Engine *engine, Conn *source, GError **error);

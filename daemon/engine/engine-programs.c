@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Views, routines, triggers and events of a migration. Definitions follow the side that takes writes: at Start, soon after a statement in its
+/* Views, routines, triggers and events of a migration, and with them its accounts (engine-accounts.c). Definitions follow the side that takes writes: at Start, soon after a statement in its
  * log changed one, and again in the guard of a switch, which is what a switch relies on. What fires by itself, triggers and events, is on the side that
  * takes writes only; the switch makes it in step 7 (flip) and unmakes it in step 10 (release). */
 
@@ -58,13 +58,18 @@ static bool end(Engine *engine, bool good, GError **error) {
         return false;
 }
 
-bool engine_programs_carry(Engine *engine, GError **error) {
+static bool carry_programs(Engine *engine, GError **error) {
         ProgramSync sync;
         return end(engine, begin(engine, engine->state->writer, /* both= */ true, &sync, error) && programs_sync(&sync, error), error);
 }
 
+/* Views and routines have definers, and accounts have grants on routines. */
+bool engine_programs_carry(Engine *engine, GError **error) {
+        return engine_accounts_carry(engine, error) && carry_programs(engine, error) && engine_accounts_carry(engine, error);
+}
+
 bool engine_programs_complete(Engine *engine, Side side, GError **error) {
-        if (!load(engine, error))
+        if (!load(engine, error) || !engine_accounts_complete(engine, side, error))
                 return false;
         guint count = 0;
         g_autofree char *first = program_store_refused(engine->programs, side, &count);
@@ -94,7 +99,7 @@ bool engine_programs_unchanged(const Engine *engine, GError **error) {
         if (engine->link && link_programs_changed(engine->link) == engine->programs_seen)
                 return true;
         g_set_error(error, PS_ERROR, PS_ERROR_FAILED,
-                    "a view, routine, trigger or event was made, changed or dropped on the %s at the very moment of the switch; ask for it again",
+                    "a view, routine, trigger, event or account was made, changed or dropped on the %s at the very moment of the switch; ask for it again",
                     side_to_string(engine->state->writer));
         return false;
 }
@@ -102,6 +107,8 @@ bool engine_programs_unchanged(const Engine *engine, GError **error) {
 bool engine_programs_disarm(Engine *engine, Side side, GError **error) {
         ProgramSync sync;
         guint dropped = 0;
+        if (!engine_accounts_disarm(engine, side, error))
+                return false;
         if (!end(engine, begin(engine, side, /* both= */ true, &sync, error) && programs_disarm(&sync, side, &dropped, error), error))
                 return false;
         /* A switch that ended in its flip may have left it as it is there. */
@@ -115,6 +122,8 @@ bool engine_programs_arm(Engine *engine, Side side, bool in_switch, GError **err
         ProgramSync sync;
         guint count = 0;
         gint64 began = clock_monotonic();
+        if (!engine_accounts_arm(engine, side, error))
+                return false;
         if (!end(engine, begin(engine, side, /* both= */ false, &sync, error) && programs_arm(&sync, side, in_switch, &count, error), error))
                 return false;
         if (count > 0)
@@ -137,6 +146,7 @@ void engine_programs_undo(Engine *engine) {
         ProgramSync sync;
         g_autoptr(GError) error = NULL;
         (void) end(engine, begin(engine, SIDE_DESTINATION, /* both= */ false, &sync, &error) && programs_drop_all(&sync, SIDE_DESTINATION, &error), &error);
+        engine_accounts_undo(engine);
 }
 
 /* --- what changes while the link runs --- */
@@ -170,7 +180,7 @@ void engine_programs_follow(Engine *engine) {
         }
         engine->programs_at = clock_monotonic() + RETRY_USEC;
         if (!engine->programs_failed)
-                engine_event(engine, ENGINE_EVENT_NOTE, 4, "views, routines, triggers and events could not be compared, which is tried again: %s", error->message);
+                engine_event(engine, ENGINE_EVENT_NOTE, 4, "views, routines, triggers, events and accounts could not be compared, which is tried again: %s", error->message);
         engine->programs_failed = true;
 }
 

@@ -9,6 +9,7 @@
 #include "engine/control.h"
 #include "engine/definitions.h"
 #include "engine/fence.h"
+#include "engine/object-store.h"
 #include "engine/objects.h"
 #include "engine/precheck.h"
 #include "mysql/sql.h"
@@ -195,6 +196,12 @@ static bool look(Engine *engine, const EngineOperation *operation, Pair *pair, O
         return false;
 }
 
+bool engine_objects_remember(Engine *engine, Conn *source, Conn *destination, GError **error) {
+        g_autoptr(ObjectList) list = objects_list(source, engine->spec, error);
+        g_autoptr(GPtrArray) there = list ? schema_load(destination, /* database= */ NULL, error) : NULL;
+        return there && object_store_save(engine->directory, list, there, error);
+}
+
 /* A statement between the reading of a table's definition and the position where the stream begins would be carried by nobody. */
 static bool still_the_same(Engine *engine, const Pair *pair, const Definitions *before, GError **error) {
         g_autoptr(Definitions) now = definitions_read(pair->conns[SIDE_SOURCE], engine->spec, engine->state->unfit, error);
@@ -215,7 +222,8 @@ static bool prepare(Engine *engine, const EngineOperation *operation, const Pair
                 return false;
         g_autoptr(Definitions) before = definitions_read(pair->conns[SIDE_SOURCE], engine->spec, engine->state->unfit, error);
         if (!before || !objects_create(pair->conns[SIDE_SOURCE], pair->conns[SIDE_DESTINATION], objects, error) ||
-            !remember_strangers(engine, pair->conns[SIDE_DESTINATION], objects, error)) {
+            !remember_strangers(engine, pair->conns[SIDE_DESTINATION], objects, error) ||
+            !engine_objects_remember(engine, pair->conns[SIDE_SOURCE], pair->conns[SIDE_DESTINATION], error)) {
                 engine_name_link_error(engine, error);
                 return false;
         }

@@ -425,6 +425,7 @@ void engine_free(Engine *engine) {
         dirty_free(engine->dirty);
         engine_drop_params(engine);
         g_clear_pointer(&engine->programs, program_store_free);
+        g_clear_pointer(&engine->accounts, account_store_free);
         for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++) {
                 g_clear_pointer(&engine->parameters_seen[side], g_hash_table_unref);
                 g_free(engine->wrong_log[side]);

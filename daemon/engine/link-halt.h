@@ -11,6 +11,7 @@
 
 typedef enum LinkHaltKind {
         LINK_HALT_ROWS,      /* what a table's rows are now is not in the log: it has to be copied again */
+        LINK_HALT_POSITION,  /* it was asked to: between two transactions */
         LINK_HALT_STATEMENT, /* changes what is carried (or is not understood): to be run downstream */
         _LINK_HALT_MAX,
         _LINK_HALT_INVALID = -1,

@@ -169,12 +169,38 @@ static bool copies(const Link *link) {
         return (link->config.copying || link->config.again->len > 0) && link->halt_seq == 0;
 }
 
-static bool is_left_out(const LinkConfig *config, const TableSchema *schema) {
-        g_autofree char *name = sql_table(schema->database, schema->name), *line = g_strdup_printf("table %s: ", name);
+static bool is_left_out(const LinkConfig *config, const char *database, const char *table) {
+        g_autofree char *name = sql_table(database, table), *line = g_strdup_printf("table %s: ", name);
         for (guint i = 0; config->left_out && i < config->left_out->len; i++)
                 if (g_str_has_prefix(g_ptr_array_index(config->left_out, i), line))
                         return true;
         return false;
+}
+
+static bool could_be_carried(const LinkConfig *config, const char *database, const char *name) {
+        return spec_selects(config->spec, database, name) && !is_left_out(config, database, name);
+}
+
+/* Keys to tables that would be carried if they were there: dropped, and perhaps made again by a statement further on, at which a new link
+ * begins. Until then nothing cascades. */
+static void forget_keys_to_nothing(const LinkConfig *config, const GPtrArray *schemas) {
+        g_autoptr(GHashTable) there = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        for (guint i = 0; i < schemas->len; i++) {
+                const TableSchema *schema = g_ptr_array_index(schemas, i);
+                g_hash_table_add(there, sql_table(schema->database, schema->name));
+        }
+        for (guint i = 0; i < schemas->len; i++) {
+                TableSchema *schema = g_ptr_array_index(schemas, i);
+                schema->has_cascade = false;
+                for (guint k = schema->foreign_keys ? schema->foreign_keys->len : 0; k > 0; k--) {
+                        const ForeignKey *key = g_ptr_array_index(schema->foreign_keys, k - 1);
+                        g_autofree char *parent = sql_table(key->parent_database, key->parent);
+                        if (could_be_carried(config, key->parent_database, key->parent) && !g_hash_table_contains(there, parent))
+                                g_ptr_array_remove_index(schema->foreign_keys, k - 1);
+                        else
+                                schema->has_cascade |= foreign_key_cascades(key);
+                }
+        }
 }
 
 /* The downstream is the schema history: no statement that changes a table lies between its checkpoints, so what it has is what held at the
@@ -188,7 +214,7 @@ static GPtrArray *load_schemas(Link *link, Conn *up, Conn *down, GError **error)
         GPtrArray *schemas = g_ptr_array_new_with_free_func((GDestroyNotify) table_schema_free);
         for (guint i = 0; i < all->len; i++) {
                 TableSchema *schema = g_ptr_array_index(all, i);
-                if (!spec_selects(config->spec, schema->database, schema->name) || is_left_out(config, schema))
+                if (!could_be_carried(config, schema->database, schema->name))
                         continue;
                 g_autofree char *name = sql_table(schema->database, schema->name);
                 bool copied = !config->copying && again_seq(config->again, name) == 0;
@@ -202,6 +228,7 @@ static GPtrArray *load_schemas(Link *link, Conn *up, Conn *down, GError **error)
                 g_ptr_array_add(schemas, schema);
                 all->pdata[i] = NULL; /* handed over; table_schema_free() takes NULL */
         }
+        forget_keys_to_nothing(config, schemas);
         return schemas;
 }
 
@@ -439,6 +466,10 @@ bool link_drained(Link *link, gint64 timeout_usec, guint64 *ret_low_water) {
         guint64 read = stream_completed(link->stream);
         *ret_low_water = apply_low_water(link->apply);
         return apply_settle(link->apply, read, timeout_usec);
+}
+
+void link_end(Link *link) {
+        stream_end(link->stream);
 }
 
 bool link_copied(Link *link) {

@@ -52,6 +52,8 @@ GError *link_error(Link *link);
 LinkHalt *link_get_halt(Link *link);
 /* Whether all that was read is committed downstream and said by every checkpoint row, within TIMEOUT_USEC. *ret_low_water: how far it was. */
 bool link_drained(Link *link, gint64 timeout_usec, guint64 *ret_low_water);
+/* Ends reading between two transactions: LINK_HALT_POSITION says where. */
+void link_end(Link *link);
 bool link_copied(Link *link); /* everything is copied and the low-water mark is behind all of it */
 
 /* Waits until everything up to FILE/OFFSET of the upstream's binary log is committed downstream. TIMEOUT_USEC < 0: for ever.

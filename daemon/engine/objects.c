@@ -36,7 +36,6 @@ void object_list_free(ObjectList *list) {
         g_clear_pointer(&list->databases, g_ptr_array_unref);
         g_clear_pointer(&list->tables, g_ptr_array_unref);
         g_clear_pointer(&list->unfit, g_ptr_array_unref);
-        g_clear_pointer(&list->notes, g_ptr_array_unref);
         g_free(list);
 }
 
@@ -55,7 +54,6 @@ static ObjectList *object_list_new(void) {
         list->databases = g_ptr_array_new_with_free_func(free_database);
         list->tables = g_ptr_array_new_with_free_func(free_table);
         list->unfit = g_ptr_array_new_with_free_func(free_unfit);
-        list->notes = g_ptr_array_new_with_free_func(free_unfit);
         return list;
 }
 
@@ -236,56 +234,10 @@ static bool list_tables(Conn *source, const MigrationSpec *spec, ObjectList *lis
         return true;
 }
 
-static bool account_is_system(const char *user) {
-        static const char *const names[] = {"mysql.sys", "mysql.session", "mysql.infoschema", "mariadb.sys",
-                                            "PUBLIC"};
-        for (gsize i = 0; i < G_N_ELEMENTS(names); i++)
-                if (strcmp(names[i], user) == 0)
-                        return true;
-        return false;
-}
-
-/* An account with SUPER administers the server and is not an application's; the agent's own is of no use on
- * the other side. */
-static bool list_accounts(Conn *source, const MigrationSpec *spec, ObjectList *list, GError **error) {
-        g_autoptr(ConnRows) rows =
-                        conn_query(source,
-                                   "SELECT User, Host, Super_priv='Y', CONCAT(User,'@',Host)=CURRENT_USER() "
-                                   "FROM mysql.user ORDER BY User, Host",
-                                   error);
-        if (!rows)
-                return false;
-        for (;;) {
-                char **row;
-                if (!conn_rows_next(rows, &row, NULL, error))
-                        return false;
-                if (!row)
-                        return true;
-                const char *user = row[0] ? row[0] : "", *host = row[1] ? row[1] : "";
-                if (account_is_system(user) || g_strcmp0(row[3], "1") == 0)
-                        continue;
-                g_autofree char *quoted_user = sql_string(user), *quoted_host = sql_string(host);
-                char *name = g_strdup_printf("%s@%s", quoted_user, quoted_host);
-                if (g_strcmp0(row[2], "1") == 0)
-                        add_object(list->notes, "account", name,
-                                   "an administrator's account (SUPER) stays with its server", NULL);
-                else if (!spec_is_whole_instance(spec))
-                        add_object(list->notes, "account", name,
-                                   "accounts are not carried when only some tables are", NULL);
-                else
-                        add_object(list->unfit, "account", name, "accounts are not carried yet",
-                                   g_strdup_printf("SHOW GRANTS FOR %s; and make the account on the "
-                                                   "destination",
-                                                   name));
-        }
-}
-
 ObjectList *objects_list(Conn *source, const MigrationSpec *spec, GError **error) {
         g_autoptr(ObjectList) list = object_list_new();
 
         if (!list_databases(source, spec, list, error) || !list_tables(source, spec, list, error))
-                return NULL;
-        if (!list_accounts(source, spec, list, error))
                 return NULL;
         return g_steal_pointer(&list);
 }

@@ -7,7 +7,7 @@
 
 /* Something that cannot be carried yet: named by the check, one line each. */
 typedef struct UnfitObject {
-        char *type; /* "table", "account" */
+        char *type; /* "table" */
         char *name; /* `db`.`name` */
         char *reason, *hint;
 } UnfitObject;
@@ -22,8 +22,6 @@ typedef struct ObjectList {
         GPtrArray *databases; /* of DatabaseDefaults: the selected ones, also those without a table, ordered by name */
         GPtrArray *tables;    /* of TableSchema: base tables that are carried, ordered by database and name */
         GPtrArray *unfit;     /* of UnfitObject */
-        GPtrArray *notes;     /* of UnfitObject: accounts that stay behind without being in the way (an administrator's; with
-                               * include or exclude, all of them) */
 } ObjectList;
 void object_list_free(ObjectList *list);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ObjectList, object_list_free)

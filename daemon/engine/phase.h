@@ -62,5 +62,5 @@ ENUM_TABLE_DECLARE(direction, Direction);
 Direction migration_phase_direction(MigrationPhase phase);
 bool migration_phase_is_final(MigrationPhase phase);
 bool migration_phase_may_follow(MigrationPhase from, MigrationPhase to);
-/* Whether the contract allows KIND in PHASE. */
+/* Whether the contract allows KIND in PHASE of a migration; spec_allows() knows of clones, too. */
 bool operation_allowed(OperationKind kind, MigrationPhase phase);

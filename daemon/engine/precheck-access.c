@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Checks of who may do what: the privileges of the agent's two accounts, and the accounts that a fence does
- * not stop. */
+/* Checks of who may do what: the privileges of the agent's two accounts, and what a fence can
+ * close. */
 
 #include "engine/precheck-internal.h"
 
@@ -292,27 +292,5 @@ bool precheck_fence_durable(Precheck *check, GError **error) {
                      "read_only does not survive a restart of a server; the agent fences again as soon as it "
                      "reconnects, and "
                      "only the server's own configuration closes the gap before that");
-        return true;
-}
-
-bool precheck_super_accounts(Precheck *check, GError **error) {
-        if (!check->objects)
-                return true;
-        g_autoptr(GString) names = g_string_new(NULL);
-        unsigned count = 0;
-        for (guint i = 0; i < check->objects->notes->len; i++) {
-                const UnfitObject *object = check->objects->notes->pdata[i];
-                if (strcmp(object->type, "account") != 0 || !strstr(object->reason, "SUPER"))
-                        continue;
-                count++;
-                g_string_append_printf(names, "%s%s", names->len ? ", " : "", object->name);
-        }
-        if (count > 0)
-                precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED,
-                             "applications must not use them: their sessions are ended at the switch, but "
-                             "they can come back",
-                             "%u %s besides the agent's on the source and can write although it is "
-                             "read-only: %s",
-                             count, count == 1 ? "account has SUPER" : "accounts have SUPER", names->str);
         return true;
 }

@@ -25,11 +25,8 @@ bool precheck_objects(Precheck *check, GError **error) {
          * itself. */
         if (check->input->stage == PRECHECK_SWITCH)
                 severity = CHECK_NOTE;
-        for (guint i = 0; i < check->objects->unfit->len; i++) {
-                const UnfitObject *object = check->objects->unfit->pdata[i];
-                if (strcmp(object->type, "account") != 0)
-                        add_unfit(check, severity, object);
-        }
+        for (guint i = 0; i < check->objects->unfit->len; i++)
+                add_unfit(check, severity, check->objects->unfit->pdata[i]);
         if (check->objects->tables->len == 0)
                 precheck_add(check, CHECK_ERROR, PS_ERROR_CHECK_FAILED, "look at include and exclude",
                              "there is no table to carry");
@@ -43,26 +40,6 @@ bool precheck_objects(Precheck *check, GError **error) {
 bool precheck_carries(const Precheck *check, const char *database, const char *name) {
         g_autofree char *quoted = sql_table(database, name);
         return g_hash_table_contains(check->carried, quoted);
-}
-
-bool precheck_accounts(Precheck *check, GError **error) {
-        if (!check->objects)
-                return true;
-        CheckSeverity severity =
-                        check->input->spec->unfit == UNFIT_SKIP || check->input->stage == PRECHECK_SWITCH
-                                        ? CHECK_NOTE
-                                        : CHECK_ERROR;
-        for (guint i = 0; i < check->objects->unfit->len; i++) {
-                const UnfitObject *object = check->objects->unfit->pdata[i];
-                if (strcmp(object->type, "account") == 0)
-                        add_unfit(check, severity, object);
-        }
-        for (guint i = 0; i < check->objects->notes->len; i++) {
-                const UnfitObject *object = check->objects->notes->pdata[i];
-                if (strcmp(object->type, "account") == 0 && !strstr(object->reason, "SUPER"))
-                        add_unfit(check, CHECK_NOTE, object);
-        }
-        return true;
 }
 
 #define LARGE_WITHOUT_KEY (1u << 30)
@@ -90,9 +67,7 @@ bool precheck_row_keys(Precheck *check, GError **error) {
 
 /* ---- the destination */
 
-/* Whether the migration's own owner row is there: then what is in the way is what an interrupted start left.
- */
-static bool destination_is_ours(Precheck *check, bool *ret, GError **error) {
+bool precheck_destination_is_ours(Precheck *check, bool *ret, GError **error) {
         Conn *conn = check->input->servers[SIDE_DESTINATION];
         guint64 count = 0;
         if (!conn_query_uint64(
@@ -116,7 +91,7 @@ bool precheck_destination_empty(Precheck *check, GError **error) {
         if (!check->objects)
                 return true;
         bool ours;
-        if (!destination_is_ours(check, &ours, error))
+        if (!precheck_destination_is_ours(check, &ours, error))
                 return false;
         if (ours) {
                 precheck_add(check, CHECK_OK, PS_ERROR_FAILED, NULL,

@@ -4,6 +4,7 @@
  */
 
 #include "base/error.h"
+#include "engine/account.h"
 #include "engine/objects.h"
 #include "engine/precheck.h"
 #include "engine/program.h"
@@ -30,6 +31,8 @@ typedef struct Precheck {
         GError *objects_error;
         GPtrArray *programs;  /* of Program, of the side that takes writes; NULL when they could not be read: */
         GError *programs_error;
+        GPtrArray *accounts[_SIDE_MAX]; /* of Account; precheck-accounts.c reads them when first asked */
+        char *own_user[_SIDE_MAX];      /* the agent's; set with them */
         GHashTable *carried; /* set of `db`.`table` */
         GPtrArray *texts;    /* precheck-words.c's: of the source's programs; NULL: not read */
 } Precheck;
@@ -38,6 +41,7 @@ typedef enum PrecheckStages {
         STAGE_START = 1 << PRECHECK_START,
         STAGE_SWITCH = 1 << PRECHECK_SWITCH,
         STAGE_BOTH = STAGE_START | STAGE_SWITCH,
+        NOT_FOR_A_CLONE = 1 << 8, /* it is about the switch and the way back */
 } PrecheckStages;
 
 /* A check adds its rows; when it adds none, all is well. An error that is not a lost connection becomes a
@@ -70,10 +74,11 @@ bool precheck_privileges(Precheck *check, GError **error);
 bool precheck_other_migrations(Precheck *check, GError **error);
 bool precheck_fence_scope(Precheck *check, GError **error);
 bool precheck_fence_durable(Precheck *check, GError **error);
+/* precheck-accounts.c */
+bool precheck_accounts(Precheck *check, GError **error);
 bool precheck_super_accounts(Precheck *check, GError **error);
 /* precheck-data.c */
 bool precheck_objects(Precheck *check, GError **error);
-bool precheck_accounts(Precheck *check, GError **error);
 bool precheck_row_keys(Precheck *check, GError **error);
 bool precheck_destination_empty(Precheck *check, GError **error);
 bool precheck_lower_case(Precheck *check, GError **error);
@@ -111,6 +116,11 @@ bool precheck_definers(Precheck *check, GError **error);
 bool precheck_event_scheduler(Precheck *check, GError **error);
 /* precheck-foreign.c */
 bool precheck_foreign_keys(Precheck *check, GError **error);
+
+/* Whether the migration's own owner row is there: then what is in the way on the destination is what an interrupted start left. */
+bool precheck_destination_is_ours(Precheck *check, bool *ret, GError **error);
+/* Whether the account user@host of the side that takes writes is carried to the other one. */
+bool precheck_will_carry(Precheck *check, const char *account_at_host);
 
 /* Adds a row for the running check. HINT may be NULL. */
 void precheck_add(Precheck *check, CheckSeverity severity, PsErrorCode error, const char *hint,

@@ -198,6 +198,8 @@ bool precheck_definers(Precheck *check, GError **error) {
                 g_hash_table_add(definers, p->definer);
                 if (!strchr(p->definer, '@') || g_hash_table_contains(accounts, p->definer))
                         continue; /* a role of MariaDB's has no host */
+                if (!at_switch && precheck_will_carry(check, p->definer))
+                        continue;
                 missing = true;
                 bool stops = at_switch && p->kind == PROGRAM_TRIGGER;
                 if (stops || g_hash_table_add(named, p->definer))

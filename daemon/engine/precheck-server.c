@@ -111,9 +111,14 @@ bool precheck_source_standby(Precheck *check, GError **error) {
 
 /* ---- binary logs */
 
+/* There is no way back from a clone: the destination's log is its own affair. */
+static bool is_read(const Precheck *check, Side side) {
+        return side == SIDE_SOURCE || check->input->spec->create_type != CREATE_TYPE_CLONE;
+}
+
 bool precheck_binlog(Precheck *check, GError **error) {
         for (Side side = 0; side < _SIDE_MAX; side++)
-                if (!precheck_variable_on(check, side, "log_bin"))
+                if (is_read(check, side) && !precheck_variable_on(check, side, "log_bin"))
                         precheck_add(check, CHECK_ERROR, PS_ERROR_BINLOG_UNAVAILABLE,
                                      "under [mysqld] in its configuration: log-bin=binlog, "
                                      "binlog_format=ROW, and restart it",
@@ -126,7 +131,7 @@ bool precheck_binlog(Precheck *check, GError **error) {
 }
 
 bool precheck_binlog_format(Precheck *check, GError **error) {
-        for (Side side = 0; side < _SIDE_MAX; side++) {
+        for (Side side = 0; side < _SIDE_MAX && is_read(check, side); side++) {
                 const char *format = precheck_variable(check, side, "binlog_format");
                 if (g_ascii_strcasecmp(format, "ROW") != 0)
                         precheck_add(check, CHECK_ERROR, PS_ERROR_CHECK_FAILED,
@@ -149,7 +154,7 @@ bool precheck_binlog_format(Precheck *check, GError **error) {
 
 /* Found by the columns' names: their order differs. */
 bool precheck_binlog_filter(Precheck *check, GError **error) {
-        for (Side side = 0; side < _SIDE_MAX; side++) {
+        for (Side side = 0; side < _SIDE_MAX && is_read(check, side); side++) {
                 Conn *conn = check->input->servers[side];
                 g_autoptr(ConnRows) rows =
                                 conn_query(conn, flavor_position_statement(conn_flavor(conn)), error);
@@ -173,7 +178,7 @@ bool precheck_binlog_filter(Precheck *check, GError **error) {
 
 bool precheck_binlog_order(Precheck *check, GError **error) {
         for (Side side = 0; side < _SIDE_MAX; side++)
-                if (precheck_has_variable(check, side, "binlog_order_commits") &&
+                if (is_read(check, side) && precheck_has_variable(check, side, "binlog_order_commits") &&
                     !precheck_variable_on(check, side, "binlog_order_commits"))
                         precheck_add(check, CHECK_ERROR, PS_ERROR_CHECK_FAILED,
                                      "SET GLOBAL binlog_order_commits=1; and in its configuration",
@@ -244,7 +249,7 @@ static bool look_at_rds(Precheck *check, Side side, GError **error) {
 /* How long a pause may be before what it missed is gone. */
 bool precheck_binlog_retention(Precheck *check, GError **error) {
         for (Side side = 0; side < _SIDE_MAX; side++) {
-                if (!precheck_variable_on(check, side, "log_bin"))
+                if (!is_read(check, side) || !precheck_variable_on(check, side, "log_bin"))
                         continue;
                 bool fine = precheck_has_variable(check, side, "binlog_expire_logs_seconds");
                 double hours = fine ? (double) precheck_variable_number(check, side, "binlog_expire_logs_seconds") / 3600.0 : 0;

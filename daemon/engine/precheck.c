@@ -97,6 +97,8 @@ static void precheck_clear(Precheck *check) {
                 g_clear_pointer(&check->variables[side], g_hash_table_unref);
                 g_clear_pointer(&check->grants[side], g_ptr_array_unref);
                 g_clear_pointer(&check->account[side], g_free);
+                g_clear_pointer(&check->accounts[side], g_ptr_array_unref);
+                g_clear_pointer(&check->own_user[side], g_free);
         }
         g_clear_pointer(&check->objects, object_list_free);
         g_clear_error(&check->objects_error);
@@ -171,8 +173,8 @@ static const PrecheckEntry precheck_table[] = {
                 {"programs", STAGE_BOTH, precheck_programs, "there are no views, routines, triggers and events"},
                 {"triggers", STAGE_BOTH, precheck_triggers, "nothing fires on what is applied"},
                 {"definers", STAGE_BOTH, precheck_definers, "the accounts that views, routines, triggers and events run as exist"},
-                {"accounts", STAGE_BOTH, precheck_accounts, "no application account stays behind"},
-                {"super-accounts", STAGE_BOTH, precheck_super_accounts,
+                {"accounts", STAGE_BOTH, precheck_accounts, "there is no account to carry"},
+                {"super-accounts", STAGE_BOTH | NOT_FOR_A_CLONE, precheck_super_accounts,
                  "no account but the agent's passes read_only"},
                 {"foreign-keys", STAGE_BOTH, precheck_foreign_keys,
                  "every foreign key points to a carried table"},
@@ -207,9 +209,9 @@ static const PrecheckEntry precheck_table[] = {
                 {"event-scheduler", STAGE_BOTH, precheck_event_scheduler, ""},
                 {"other-migrations", STAGE_BOTH, precheck_other_migrations,
                  "no other migration uses one of the servers"},
-                {"fence-global", STAGE_BOTH, precheck_fence_scope,
+                {"fence-global", STAGE_BOTH | NOT_FOR_A_CLONE, precheck_fence_scope,
                  "the whole instance is migrated and fenced"},
-                {"fence-durable", STAGE_BOTH, precheck_fence_durable, ""},
+                {"fence-durable", STAGE_BOTH | NOT_FOR_A_CLONE, precheck_fence_durable, ""},
                 {"disk-space", STAGE_START, precheck_disk_space, ""},
                 {"node-specification", STAGE_BOTH, precheck_node_specification, "the destination is set up at least as large as the source"},
                 {"other-objects", STAGE_START, precheck_other_objects, "nothing outside of the databases stays behind"},
@@ -223,7 +225,8 @@ static const PrecheckEntry precheck_table[] = {
 static bool run_table(Precheck *check, GError **error) {
         for (gsize i = 0; i < G_N_ELEMENTS(precheck_table); i++) {
                 const PrecheckEntry *entry = &precheck_table[i];
-                if (!(entry->stages & (1u << check->input->stage)))
+                if (!(entry->stages & (1u << check->input->stage)) ||
+                    ((entry->stages & NOT_FOR_A_CLONE) && check->input->spec->create_type == CREATE_TYPE_CLONE))
                         continue;
                 check->id = entry->id;
                 guint before = check->rows->len;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* See report-objects.h. What could not be carried comes from the state's list, databases and tables from objects.json, programs from programs.json,
+/* See report-objects.h. What could not be carried comes from the state's list, databases and tables from objects.json, programs and accounts from programs.json and accounts.json,
  * parameters from the state: all of it was found out before, so that the report can be had when both servers are gone. */
 
 #include "engine/report-objects.h"
@@ -82,6 +82,25 @@ static void add_program(JsonBuilder *b, const ProgramEntry *entry) {
         report_add_object(b, &object);
 }
 
+/* ---- accounts */
+
+/* "same": the destination had it before, and it is alike. */
+static void add_account(JsonBuilder *b, const AccountEntry *entry) {
+        g_autofree char *name = account_name(entry->user, entry->host);
+        const char *refused = entry->refused[SIDE_DESTINATION] ? entry->refused[SIDE_DESTINATION] : entry->refused[SIDE_SOURCE];
+        const char *left = entry->stays ? entry->stays : refused;
+        Side side = entry->refused[SIDE_SOURCE] || (entry->note[SIDE_SOURCE] && !entry->note[SIDE_DESTINATION]) ? SIDE_SOURCE : SIDE_DESTINATION;
+        bool same = !entry->ours[SIDE_SOURCE] && !entry->ours[SIDE_DESTINATION];
+        ReportObject object = {
+                .kind = "account",
+                .name = name,
+                .outcome = left ? "not-carried" : entry->note[side] ? "changed" : same ? "same" : "carried",
+                .why = left ? left : entry->note[side],
+                .sql = entry->stays ? NULL : entry->sql[side],
+        };
+        report_add_object(b, &object);
+}
+
 /* ---- parameters */
 
 static void add_parameter(JsonBuilder *b, const Parameter *parameter) {
@@ -123,8 +142,13 @@ void report_add_objects(JsonBuilder *b, const ReportInput *input) {
         json_builder_begin_array(b);
         for (guint i = 0; input->state && input->state->unfit && i < input->state->unfit->len; i++)
                 add_unfit(b, input->state, input->state->unfit->pdata[i]);
+        JsonArray *tables = input->objects ? json_node_get_array(input->objects) : NULL;
+        for (guint i = 0; tables && i < json_array_get_length(tables); i++)
+                json_builder_add_value(b, json_node_copy(json_array_get_element(tables, i)));
         for (guint i = 0; input->programs && i < input->programs->entries->len; i++)
                 add_program(b, input->programs->entries->pdata[i]);
+        for (guint i = 0; input->accounts && i < input->accounts->entries->len; i++)
+                add_account(b, input->accounts->entries->pdata[i]);
         g_autoptr(GPtrArray) parameters = input->state ? parameters_from_text(input->state->parameters) : NULL;
         for (guint i = 0; parameters && i < parameters->len; i++)
                 add_parameter(b, parameters->pdata[i]);

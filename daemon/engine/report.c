@@ -249,7 +249,8 @@ static void add_task(JsonBuilder *b, Side side, const char *what, const char *sq
 
 /* What is left to people once the agent is done. */
 static void add_tasks(JsonBuilder *b, const ReportInput *input) {
-        bool after_switch = input->phase == MIGRATION_PHASE_COMPLETED ||
+        bool clone = input->spec && input->spec->create_type == CREATE_TYPE_CLONE;
+        bool after_switch = (input->phase == MIGRATION_PHASE_COMPLETED && !clone) ||
                             (input->phase == MIGRATION_PHASE_CANCELED &&
                              g_strcmp0(input->phase_reason, "expired-switched") == 0);
         json_builder_set_member_name(b, "to_do");
@@ -264,6 +265,10 @@ static void add_tasks(JsonBuilder *b, const ReportInput *input) {
                          "DROP USER ...;");
                 add_task(b, SIDE_SOURCE, "remove the agent's account when no other migration needs it",
                          "DROP USER ...;");
+        } else if (input->phase == MIGRATION_PHASE_COMPLETED) {
+                add_task(b, SIDE_DESTINATION,
+                         "both servers take writes and are not linked; the clone's events are disabled, since they would run on both: enable those that are wanted",
+                         NULL);
         } else if (input->phase == MIGRATION_PHASE_CANCELED) {
                 add_task(b, SIDE_DESTINATION,
                          "both servers take writes and are no longer linked; what was copied stays until it "
@@ -312,6 +317,8 @@ char *report_build(const ReportInput *input) {
                 add_u64(b, "foreign_writes_acknowledged", input->state->foreign_writes_acknowledged);
                 add_verification(b, input->state);
                 add_link(b, input->state);
+                if (input->spec && input->spec->create_type == CREATE_TYPE_CLONE)
+                        add_position(b, "clone_position", &input->state->end_position);
                 add_handover(b, input->state);
                 add_json(b, "sessions_left", input->state->sessions_left);
                 add_json(b, "final_check", input->state->final_check);
@@ -366,11 +373,10 @@ static void refuse_verification(GPtrArray *refusals, const ReportInput *input, O
         if (state == VERIFICATION_DIFFERENT)
                 refuse(refusals, PS_ERROR_VERIFICATION_FAILED,
                        "the last verification found rows that differ; run repair, then verify");
-        else if (operation ==
-                 OPERATION_SWITCH) /* the way back is not held up by a comparison that has not run yet */
+        else if (operation != OPERATION_ROLLBACK) /* the way back is not held up by a comparison that has not run yet */
                 refuse(refusals, PS_ERROR_VERIFICATION_FAILED,
-                       "switch needs a verification that found both sides equal (%s now); run verify",
-                       verification_state_to_string(state));
+                       "%s needs a verification that found both sides equal (%s now); run verify",
+                       operation_kind_to_string(operation), verification_state_to_string(state));
 }
 
 /* → GPtrArray of GError, the weightiest first. */
@@ -378,14 +384,17 @@ static GPtrArray *collect_refusals(const ReportInput *input, OperationKind opera
         GPtrArray *refusals = g_ptr_array_new_with_free_func(free_error);
         const char *name = operation_kind_to_string(operation);
 
-        if (!operation_allowed(operation, input->phase))
-                refuse(refusals, PS_ERROR_INVALID_PHASE, "%s is not possible while the migration is %s", name,
+        bool clone = input->spec && input->spec->create_type == CREATE_TYPE_CLONE;
+        if (input->spec ? !spec_allows(input->spec, operation, input->phase) : !operation_allowed(operation, input->phase))
+                refuse(refusals, PS_ERROR_INVALID_PHASE, "%s is not possible while the %s is %s", name, clone ? "clone" : "migration",
                        migration_phase_to_string(input->phase));
         if (input->paused && (operation == OPERATION_SWITCH || operation == OPERATION_ROLLBACK ||
                               operation == OPERATION_COMPLETE || operation == OPERATION_VERIFY ||
                               operation == OPERATION_REPAIR))
                 refuse(refusals, PS_ERROR_INVALID_PHASE,
                        "%s is not possible while the migration is paused; resume it first", name);
+        if (clone && operation == OPERATION_COMPLETE && (input->status || input->state))
+                refuse_verification(refusals, input, operation);
         if (operation != OPERATION_SWITCH && operation != OPERATION_ROLLBACK)
                 return refusals;
 
@@ -463,15 +472,23 @@ static const PlanStep steps_cancel[] = {
                 {"keep", "the source goes on unchanged", PLAN_SOURCE},
 };
 
-static const PlanStep *plan_steps(OperationKind operation, gsize *ret_n) {
+static const PlanStep steps_clone[] = {
+                {"end", "end reading between two transactions of the source, and note the position", PLAN_SOURCE},
+                {"drain", "apply everything up to there, and nothing behind it", PLAN_DESTINATION},
+                {"open", "leave the destination writable, with its triggers; its events stay disabled", PLAN_DESTINATION},
+                {"clean", "drop the agent's own tables", PLAN_BOTH},
+                {"keep", "the source goes on unchanged", PLAN_SOURCE},
+};
+
+static const PlanStep *plan_steps(OperationKind operation, bool clone, gsize *ret_n) {
         switch (operation) {
         case OPERATION_SWITCH:
         case OPERATION_ROLLBACK:
                 *ret_n = G_N_ELEMENTS(steps_switch);
                 return steps_switch;
         case OPERATION_COMPLETE:
-                *ret_n = G_N_ELEMENTS(steps_complete);
-                return steps_complete;
+                *ret_n = clone ? G_N_ELEMENTS(steps_clone) : G_N_ELEMENTS(steps_complete);
+                return clone ? steps_clone : steps_complete;
         case OPERATION_CANCEL:
                 *ret_n = G_N_ELEMENTS(steps_cancel);
                 return steps_cancel;
@@ -511,7 +528,7 @@ char *plan_build(const ReportInput *input, OperationKind operation) {
                         *destination = side_label(input, SIDE_DESTINATION);
         g_autoptr(JsonBuilder) b = json_builder_new();
         gsize n;
-        const PlanStep *steps = plan_steps(operation, &n);
+        const PlanStep *steps = plan_steps(operation, input->spec && input->spec->create_type == CREATE_TYPE_CLONE, &n);
 
         json_builder_begin_object(b);
         add_string(b, "migration", input->spec ? input->spec->name : NULL);

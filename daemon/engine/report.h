@@ -3,6 +3,7 @@
 /* The documents: the certificate (GetReport) and the plan (Plan, GetPlan). Pure: from values to JSON text. */
 
 #include "engine/engine.h"
+#include "engine/account-store.h"
 #include "engine/program-store.h"
 
 typedef struct ReportInput {
@@ -14,6 +15,8 @@ typedef struct ReportInput {
         guint64 created_at, expires_at;
         bool paused;
         const ProgramStore *programs; /* NULL: not known */
+        JsonNode *objects; /* object_store_load(); NULL: not known */
+        const AccountStore *accounts; /* NULL: not known */
 } ReportInput;
 
 char *report_build(const ReportInput *input);

@@ -240,6 +240,14 @@ static bool set_integer(MigrationSpec *spec, const Option *option, const SpecVal
         return true;
 }
 
+bool spec_allows(const MigrationSpec *spec, OperationKind kind, MigrationPhase phase) {
+        if (spec->create_type != CREATE_TYPE_CLONE)
+                return operation_allowed(kind, phase);
+        if (kind == OPERATION_COMPLETE)
+                return phase == MIGRATION_PHASE_SYNCHRONIZING;
+        return kind != OPERATION_SWITCH && kind != OPERATION_ROLLBACK && operation_allowed(kind, phase);
+}
+
 static bool set_word(MigrationSpec *spec, const Option *option, const SpecValue *value, GError **error) {
         if (!want_string(option->key, value, error))
                 return false;
@@ -252,8 +260,6 @@ static bool set_word(MigrationSpec *spec, const Option *option, const SpecValue 
         if (option->type == OPTION_CREATE_TYPE) {
                 if (create_type == _CREATE_TYPE_INVALID)
                         return invalid(error, option->key, "must be 'migrate' or 'clone'");
-                if (create_type == CREATE_TYPE_CLONE)
-                        return unsupported(error, option->key, "this version cannot clone; use 'migrate'");
                 spec->create_type = create_type;
         } else if (option->type == OPTION_FENCE) {
                 if (fence == _FENCE_INVALID)

@@ -83,6 +83,8 @@ JsonNode *spec_to_json(const MigrationSpec *spec);
 MigrationSpec *spec_from_json(JsonNode *node, GError **error);
 /* Whether DATABASE.TABLE is asked for by include and exclude (system schemas never are). TABLE NULL: could any table of the database be. */
 bool spec_selects(const MigrationSpec *spec, const char *database, const char *table);
+/* Whether KIND may run in PHASE: a clone is never switched, and Complete ends it from synchronizing. */
+bool spec_allows(const MigrationSpec *spec, OperationKind kind, MigrationPhase phase);
 /* No include and no exclude: the whole instance, as fence=global wants it. */
 bool spec_is_whole_instance(const MigrationSpec *spec);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(MigrationSpec, spec_free)

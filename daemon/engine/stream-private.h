@@ -15,6 +15,7 @@ struct Stream {
         StreamConfig config;
         BinlogStream *dump;
         Thread *thread;
+        gint ending; /* atomic: the reader is to end between two transactions */
         gint stop;
         MapCache maps;
         RowImage before, after;
@@ -47,6 +48,8 @@ struct Stream {
 
 /* stream.c */
 bool stream_refuse(Stream *stream, const BinlogEvent *event, PsErrorCode code, const char *what, GError **error);
+
+void stream_note_programs(Stream *stream); /* something beside tables was changed: link_programs_changed() */
 
 /* stream-rows.c */
 bool stream_take_table_map(Stream *stream, const BinlogEvent *event, GError **error);

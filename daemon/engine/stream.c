@@ -316,11 +316,8 @@ static bool take_query(Stream *stream, const BinlogEvent *event, GError **error)
 
         Statement statement;
         statement_classify(query.sql, query.sql_length, query.database, stream->config.spec, &statement);
-        if (statement.kind == STATEMENT_PROGRAM) {
-                pthread_mutex_lock(&stream->lock);
-                stream->programs_changed++;
-                pthread_mutex_unlock(&stream->lock);
-        }
+        if (statement.kind == STATEMENT_PROGRAM || statement.kind == STATEMENT_ACCOUNT)
+                stream_note_programs(stream);
         bool inside;
         switch (statement.kind) {
         case STATEMENT_BEGIN:
@@ -347,6 +344,7 @@ static bool take_query(Stream *stream, const BinlogEvent *event, GError **error)
                               "a transaction that was rolled back after it changed a non-transactional table", error);
         case STATEMENT_IGNORED: /* alone, or inside (DROP TEMPORARY TABLE) */
         case STATEMENT_PROGRAM: /* followed by comparing: engine-programs.c */
+        case STATEMENT_ACCOUNT:
         case STATEMENT_NOT_CARRIED:
                 if (statement.kind == STATEMENT_NOT_CARRIED)
                         stream->config.on_note(stream->config.userdata, statement.what);
@@ -491,6 +489,15 @@ static bool take(Stream *stream, const BinlogEvent *event, GError **error) {
         }
 }
 
+/* Everything up to here is the upstream as it was at one moment. Heartbeats of ours come each second, so that it is soon. */
+static bool ends_here(Stream *stream) {
+        if (!g_atomic_int_get(&stream->ending) || stream->in_transaction || stream->open || proof_next(stream->proof) != G_MAXUINT64)
+                return false;
+        LinkHalt halt = {.kind = LINK_HALT_POSITION, .seq = stream->started, .file = stream->file, .offset = stream->offset, .what = "the end of a clone"};
+        stream->config.on_halt(stream->config.userdata, &halt);
+        return true;
+}
+
 static void reader(gpointer data) {
         Stream *stream = data;
         g_autoptr(GError) error = NULL;
@@ -498,7 +505,7 @@ static void reader(gpointer data) {
 
         bool good = !stream->again || proof_read_again(stream->dump, stream->again, &error);
         while (good && !g_atomic_int_get(&stream->stop))
-                if (!binlog_stream_next(stream->dump, &event, &error) || !take(stream, &event, &error))
+                if (ends_here(stream) || !binlog_stream_next(stream->dump, &event, &error) || !take(stream, &event, &error))
                         break;
 
         pthread_mutex_lock(&stream->lock);
@@ -519,6 +526,10 @@ void stream_stop(Stream *stream) {
         thread_join(g_steal_pointer(&stream->thread));
 }
 
+void stream_end(Stream *stream) {
+        g_atomic_int_set(&stream->ending, 1);
+}
+
 guint64 stream_started(Stream *stream) {
         pthread_mutex_lock(&stream->lock);
         guint64 seq = stream->started;
@@ -531,6 +542,12 @@ guint64 stream_completed(Stream *stream) {
         guint64 seq = stream->completed;
         pthread_mutex_unlock(&stream->lock);
         return seq;
+}
+
+void stream_note_programs(Stream *stream) {
+        pthread_mutex_lock(&stream->lock);
+        stream->programs_changed++;
+        pthread_mutex_unlock(&stream->lock);
 }
 
 guint64 stream_programs_changed(Stream *stream) {

@@ -50,6 +50,8 @@ void stream_stop(Stream *stream); /* ends and joins it */
 void stream_free(Stream *stream);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Stream, stream_free)
 
+/* Any thread: asks the reader to end between two transactions; on_halt() says where. */
+void stream_end(Stream *stream);
 /* The transaction that was begun last, and the last one that is whole. */
 guint64 stream_started(Stream *stream);
 guint64 stream_completed(Stream *stream);

@@ -129,6 +129,7 @@ static bool take_query(Watch *watch, const BinlogStream *dump, const BinlogEvent
         case STATEMENT_COMMIT:
         case STATEMENT_ROLLBACK:
         case STATEMENT_PROGRAM:
+        case STATEMENT_ACCOUNT:
         case STATEMENT_XA_COMMIT: /* the prepare was counted */
         case STATEMENT_XA_ROLLBACK:
         case STATEMENT_NOT_CARRIED:

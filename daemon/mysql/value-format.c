@@ -110,8 +110,16 @@ bool value_append_real(GString *out, const Column *column, double v) {
         /* INSERT … SELECT from a FLOAT column into a FLOAT(M,D) copies more digits than D; no literal brings them there. */
         if (column->precision == 0 || stored_as(column, out->str + start) == v)
                 return true;
+        /* 13290.1855, which is as exact as a FLOAT is, is no longer what 13290.186 was stored as. */
+        char buffer[400]; /* 309 digits and 30 behind the point */
+        char format[8];
+        g_snprintf(format, sizeof format, "%%.%uf", MIN(column->scale, 30u));
+        g_ascii_formatd(buffer, sizeof buffer, format, v);
         g_string_truncate(out, start);
-        return false;
+        if (stored_as(column, buffer) != v)
+                return false;
+        g_string_append(out, buffer);
+        return true;
 }
 
 void value_append_bits(GString *out, guint64 v, unsigned bytes) {

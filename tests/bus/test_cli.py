@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -169,6 +170,47 @@ def test_plan_report_log(agent):
     ends(agent.run("report", "shop", "--format=pdf"), 2)
     assert len(json.loads(agent.run("log", "shop", "--json=short").stdout)) == 2
     assert agent.run("log", "shop", "--lines=1").stdout.startswith("2023-11-14 22:13:21  started: evil")
+
+
+# What a certificate may hold of names that servers and their users made up.
+EVIL = "`shop`.`<script>alert('x')</script>`"
+CERTIFICATE = {
+    "document": "certificate", "migration": "shop", "phase": "completed", "phase_reason": "", "created_at": "2026-01-02T03:04:05Z",
+    "source": {"server": "db1:3306", "identity": "uuid-1", "status": "read-only"}, "destination": {"server": "db2:3306", "takes_writes": True},
+    "write_interruption": 0.083, "foreign_writes": 0, "later": {"member": "that nobody knows"},
+    "verification": {"state": "equal", "at": "2026-01-02T04:00:00Z", "summary": {"tables": 3, "rows": 1234567, "chunks": 9, "different": 0, "seconds": 2.5}},
+    "link": {"end_position": {"file": "binlog.000009", "offset": 81123}, "reverse_start": None},
+    "replication": {"error": None, "error_message": None},
+    "objects": [{"kind": "table", "name": EVIL, "outcome": "carried"},
+                {"kind": "table", "name": "`shop`.`m`", "outcome": "not-carried", "why": "its engine is MEMORY", "sql": "ALTER TABLE `shop`.`m` ENGINE=InnoDB;"},
+                {"kind": "account", "name": "'<b>'@'%'", "outcome": "changed", "from": "a", "to": "<i>b</i>", "why": "\x1b[31mred"},
+                {"kind": "parameter", "name": "wait_timeout", "outcome": "same", "to": "28800", "now": "60"}],
+    "checks": [{"check": "sql-mode", "severity": "note", "message": "it <differs>", "hint": "SET GLOBAL sql_mode='';"}],
+    "to_do": [{"side": "source", "what": "open it", "sql": "SET GLOBAL read_only=0;\nSELECT '<';"}]}
+
+
+def test_certificate(agent):
+    agent.reset(report=json.dumps(CERTIFICATE))
+    page = agent.run("report", "shop", "--format=html").stdout
+    body = page.split("</style>")[1]
+    assert "<script" not in page and "<b>&lt;" not in page and "&lt;script&gt;" in page and "&lt;i&gt;b&lt;/i&gt;" in page
+    assert "http://" not in page and "https://" not in page and " src=" not in page and "\x1b" not in page
+    in_order = ["The migration is complete", "What needs attention (2)", "Not carried: table `shop`.`m`", "wait_timeout is 60 now, and was 28800",
+                "What is left to do", "SET GLOBAL read_only=0;\nSELECT", "Certificate", "binlog.000009:81123", "Every object", "What the checks found",
+                "that nobody knows"]
+    places = [body.find(text) for text in in_order]
+    assert -1 not in places and places == sorted(places), list(zip(in_order, places))
+    for tag in ("table", "div", "details", "ul", "pre", "main", "span", "td", "li"):
+        assert len(re.findall(f"<{tag}[ >]", body)) == body.count(f"</{tag}>"), tag
+    text = agent.run("report", "shop").stdout
+    assert text.startswith("The migration is complete") and "\x1b" not in text
+    assert f"  carried      table {EVIL}\n" in text and "  not-carried  table `shop`.`m` – its engine is MEMORY\n" in text
+    assert json.loads(agent.run("report", "shop", "--format=json").stdout) == CERTIFICATE
+    # Whatever is missing or of another type, there is a page.
+    for name in CERTIFICATE:
+        for value in (None, [], {}, "x", 7, [7], [[]], {"summary": 3}):
+            agent.reset(report=json.dumps({**CERTIFICATE, "document": "certificate", **({name: value} if name != "document" else {})}))
+            assert agent.run("report", "shop", "--format=html").stdout.endswith("</html>\n"), (name, value)
 
 
 def test_malformed_answer(agent):

@@ -56,16 +56,18 @@ PR_SET_PDEATHSIG = 1
 AGENT_PRIVILEGES = {
     'mysql56': ['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'CREATE', 'DROP', 'REFERENCES', 'ALTER', 'INDEX',
                 'LOCK TABLES', 'RELOAD', 'PROCESS', 'SUPER', 'REPLICATION SLAVE', 'REPLICATION CLIENT', 'SHOW VIEW',
-                'TRIGGER', 'EVENT', 'SHOW DATABASES', 'CREATE VIEW', 'CREATE ROUTINE', 'ALTER ROUTINE', 'EXECUTE'],
+                'TRIGGER', 'EVENT', 'SHOW DATABASES', 'CREATE VIEW', 'CREATE ROUTINE', 'ALTER ROUTINE', 'EXECUTE',
+                'CREATE TEMPORARY TABLES', 'CREATE USER'],
     'mariadb': ['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'CREATE', 'DROP', 'REFERENCES', 'ALTER', 'INDEX',
                 'LOCK TABLES', 'RELOAD', 'PROCESS', 'SUPER', 'REPLICATION SLAVE', 'BINLOG MONITOR', 'BINLOG ADMIN',
                 'REPLICATION SLAVE ADMIN', 'REPLICATION MASTER ADMIN', 'SLAVE MONITOR', 'READ_ONLY ADMIN',
                 'CONNECTION ADMIN', 'SHOW VIEW', 'TRIGGER', 'EVENT', 'SHOW DATABASES', 'CREATE VIEW', 'CREATE ROUTINE',
-                'ALTER ROUTINE', 'EXECUTE', 'SET USER'],
+                'ALTER ROUTINE', 'EXECUTE', 'SET USER', 'CREATE TEMPORARY TABLES', 'CREATE USER'],
     'mysql97': ['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'CREATE', 'DROP', 'REFERENCES', 'ALTER', 'INDEX',
                 'LOCK TABLES', 'RELOAD', 'PROCESS', 'REPLICATION SLAVE', 'REPLICATION CLIENT', 'SHOW VIEW', 'TRIGGER',
                 'EVENT', 'SHOW DATABASES', 'SYSTEM_VARIABLES_ADMIN', 'CONNECTION_ADMIN', 'XA_RECOVER_ADMIN', 'CREATE VIEW',
-                'CREATE ROUTINE', 'ALTER ROUTINE', 'EXECUTE', 'SET_ANY_DEFINER', 'ALLOW_NONEXISTENT_DEFINER'],
+                'CREATE ROUTINE', 'ALTER ROUTINE', 'EXECUTE', 'SET_ANY_DEFINER', 'ALLOW_NONEXISTENT_DEFINER',
+                'CREATE TEMPORARY TABLES', 'CREATE USER'],
 }
 APP_PRIVILEGES = ['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'CREATE', 'DROP', 'ALTER', 'INDEX', 'LOCK TABLES',
                   'CREATE TEMPORARY TABLES']
@@ -480,9 +482,9 @@ def quote(text):
         return "'" + text.replace('\\', '\\\\').replace("'", "''") + "'"
 
 
-def create_account(server, user, password, privileges):
-        """An account from anywhere, not written to the binary log: accounts are not what is migrated here."""
-        grants = [f"GRANT {', '.join(privileges)} ON *.* TO {quote(user)}@'%'"] if privileges else []
+def create_account(server, user, password, privileges, option=False):
+        """An account from anywhere, not written to the binary log."""
+        grants = [f"GRANT {', '.join(privileges)} ON *.* TO {quote(user)}@'%'{' WITH GRANT OPTION' if option else ''}"] if privileges else []
         server.script(['SET sql_log_bin=0',
                        f"CREATE USER {quote(user)}@'%' IDENTIFIED BY {quote(password)}", *grants])
 
@@ -490,7 +492,7 @@ def create_account(server, user, password, privileges):
 def create_agent_account(server, user='agent', password='secret', without=()):
         """The agent's account with the privileges that the README names, and no other one."""
         create_account(server, user, password,
-                       [p for p in AGENT_PRIVILEGES[server.flavor] if p not in without])
+                       [p for p in AGENT_PRIVILEGES[server.flavor] if p not in without], option='GRANT OPTION' not in without)
 
 
 def create_app_account(server, user='app', password='app'):

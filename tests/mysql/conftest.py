@@ -84,7 +84,7 @@ def server():
 @pytest.fixture
 def link(agent):
         """link(source, destination, **options): a migration `shop` with its credentials, phase created. The accounts
-        of the tests are not carried, hence unfit=skip."""
+        of the tests are on both sides, and differ on some, hence unfit=skip."""
         def make(source, destination, name='shop', **options):
                 options.setdefault('unfit', 'skip')
                 for side in ('source', 'destination'):

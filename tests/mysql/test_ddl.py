@@ -39,6 +39,8 @@ PLAIN = [
         'ALTER TABLE shop.selected RENAME TO shop.`chosen ``one`, COMMENT=\'rename to nothing\'',
         'INSERT INTO shop.`chosen ``one` VALUES (501, 501)',
         "ALTER TABLE shop.`chosen ``one` ADD made TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, ADD `rank` INT DEFAULT 5 /*!50100 COMMENT 'x' */",
+        "CREATE TABLE shop.keyed (a INT, b VARCHAR(9), e ENUM('it''s', 'b'), s SET('x', 'y'), f FLOAT(10,3), y YEAR(2), PRIMARY KEY (a, b, e, s))",
+        "INSERT INTO shop.keyed VALUES (1, 'b', 1, 3, -13290.186467870248, 2001), (2, '', 2, 0, 13290.1855, 1970)",
         'CREATE DATABASE other DEFAULT CHARACTER SET latin1',
         'CREATE TABLE other.t (id INT PRIMARY KEY, c CHAR(10))',
         "INSERT INTO other.t VALUES (1, 'é')",
@@ -63,7 +65,10 @@ SHORT, LONG = 'a\\b', 'abcd'
 GROWING = ['CREATE TABLE shop.parent (id INT PRIMARY KEY)',
            f'CREATE TABLE shop.`{SHORT}` (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES parent (id) ON DELETE SET NULL)',
            'INSERT INTO shop.parent VALUES (1), (2)', f'INSERT INTO shop.`{SHORT}` VALUES (1, 1), (2, 2)',
-           f'ALTER TABLE shop.`{SHORT}` FORCE', f'RENAME TABLE shop.`{SHORT}` TO shop.{LONG}', 'DELETE FROM shop.parent WHERE id = 1']
+           f'ALTER TABLE shop.`{SHORT}` FORCE', f'RENAME TABLE shop.`{SHORT}` TO shop.{LONG}', 'DELETE FROM shop.parent WHERE id = 1',
+           # Its parent is away for a while: nothing cascades then.
+           'SET foreign_key_checks = 0', 'DROP TABLE shop.parent', f'INSERT INTO shop.{LONG} VALUES (9, NULL)', 'CREATE TABLE shop.parent (id INT PRIMARY KEY)',
+           'INSERT INTO shop.parent VALUES (2), (9)', f'UPDATE shop.{LONG} SET p = 9 WHERE id = 9', 'SET foreign_key_checks = 1', 'DELETE FROM shop.parent WHERE id = 9']
 
 
 def run(server, statements):

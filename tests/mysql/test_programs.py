@@ -189,7 +189,7 @@ def refuses_and_skips(agent, link, source, destination):
         shop.operate('Cancel')
         shop.call('Remove', '(a{sv}t)', {}, 0)
 
-        shop = link(source, destination)
+        shop = link(source, destination, include=['shop'])      # accounts, and so definers, stay behind
         steps.start(shop)
         report = {(line['type'], line['name']): line for line in json.loads(shop.call('GetReport'))['programs']}
         assert not report['view', '`shop`.`broken`']['carried'] and not report['view', '`shop`.`foreign_view`']['carried']

@@ -58,6 +58,25 @@ static const Case cases[] = {
         { "ALTER TABLE a /* never closed", NULL },
 
         /* comments, as the server that logged the statement read them */
+        { "CREATE TABLE t (y YEAR(2), z year ( 2 ) NOT NULL)", "CREATE TABLE t (y YEAR(4), z year ( 4 ) NOT NULL)", "app.t" },
+        { "ALTER TABLE t ADD y YEAR(2)", "ALTER TABLE t ADD y YEAR(4)", "app.t" },
+        { "ALTER TABLE t ADD y YEAR(2)", NULL, .from = {true, 101119} },
+        { "CREATE TABLE t (y YEAR(2))", NULL, .from = {true, 101119} },
+
+        /* defaults that MySQL 5.6 alone gives the columns of a key */
+        { "CREATE TABLE t (a INT(10) UNSIGNED, b VARCHAR(9) COMMENT 'x', c ENUM('it''s','(b') , d INT NOT NULL, e INT DEFAULT 4, f INT, "
+          "PRIMARY KEY (`A`, b(3), c, d, e))",
+          "CREATE TABLE t (a INT(10) UNSIGNED DEFAULT 0, b VARCHAR(9) COMMENT 'x' DEFAULT '', c ENUM('it''s','(b') DEFAULT 'it''s' , d INT NOT NULL, "
+          "e INT DEFAULT 4, f INT, PRIMARY KEY (`A`, b(3), c, d, e))", "app.t" },
+        { "CREATE TABLE t (constraint pk PRIMARY KEY USING BTREE (a), a DECIMAL(9,2))",
+          "CREATE TABLE t (constraint pk PRIMARY KEY USING BTREE (a), a DECIMAL(9,2) DEFAULT 0)", "app.t" },
+        { "CREATE TABLE t (a INT PRIMARY KEY, b INT, UNIQUE KEY (b))", "CREATE TABLE t (a INT PRIMARY KEY, b INT, UNIQUE KEY (b))", "app.t" },
+        { "CREATE TABLE t (a INT, d DATE, PRIMARY KEY (d))", "CREATE TABLE t (a INT, d DATE, PRIMARY KEY (d))", "app.t" },
+        { "CREATE TABLE t (a INT, PRIMARY KEY (a))", "CREATE TABLE t (a INT, PRIMARY KEY (a))", "app.t", .from = {false, 90704} },
+        { "CREATE TABLE t (a INT, PRIMARY KEY (a)) PARTITION BY HASH (a), a INT", "CREATE TABLE t (a INT DEFAULT 0, PRIMARY KEY (a)) PARTITION BY HASH (a), a INT", "app.t" },
+        { "CREATE TABLE t (PRIMARY KEY (", "CREATE TABLE t (PRIMARY KEY (", "app.t" },
+        { "CREATE TABLE t (a INT, PRIMARY KEY (a", "CREATE TABLE t (a INT DEFAULT 0, PRIMARY KEY (a", "app.t" },
+        { "ALTER TABLE a PARTITION BY HASH (b--/**/1)", "ALTER TABLE a PARTITION BY HASH (b- - 1)", "app.a" },
         { "ALTER/**/TABLE a ADD b INT -- x\n, ADD c INT # y", "ALTER TABLE a ADD b INT , ADD c INT", "app.a" },
         { "ALTER TABLE a ADD b INT DEFAULT 5--1", "ALTER TABLE a ADD b INT DEFAULT 5--1", "app.a" },
         { "ALTER TABLE a COMMENT '/* kept */ -- too'", "ALTER TABLE a COMMENT '/* kept */ -- too'", "app.a" },

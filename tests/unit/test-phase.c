@@ -37,7 +37,7 @@ static void test_strings(void) {
 /* Rows and columns in the order of the enums: created copying synchronizing switched completed canceled. */
 static void test_transitions(void) {
         static const char *const table[_MIGRATION_PHASE_MAX] = {
-                "-y---y", "--y--y", "---y-y", "--y-yy", "------", "------",
+                "-y---y", "--y--y", "---yyy", "--y-yy", "------", "------",
         };
         static const char *const operations[_OPERATION_MAX] = {
                 [OPERATION_CHECK] = "yyyy--",  [OPERATION_START] = "y-----",    [OPERATION_VERIFY] = "--yy--",

@@ -66,7 +66,7 @@ static void test_text(void) {
                 { "fence", "hook", PS_ERROR_NOT_SUPPORTED },
                 { "fence", "none", PS_ERROR_INVALID_OPTION },
                 { "create-type", "migrate", -1 },
-                { "create-type", "clone", PS_ERROR_NOT_SUPPORTED },
+                { "create-type", "clone", -1 },
                 { "create-type", "default", PS_ERROR_INVALID_OPTION },
                 { "verify", "advisory", -1 },
                 { "unfit", "skip", -1 },

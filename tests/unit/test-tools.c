@@ -94,7 +94,6 @@ static int run_list(char **words) {
                 printf("program\t%s\t%s.%s\t%s\n", program_kind_to_string(program->kind), program->database, program->name, program->definer);
         }
         print_unfit("unfit", list->unfit);
-        print_unfit("note", list->notes);
         return EXIT_SUCCESS;
 }
 

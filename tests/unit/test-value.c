@@ -101,6 +101,7 @@ static void test_fixed_reals(void) {
                 {COLUMN_KIND_FLOAT, 10, 3, "-10000000", "-9999999.999"},
                 {COLUMN_KIND_FLOAT, 10, 3, "9999999", "9999999"},
                 {COLUMN_KIND_FLOAT, 10, 3, "-1.0010000467300415", "-1.00100005"},
+                {COLUMN_KIND_FLOAT, 10, 3, "-13290.185546875", "-13290.186"}, /* nine digits are not enough */
                 {COLUMN_KIND_FLOAT, 10, 3, "1.1754943508222875e-38", NULL},
                 {COLUMN_KIND_FLOAT, 10, 3, "0.00049999998882412910", NULL},
                 {COLUMN_KIND_DOUBLE, 20, 2, "1000000000000000000", "999999999999999999.99"},

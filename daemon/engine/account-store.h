@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+/* What is known of every account of a migration, on both sides, in accounts.json in its folder: which ones belong together, what each is on its
+ * side when that side takes writes, which ones we made, and why others stay behind. Written before anything is made or changed. */
+
+#include "engine/account.h"
+#include "engine/spec.h"
+
+typedef struct AccountEntry {
+        char *user, *host;
+        char *stays;               /* why nothing is done with it: an administrator's, the agent's, there before; NULL: it is carried */
+        bool there_before;         /* the destination had it before us, and the source had not: it never goes back */
+        bool ours[_SIDE_MAX];      /* made there by us: closed while that side takes no writes */
+        bool pending[_SIDE_MAX];   /* it needs a new password there, and stays closed until somebody gave it one */
+        Account *sides[_SIDE_MAX]; /* as it is on that side when that side takes writes; NULL: not known */
+        char *refused[_SIDE_MAX];  /* why that side does not have it; NULL: it has */
+        char *note[_SIDE_MAX];     /* what came out otherwise there; or NULL */
+        char *sql[_SIDE_MAX];      /* what is left to do by hand there; or NULL */
+} AccountEntry;
+
+typedef struct AccountStore {
+        GPtrArray *entries; /* of AccountEntry */
+        GHashTable *index;  /* name → entry */
+} AccountStore;
+
+AccountStore *account_store_new(void);
+void account_store_free(AccountStore *store);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(AccountStore, account_store_free)
+/* From DIRECTORY; empty when there is no file yet. PS_ERROR_STATE_UNREADABLE. */
+AccountStore *account_store_load(const char *directory, GError **error);
+bool account_store_save(const AccountStore *store, const char *directory, GError **error);
+
+AccountEntry *account_store_find(const AccountStore *store, const char *user, const char *host); /* or NULL */
+AccountEntry *account_store_add(AccountStore *store, const char *user, const char *host);
+void account_store_remove(AccountStore *store, AccountEntry *entry); /* frees it */
+/* How many SIDE does not have, and the first of them with why; NULL: none. */
+char *account_store_refused(const AccountStore *store, Side side, guint *ret_count);

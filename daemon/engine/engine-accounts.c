@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Accounts and grants of a migration. They follow the side that takes writes, together with views, routines, triggers and events (engine-programs.c
+ * says when): accounts come first, since those have definers, and once more behind them, for grants on routines. What was made on the other side is
+ * closed there until step 7 of a switch (flip) opens it; the way back closes it again in step 10 (release). */
+
+#include "engine/engine-private.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "engine/account-sync.h"
+#include "engine/control.h"
+
+/* Texts of events carry no name: everybody may read them. */
+static void on_refused(gpointer userdata, const AccountEntry *entry, Side side) {
+        (void) entry;
+        engine_event(userdata, ENGINE_EVENT_NOT_CARRIED, 4, "not carried to the %s (account): the report says which and why", side_to_string(side));
+}
+
+static bool load(Engine *engine, GError **error) {
+        if (!engine->accounts)
+                engine->accounts = account_store_load(engine->directory, error);
+        return engine->accounts != NULL;
+}
+
+/* The credential NAME.accounts; *ret NULL: there is none. */
+static bool load_map(Engine *engine, AccountMap **ret, GError **error) {
+        g_autoptr(GError) local = NULL;
+        g_autofree char *name = g_strdup_printf("%s.accounts", engine->spec->name);
+        char *text = engine->config.read_credential(name, engine->config.userdata, &local);
+        *ret = NULL;
+        if (local) {
+                g_propagate_error(error, g_steal_pointer(&local));
+                return false;
+        }
+        if (!text)
+                return true;
+        *ret = account_map_parse(text, error);
+        account_set(&text, NULL);
+        if (!*ret)
+                g_prefix_error(error, "credential '%s': ", name);
+        return *ret != NULL;
+}
+
+static bool begin(Engine *engine, Side wanted, bool both, AccountSync *ret, GError **error) {
+        if (!load(engine, error))
+                return false;
+        *ret = (AccountSync){
+                .directory = engine->directory,
+                .store = engine->accounts,
+                .up = engine->state->writer,
+                .partial = !spec_is_whole_instance(engine->spec),
+                .on_refused = on_refused,
+                .userdata = engine,
+        };
+        for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++) {
+                if (side != wanted && !both)
+                        continue;
+                ret->conns[side] = control_acquire(engine, side, error);
+                if (!ret->conns[side])
+                        return false;
+        }
+        return true;
+}
+
+/* Whatever happened, what the store says in memory must be what the file says. */
+static bool end(Engine *engine, bool good, GError **error) {
+        if (good)
+                return true;
+        engine_name_link_error(engine, error);
+        g_clear_pointer(&engine->accounts, account_store_free);
+        return false;
+}
+
+bool engine_accounts_carry(Engine *engine, GError **error) {
+        AccountSync sync;
+        g_autoptr(AccountMap) map = NULL;
+        if (!load_map(engine, &map, error) || !begin(engine, engine->state->writer, /* both= */ true, &sync, error))
+                return end(engine, false, error);
+        sync.map = map;
+        return end(engine, accounts_sync(&sync, error), error);
+}
+
+bool engine_accounts_complete(Engine *engine, Side side, GError **error) {
+        if (!load(engine, error))
+                return false;
+        guint count = 0;
+        g_autofree char *first = account_store_refused(engine->accounts, side, &count);
+        if (!first || engine->spec->unfit == UNFIT_SKIP)
+                return true;
+        g_set_error(error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT,
+                    "%u %s cannot be carried to the %s (the report lists them and says what to do); or use unfit=skip", count, count == 1 ? "account" : "accounts",
+                    side_to_string(side));
+        return false;
+}
+
+bool engine_accounts_disarm(Engine *engine, Side side, GError **error) {
+        AccountSync sync;
+        return end(engine, begin(engine, side, /* both= */ false, &sync, error) && accounts_disarm(&sync, side, error), error);
+}
+
+bool engine_accounts_arm(Engine *engine, Side side, GError **error) {
+        AccountSync sync;
+        guint count = 0;
+        if (!end(engine, begin(engine, side, /* both= */ false, &sync, error) && accounts_arm(&sync, side, &count, error), error))
+                return false;
+        if (count > 0)
+                engine_event(engine, ENGINE_EVENT_OPERATION_STEP, 6, "%u accounts opened on the %s", count, side_to_string(side));
+        return true;
+}
+
+void engine_accounts_undo(Engine *engine) {
+        AccountSync sync;
+        g_autoptr(GError) error = NULL;
+        (void) end(engine, begin(engine, SIDE_DESTINATION, /* both= */ false, &sync, &error) && accounts_drop_all(&sync, SIDE_DESTINATION, &error), &error);
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Accounts as values: what they become on another family, the list of passwords, the file. */
+
+#include <glib/gstdio.h>
+
+#include "base/error.h"
+#include "engine/account-map.h"
+#include "engine/account-store.h"
+
+static void test_map(void) {
+        static const char text[] = "# comment\n\n'app'@'%' password  two  blanks \r\n\t'it''s'@'10.%'\thash caching_sha2_password $A$005$x y\n'o\\'b'@'' leave\n";
+        g_autoptr(GError) error = NULL;
+        g_autoptr(AccountMap) map = account_map_parse(text, &error);
+        g_assert_no_error(error);
+        const AccountMapping *app = account_map_find(map, "app", "%"), *its = account_map_find(map, "it's", "10.%");
+        g_assert_cmpint(app->kind, ==, ACCOUNT_MAPPING_PASSWORD);
+        g_assert_cmpstr(app->secret, ==, " two  blanks ");
+        g_assert_cmpstr(its->plugin, ==, "caching_sha2_password");
+        g_assert_cmpstr(its->secret, ==, "$A$005$x y");
+        g_assert_cmpint(account_map_find(map, "o'b", "")->kind, ==, ACCOUNT_MAPPING_LEAVE);
+        g_assert_null(account_map_find(map, "app", "localhost"));
+        g_assert_null(account_map_find(NULL, "app", "%"));
+}
+
+static void test_bad_maps(void) {
+        static const char *const texts[] = {
+                "app@'%' leave", "'app'@'%'", "'app'@'%' leave it", "'app'@'%' password", "'app'@'%' password ", "'app'@'%' hash x", "'app'@'%' hash x ",
+                "'app'@'%' HASH x y", "'app'@'%", "'app' @'%' leave", "'app'@'%'leave", "'a'@'b' leave\n'a'@'b' leave", "'a'@'b' password secret\n'c",
+        };
+        for (gsize i = 0; i < G_N_ELEMENTS(texts); i++) {
+                g_autoptr(GError) error = NULL;
+                g_assert_null(account_map_parse(texts[i], &error));
+                g_assert_error(error, PS_ERROR, PS_ERROR_INVALID_OPTION);
+                g_assert_null(strstr(error->message, "secret"));
+        }
+}
+
+static Account *example(void) {
+        Account *account = account_new("it's\xff", "10.0.0.0/255.0.0.0");
+        account_set(&account->plugin, ACCOUNT_NATIVE);
+        account_set(&account->secret, "*0123456789012345678901234567890123456789");
+        account_set(&account->tls, "SPECIFIED");
+        account_set(&account->subject, "/CN=\xe9\n");
+        account->limits[ACCOUNT_LIMIT_UPDATES] = 7;
+        account->expired = true;
+        account_add_grant(account, ACCOUNT_LEVEL_COLUMN, "db", "t`", "c\x01", "SELECT");
+        account_add_grant(account, ACCOUNT_LEVEL_GLOBAL, "", "", "", "REPLICATION CLIENT");
+        account_add_grant(account, ACCOUNT_LEVEL_DATABASE, "d\\_b", "", "", "GRANT OPTION");
+        account_add_grant(account, ACCOUNT_LEVEL_GLOBAL, "", "", "", "REPLICATION CLIENT");
+        account_sort(account);
+        return account;
+}
+
+static void test_store(void) {
+        g_autofree char *folder = g_dir_make_tmp("test-account-XXXXXX", NULL), *path = g_build_filename(folder, "accounts.json", NULL);
+        g_autoptr(GError) error = NULL;
+        g_autoptr(Account) account = example();
+        g_assert_cmpuint(account->grants->len, ==, 3);
+        {
+                g_autoptr(AccountStore) store = account_store_load(folder, &error);
+                g_assert_no_error(error);
+                AccountEntry *entry = account_store_add(store, account->user, account->host);
+                entry->sides[SIDE_SOURCE] = account_copy(account);
+                entry->ours[SIDE_DESTINATION] = entry->pending[SIDE_SOURCE] = entry->there_before = true;
+                entry->refused[SIDE_DESTINATION] = g_strdup("why\xc3");
+                g_assert_true(account_store_save(store, folder, &error));
+        }
+        g_autoptr(AccountStore) again = account_store_load(folder, &error);
+        g_assert_no_error(error);
+        const AccountEntry *entry = account_store_find(again, account->user, account->host);
+        g_assert_nonnull(entry);
+        g_assert_cmpuint(account_compare(entry->sides[SIDE_SOURCE], account), ==, 0);
+        g_assert_true(entry->ours[SIDE_DESTINATION] && !entry->ours[SIDE_SOURCE] && entry->pending[SIDE_SOURCE] && entry->there_before);
+        guint count;
+        g_autofree char *first = account_store_refused(again, SIDE_DESTINATION, &count);
+        g_assert_cmpuint(count, ==, 1);
+        g_assert_true(g_str_has_suffix(first, "why\xc3"));
+        static const char *const broken[] = {"", "{}", "{\"version\":2,\"accounts\":[]}", "{\"version\":1,\"accounts\":[{}]}",
+                                             "{\"version\":1,\"accounts\":[{\"user\":\"a\",\"host\":\"b\",\"source\":{}}]}"};
+        for (gsize i = 0; i < G_N_ELEMENTS(broken); i++) {
+                g_autoptr(GError) local = NULL;
+                g_assert_true(g_file_set_contents(path, broken[i], -1, NULL));
+                g_assert_null(account_store_load(folder, &local));
+                g_assert_error(local, PS_ERROR, PS_ERROR_STATE_UNREADABLE);
+        }
+        g_remove(path);
+        g_rmdir(folder);
+}
+
+static void test_translate(void) {
+        Flavor old = {.version = 50624}, maria = {.mariadb = true, .version = 101114}, new = {.version = 90700};
+        g_autoptr(GHashTable) native = g_hash_table_new(g_str_hash, g_str_equal), sha2 = g_hash_table_new(g_str_hash, g_str_equal);
+        g_hash_table_add(native, (gpointer) ACCOUNT_NATIVE);
+        g_hash_table_add(sha2, (gpointer) "caching_sha2_password");
+        AccountTarget to_maria = {.flavor = &maria, .plugins = native}, to_new = {.flavor = &new, .plugins = sha2}, to_old = {.flavor = &old, .plugins = native};
+        g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(g_free);
+        g_autoptr(Account) account = example();
+        g_autoptr(Account) there = account_translate(account, &old, &to_maria, notes);
+        g_assert_true(account_has(there, "BINLOG MONITOR") && account_has(there, "SLAVE MONITOR") && !account_has(there, "REPLICATION CLIENT"));
+        g_assert_cmpuint(notes->len, ==, 1);
+        g_assert_cmpuint(account_compare(there, account), ==, ACCOUNT_DIFFERS_GRANTS);
+        /* and back */
+        g_autoptr(Account) back = account_translate(there, &maria, &to_old, notes);
+        g_assert_cmpuint(account_compare(back, account), ==, 0);
+        g_assert_cmpuint(notes->len, ==, 1);
+        g_autoptr(Account) newer = account_translate(account, &old, &to_new, notes);
+        g_assert_cmpuint(account_compare(newer, account), ==, ACCOUNT_DIFFERS_PASSWORD);
+        g_assert_cmpstr(newer->plugin, ==, "");
+        g_assert_cmpstr(newer->secret, ==, "");
+        account_set(&account->secret, "");
+        g_autoptr(Account) empty = account_translate(account, &old, &to_new, notes);
+        g_assert_cmpstr(empty->plugin, ==, "caching_sha2_password");
+        /* Locked, where nothing can be locked. */
+        there->locked = true;
+        account_add_grant(there, ACCOUNT_LEVEL_GLOBAL, "", "", "", "DELETE HISTORY");
+        g_ptr_array_set_size(notes, 0);
+        g_autoptr(Account) shut = account_translate(there, &maria, &to_old, notes);
+        g_assert_cmpstr(shut->secret, ==, ACCOUNT_IMPOSSIBLE);
+        g_assert_false(shut->locked);
+        g_assert_cmpuint(notes->len, ==, 2);
+}
+
+static void test_stays(void) {
+        g_autoptr(Account) account = example();
+        g_assert_null(account_stays(account, "agent"));
+        g_assert_nonnull(account_stays(account, account->user));
+        account_add_grant(account, ACCOUNT_LEVEL_DATABASE, "x", "", "", "SUPER");
+        g_assert_null(account_stays(account, "agent"));
+        account_add_grant(account, ACCOUNT_LEVEL_GLOBAL, "", "", "", "SUPER");
+        g_assert_nonnull(account_stays(account, "agent"));
+        g_autoptr(Account) system = account_new("mariadb.sys", "localhost");
+        g_assert_nonnull(account_stays(system, "agent"));
+}
+
+static void test_tables(void) {
+        for (AccountLevel level = 0; level < _ACCOUNT_LEVEL_MAX; level++)
+                g_assert_cmpint(account_level_from_string(account_level_to_string(level)), ==, level);
+        for (AccountLimit limit = 0; limit < _ACCOUNT_LIMIT_MAX; limit++)
+                g_assert_cmpint(account_limit_from_string(account_limit_to_string(limit)), ==, limit);
+}
+
+int main(int argc, char **argv) {
+        g_test_init(&argc, &argv, NULL);
+        g_test_add_func("/account/map", test_map);
+        g_test_add_func("/account/bad-maps", test_bad_maps);
+        g_test_add_func("/account/store", test_store);
+        g_test_add_func("/account/translate", test_translate);
+        g_test_add_func("/account/stays", test_stays);
+        g_test_add_func("/account/tables", test_tables);
+        return g_test_run();
+}
