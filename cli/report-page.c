@@ -79,14 +79,14 @@ static void head(GString *out, const char *name, JsonObject *report) {
 
 /* Takes VALUE over. */
 static void tile(GString *out, const char *name, char *value) {
-        g_autofree char *owned = value;
-        if (!*value)
-                return;
-        g_string_append(out, "<div class=\"tile\"><b>");
-        text(out, value);
-        g_string_append(out, "</b><span>");
-        text(out, name);
-        g_string_append(out, "</span></div>\n");
+        if (*value) {
+                g_string_append(out, "<div class=\"tile\"><b>");
+                text(out, value);
+                g_string_append(out, "</b><span>");
+                text(out, name);
+                g_string_append(out, "</span></div>\n");
+        }
+        g_free(value);
 }
 
 /* 1 234 567 with narrow spaces that do not break; "" below 0. */

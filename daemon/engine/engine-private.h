@@ -192,6 +192,7 @@ bool engine_programs_unchanged(const Engine *engine, GError **error);
 /* SIDE's triggers and events off, or its triggers on, or its events on. Each finds out what is left to do. */
 bool engine_programs_disarm(Engine *engine, Side side, GError **error);
 bool engine_programs_arm(Engine *engine, Side side, bool in_switch, GError **error);
+/* Also notes how the triggers came out there. */
 bool engine_programs_start_events(Engine *engine, Side side, GError **error);
 void engine_programs_undo(Engine *engine);   /* what Start made */
 void engine_programs_follow(Engine *engine); /* between operations, with a link */

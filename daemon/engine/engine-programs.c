@@ -135,7 +135,8 @@ bool engine_programs_arm(Engine *engine, Side side, bool in_switch, GError **err
 bool engine_programs_start_events(Engine *engine, Side side, GError **error) {
         ProgramSync sync;
         g_autoptr(GPtrArray) failed = g_ptr_array_new_with_free_func(g_free);
-        if (!end(engine, begin(engine, side, /* both= */ false, &sync, error) && programs_start_events(&sync, side, failed, error), error))
+        if (!end(engine, begin(engine, side, /* both= */ false, &sync, error) && programs_note_triggers(&sync, side, error) &&
+                         programs_start_events(&sync, side, failed, error), error))
                 return false;
         for (guint i = 0; i < failed->len; i++)
                 engine_event(engine, ENGINE_EVENT_NOTE, 4, "%s", (char *) g_ptr_array_index(failed, i));

@@ -57,7 +57,7 @@ static void compare_column(const Column *a, const Column *b, GString *from, GStr
                 add(from, "column %s %s", name, a->nullable ? "NULL" : "NOT NULL");
                 add(to, "column %s %s", name, b->nullable ? "NULL" : "NOT NULL");
         }
-        if (a->has_default != b->has_default) {
+        if (a->has_default != b->has_default && !a->nullable && !b->nullable) { /* MariaDB shows the NULL of others as a default */
                 add(from, "column %s %s", name, a->has_default ? "with a default" : "without a default");
                 add(to, "column %s %s", name, b->has_default ? "with a default" : "without a default");
         }

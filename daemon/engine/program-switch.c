@@ -177,23 +177,36 @@ static bool make_triggers(ProgramSync *sync, Side side, ProgramSession *session,
         return (!in_switch || conn_exec(session->conn, "SET GLOBAL sync_binlog=1", -1, NULL, good ? error : NULL)) && good;
 }
 
-bool programs_arm(ProgramSync *sync, Side side, bool in_switch, guint *ret_count, GError **error) {
-        g_autoptr(GPtrArray) triggers = g_ptr_array_new();
-        ProgramSession session;
+/* In the order in which they are made. */
+static GPtrArray *triggers_of(const ProgramSync *sync, Side side) {
+        GPtrArray *triggers = g_ptr_array_new();
         for (guint i = 0; i < sync->store->entries->len; i++) {
                 ProgramEntry *entry = g_ptr_array_index(sync->store->entries, i);
                 if (entry->kind == PROGRAM_TRIGGER && entry->sides[side] && !entry->refused[side])
                         g_ptr_array_add(triggers, entry);
         }
+        g_ptr_array_sort(triggers, by_order);
+        return triggers;
+}
+
+bool programs_arm(ProgramSync *sync, Side side, bool in_switch, guint *ret_count, GError **error) {
+        g_autoptr(GPtrArray) triggers = triggers_of(sync, side);
+        ProgramSession session;
         *ret_count = triggers->len;
         if (triggers->len == 0)
                 return true;
-        g_ptr_array_sort(triggers, by_order);
         if (!program_session_begin(&session, sync->conns[side], error))
                 return false;
         bool good = make_triggers(sync, side, &session, triggers, in_switch, error);
         if (!program_session_end(&session, good ? error : NULL) || !good)
                 return false;
+        return in_switch || programs_note_triggers(sync, side, error);
+}
+
+bool programs_note_triggers(ProgramSync *sync, Side side, GError **error) {
+        g_autoptr(GPtrArray) triggers = triggers_of(sync, side);
+        if (triggers->len == 0)
+                return true;
         for (guint i = 0; i < triggers->len; i++) {
                 ProgramEntry *entry = g_ptr_array_index(triggers, i);
                 g_autofree char *why = NULL;

@@ -27,6 +27,8 @@ bool programs_disarm(ProgramSync *sync, Side side, guint *ret_dropped, GError **
  * wait, and sync_binlog is 1: then all but the first are made with 0, and their log is flushed by whatever is committed next (two to three times as
  * fast). A crash in between leaves triggers, which tell programs_disarm()'s caller. */
 bool programs_arm(ProgramSync *sync, Side side, bool in_switch, guint *ret_count, GError **error);
+/* How SIDE shows the triggers that were made there, into the store: it may print them otherwise. programs_arm() does it unless IN_SWITCH. */
+bool programs_note_triggers(ProgramSync *sync, Side side, GError **error);
 /* SIDE takes writes: enables the events that ran on the other side. Those that the server does not let run any more are named in *ret_failed (GPtrArray
  * of char *). */
 bool programs_start_events(ProgramSync *sync, Side side, GPtrArray *failed, GError **error);

@@ -17,7 +17,8 @@
 #define FEW 200                 /* keys are left for behind the fence at once */
 #define PASSES 10
 #define GUARD_USEC (20 * USEC_PER_SEC)
-#define WAIT_USEC (5 * USEC_PER_SEC) /* for a position to be applied */
+#define WAIT_USEC (10 * USEC_PER_SEC) /* for a position to be applied: keys that wait longer are left for behind the fence */
+#define WHOLE_WAIT_USEC (60 * USEC_PER_SEC)
 #define WHOLE_ROWS 100000       /* a table of which nothing is known is compared in the guard up to here, … */
 #define WHOLE_ROWS_TOTAL 300000 /* … and all of them */
 #define FENCED_ROWS 2000        /* the same behind the fence, where applications wait */
@@ -205,12 +206,21 @@ static bool compare_rounds(FinalCheck *check, GPtrArray *rounds, bool online, co
                 const Round *round = g_ptr_array_index(rounds, i);
                 good = !stopped(check, error) && read_side(a, round->table, round->keys, round->above, error);
         }
-        good = good && (!online || rounds->len == 0 || wait_until_applied(check, a, error));
+        /* Whoever waits too long compares them later: that is no reason to refuse the switch, which looks at the delay by itself. */
+        bool late = false;
+        if (good && online && rounds->len > 0) {
+                g_autoptr(GError) local = NULL;
+                late = !wait_until_applied(check, a, &local);
+                if (late && !g_error_matches(local, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED)) {
+                        g_propagate_error(error, g_steal_pointer(&local));
+                        good = false;
+                }
+        }
         for (guint i = 0; i < rounds->len; i++) {
                 const Round *round = g_ptr_array_index(rounds, i);
                 g_autoptr(GHashTable) below = verify_hashes_new();
-                good = good && !stopped(check, error) && read_side(b, round->table, round->keys, below, error);
-                if (!good)
+                good = good && !stopped(check, error) && (late || read_side(b, round->table, round->keys, below, error));
+                if (!good || late)
                         put_back(check, round->table, round->taken, 0, round->taken->len);
                 else if (judge_round(check, round, below) > 0 && ret_different)
                         *ret_different = round->table;
@@ -279,7 +289,7 @@ static bool wait_applied(gpointer userdata, const char *file, guint64 offset, gi
         if (stopped(check, error))
                 return false;
         if (check->engine->link)
-                return engine_wait_link(check->engine, file, offset, timeout_usec < 0 ? WAIT_USEC : timeout_usec, error);
+                return engine_wait_link(check->engine, file, offset, timeout_usec < 0 ? WHOLE_WAIT_USEC : timeout_usec, error);
         g_set_error(error, PS_ERROR, PS_ERROR_DELAY_UNKNOWN, "replication is not running");
         return false;
 }

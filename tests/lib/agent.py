@@ -275,6 +275,7 @@ class Agent:
                 self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
                 self.notify.bind(os.path.join(self.folder, 'notify'))
                 self.ready = threading.Event()
+                self.stopping = threading.Event()
                 threading.Thread(target=self._listen, daemon=True).start()
                 living.add(self)
                 if start:
@@ -298,6 +299,7 @@ class Agent:
         def start(self, wait=True):
                 assert self.process is None
                 self.ready.clear()
+                self.stopping.clear()
                 with open(self.log_path, 'ab') as log:
                         log.write(f'---- start at {time.monotonic():.3f}\n'.encode())
                         log.flush()
@@ -318,6 +320,8 @@ class Agent:
                                 return
                         if b'READY=1' in message.split(b'\n'):
                                 self.ready.set()
+                        if b'STOPPING=1' in message.split(b'\n'):
+                                self.stopping.set()
 
         def wait_ready(self, timeout=30):
                 deadline = time.monotonic() + timeout
@@ -326,6 +330,12 @@ class Agent:
                                 raise RuntimeError(f'polarshiftd ended with {self.process.returncode}:\n{self.log()}')
                         if time.monotonic() > deadline:
                                 raise RuntimeError(f'polarshiftd did not become ready:\n{self.log()}')
+
+        def begin_stop(self, timeout=30):
+                """SIGTERM; returns when the agent has taken it."""
+                self.process.send_signal(signal.SIGTERM)
+                if not self.stopping.wait(timeout):
+                        raise RuntimeError(f'polarshiftd did not begin to stop within {timeout} s')
 
         def stop(self, timeout=30):
                 """SIGTERM, as systemd would; returns the exit status."""

@@ -79,12 +79,10 @@ def allowed(cell):
         if fault == 'abort':
                 return {'canceled'} if at < 2 * STEPS.index('commit') else {'done'}
         if step == 'guard':
-                return {'failed'} if fault in ('agent', 'agent-stop', 'agent-twice') else {'failed', 'undone', 'done'}
+                return {'failed'} if fault == 'agent' else {'failed', 'undone', 'done'}
         if fault in ('agent', 'agent-twice'):
                 return {'undone'}
-        if fault == 'agent-stop':                       # the commit point may be reached before the agent looks
-                return {'undone'} if at < 2 * STEPS.index('commit') else {'undone', 'done'}
-        return {'undone', 'done'}
+        return {'undone', 'done'}                       # of a signal to end, too: it may be taken only behind the commit point
 
 
 def behind_restart(cell):
@@ -259,7 +257,7 @@ class Matrix:
                         self.failpoints.release(hold)
                         self.agent.start()
                 elif fault == 'agent-stop':
-                        self.agent.process.terminate()
+                        self.agent.begin_stop()
                         self.failpoints.release(hold)
                         self.agent.stop()
                         self.agent.start()

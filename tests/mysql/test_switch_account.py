@@ -2,6 +2,7 @@
 """What a switch says of itself (the dry run, the certificate), its final check of rows, and what ends a switch whose old side never comes back."""
 
 import json
+import os
 import shutil
 import time
 
@@ -187,3 +188,32 @@ def test_lock_of_an_agent_whose_host_died(agent, pair):
                 print(f'replication again after {time.monotonic() - began:.1f} s')
                 steps.make_ready(shop)
                 steps.change_side(shop, 'Switch')
+
+
+def test_fence_that_outlives_a_restart(agent, server):
+        """MySQL 8 and later keep it themselves; with the migration's end it is gone."""
+        missing = servers.MySQL97.missing()
+        if missing and os.environ.get('POLARSHIFT_TEST_ALL') != '1':
+                pytest.skip(missing)
+        source, destination = server(servers.MySQL56), server(servers.MySQL97)
+        schemas.create_shop(source, 300)
+        shop = make(agent, source, destination)
+        row = [r for r in shop.checks() if r[0] == 'fence-durable']
+        assert len(row) == 1 and row[0][1] == 'note' and 'the source does not' in row[0][2], row
+        steps.start(shop)
+        steps.change_side(shop, 'Switch')
+        steps.change_side(shop, 'Rollback')
+        agent.kill9()                           # nobody is there who could close it
+        for end in (destination.stop, destination.kill9):
+                end()
+                destination.start()
+                assert steps.write_refused(destination)
+        agent.start()
+        steps.change_side(shop, 'Switch')
+        destination.restart()
+        assert not steps.write_refused(destination) # it takes writes, and no agent had to open it
+        shop.wait_caught_up(60)
+        steps.change_side(shop, 'Rollback')
+        shop.operate('Cancel')
+        destination.restart()
+        assert not steps.write_refused(destination)
