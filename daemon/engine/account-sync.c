@@ -213,14 +213,14 @@ static bool save(Round *round, GError **error) {
         return account_store_save(round->sync->store, round->sync->directory, error);
 }
 
-/* An account that is gone above goes below, too, if it was carried. */
+/* An account that is gone above goes below, too, if it was carried: one that above never had is not gone. */
 static bool drop_gone(Round *round, GError **error) {
         AccountSync *sync = round->sync;
         for (guint i = sync->store->entries->len; i-- > 0;) {
                 AccountEntry *entry = sync->store->entries->pdata[i];
                 if (accounts_find(round->above, entry->user, entry->host))
                         continue;
-                if (entry->stays) {
+                if (entry->stays || entry->refused[sync->up]) {
                         if (!accounts_find(round->below, entry->user, entry->host))
                                 account_store_remove(sync->store, entry);
                         continue;
@@ -312,7 +312,8 @@ static bool make(Round *round, GError **error) {
                         refuse(round, entry, good ? g_strdup("the agent's account may not grant all that it has (the check names what it lacks)") : refusal(local), g_strdup_printf("make %s there by hand, with the grants that SHOW GRANTS FOR %s lists", name, name));
                         continue;
                 }
-                set(&entry->refused[round->down], NULL);
+                for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++)
+                        set(&entry->refused[side], NULL);
                 set(&entry->sql[round->down], entry->pending[round->down] ? account_password_statement(conn_flavor(conn), entry->user, entry->host) : NULL);
                 if (entry->pending[round->down])
                         g_ptr_array_add(todo->notes, g_strdup("that server cannot check its password: it is there, locked, and needs a new one"));

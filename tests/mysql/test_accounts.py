@@ -184,3 +184,37 @@ def test_kill(agent, link, fixture_pair):
                 logins(destination, switched, False)
                 logins(source, True, False)
         assert len(hit) >= 3, hit
+
+
+def test_what_stays_is_left_alone(agent, link, pair):
+        """Accounts that could not be carried, because the server refuses them or because another one has the name, are on neither side touched by
+        the way back."""
+        source, destination = pair
+        schemas.create_shop(source, 100)
+        source.script(["CREATE USER 'kept'@'%' IDENTIFIED BY 'kept'", "GRANT SELECT ON shop.* TO 'kept'@'%'",
+                       "CREATE USER 'other'@'%' IDENTIFIED BY 'one'", "UPDATE mysql.user SET Password='*LK*' WHERE User='kept'", 'FLUSH PRIVILEGES'])
+        destination.script(["CREATE USER 'other'@'%' IDENTIFIED BY 'another'", "CREATE USER 'local'@'%' IDENTIFIED BY 'local'"])
+        agent.set_credential('shop.accounts', "'kept'@'%' hash no_such_plugin x")
+        try:
+                shop = link(source, destination)
+                steps.start(shop)
+                before = {server: {name: (accounts.grants(server, *name), accounts.secret(server, *name)) for name in accounts.names(server)}
+                          for server in pair}
+                assert ('kept', '%') not in before[destination]
+                steps.change_side(shop, 'Switch')
+                destination.script(["CREATE USER 'late'@'%' IDENTIFIED BY 'late'"])
+                shop.wait(lambda: accounts.row(source, 'late', '%'), 60, 'the new account on the source')
+                before[destination]['late', '%'] = (accounts.grants(destination, 'late', '%'), accounts.secret(destination, 'late', '%'))
+                for server in pair:
+                        now = {name: (accounts.grants(server, *name), accounts.secret(server, *name)) for name in accounts.names(server)}
+                        now = {name: value for name, value in now.items() if server is destination or name != ('late', '%')}
+                        assert now == before[server]
+                listed = report_of(shop)
+                assert {listed[name]['outcome'] for name in ("'kept'@'%'", "'other'@'%'", "'local'@'%'")} == {'not-carried'}, listed
+                steps.change_side(shop, 'Rollback')
+                assert accounts.row(source, 'kept', '%') and accounts.can_log_in(source, 'late', 'late')
+                assert accounts.can_log_in(destination, 'other', 'another')
+                shop.operate('Cancel')
+        finally:
+                for server in pair:
+                        accounts.drop_all(server)
