@@ -120,7 +120,7 @@ class Fuzz:
             # each of them at least once, in the first rounds
             message = self.message(*(members[i] if i < len(members) else self.rng.choice(members)))
             try:
-                self.bus.send_message_with_reply_and_block(message, 20)
+                self.bus.send_message_with_reply_and_block(message, 60)
                 self.answers["answered"] += 1
                 if message.get_member() not in ("Get", "GetAll", "Introspect", "Ping", "GetMachineId"):
                     self.answers["answered " + message.get_member()] += 1

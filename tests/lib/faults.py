@@ -297,7 +297,7 @@ class Matrix:
                 if cell.operation in CHANGES:
                         self._look_at_change(result, phase)
                 else:
-                        self._look_at_end(cell.operation, result, phase)
+                        self._look_at_end(cell.operation, result, message, phase)
                 return Outcome(cell, result, time.monotonic() - started)
 
         def _begin(self, cell, hold):
@@ -365,10 +365,12 @@ class Matrix:
                         self.load.go_on()
                         time.sleep(0.1)
 
-        def _look_at_end(self, operation, result, phase):
+        def _look_at_end(self, operation, result, message, phase):
                 final = {'complete': 'completed', 'cancel': 'canceled'}[operation]
                 if result != 'done':            # a server was away: nothing is half-done for good
                         assert self.shop.get('Phase') == phase
+                        if 'the end of the migration had begun' not in message:
+                                self.shop.wait_caught_up()
                         assert self.shop.operate(operation.capitalize())[0] == 'done'
                 assert self.shop.get('Phase') == final
                 writer, reader = self.sides
