@@ -257,7 +257,9 @@ void engine_verify_keep(Engine *engine) {
 
 void engine_verify_recover(Engine *engine) {
         g_autoptr(VerifyPoint) point = find_point(engine, /* operation= */ 0, /* repair= */ false);
-        if (point)
+        bool in_step = engine->phase == MIGRATION_PHASE_SYNCHRONIZING || engine->phase == MIGRATION_PHASE_SWITCHED;
+        /* Or it was due, or had begun, and the agent ended before that was kept. */
+        if (point || (in_step && engine->state->verification == VERIFICATION_NONE && engine->state->again->len == 0))
                 engine->verify_at = clock_monotonic();
 }
 
