@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Statements that change tables and databases, carried while copying, while synchronizing and on the way back."""
 
+import os
+import subprocess
 import time
 
 import pymysql
@@ -354,3 +356,28 @@ def test_online_schema_change(link, pair):
         shop.wait_caught_up()
         equal.wait_equal(source, destination, ['shop'], timeout=60)
         assert shop.get('LastError') == ('', '') and shop.get('ForeignWrites') == 0
+
+
+def pt_online_schema_change(server, table, alter):
+        done = subprocess.run(['pt-online-schema-change', '--alter', alter, f'S={server.socket},u=root,D=shop,t={table}', '--execute',
+                               '--recursion-method=none', '--no-version-check', '--chunk-size=200', '--set-vars=lock_wait_timeout=5'],
+                              capture_output=True, text=True, timeout=120, env={**os.environ, 'HOME': server.folder})
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_pt_online_schema_change(link, pair):
+        """The tool itself, on the side that takes writes, with triggers of its own for as long as it runs."""
+        source, destination = pair
+        schemas.create_shop(source, 300)
+        shop = link(source, destination)
+        with Workload([source, destination], writers=2, rate=200) as load:
+                steps.start(shop)
+                pt_online_schema_change(source, 'orders', "ADD COLUMN note VARCHAR(20) NOT NULL DEFAULT 'new', ADD KEY (note)")
+                settle(shop, load, source, destination)
+                steps.change_side(shop, 'Switch')
+                pt_online_schema_change(destination, 'order_lines', 'ADD COLUMN weight INT NULL')
+                settle(shop, load, destination, source)
+                steps.change_side(shop, 'Rollback')
+                settle(shop, load, source, destination)
+        for server in pair:
+                assert not server.admin("SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = 'shop'")
