@@ -348,6 +348,11 @@ static bool take_query(Stream *stream, const BinlogEvent *event, GError **error)
         case STATEMENT_NOT_CARRIED:
                 if (statement.kind == STATEMENT_NOT_CARRIED)
                         stream->config.on_note(stream->config.userdata, statement.what);
+                else if (statement.kind == STATEMENT_ACCOUNT && !spec_is_whole_instance(stream->config.spec)) {
+                        g_autofree char *note = g_strdup_printf("%s is not carried: accounts stay with their server when only a part of it is migrated",
+                                                                statement.what);
+                        stream->config.on_note(stream->config.userdata, note);
+                }
                 if (stream->in_transaction)
                         return true;
                 begin(stream);

@@ -18,6 +18,7 @@
 #define PASSES 10
 #define GUARD_USEC (20 * USEC_PER_SEC)
 #define WAIT_USEC (10 * USEC_PER_SEC) /* for a position to be applied: keys that wait longer are left for behind the fence */
+#define LOCK_WAIT 2 /* s */
 #define WHOLE_WAIT_USEC (60 * USEC_PER_SEC)
 #define WHOLE_ROWS 100000       /* a table of which nothing is known is compared in the guard up to here, … */
 #define WHOLE_ROWS_TOTAL 300000 /* … and all of them */
@@ -302,11 +303,20 @@ static bool compare_whole(FinalCheck *check, const GPtrArray *tables, GError **e
                 .upstream = engine->params[check->from],
                 .downstream = engine->params[check->to],
                 .tables = tables,
+                .lock_wait = LOCK_WAIT,
                 .wait_applied = wait_applied,
                 .userdata = check,
         };
-        if (!verify_run(&input, &result, error)) {
-                engine_name_link_error(engine, error);
+        g_autoptr(GError) local = NULL;
+        if (!verify_run(&input, &result, &local)) {
+                if (mysql_error_is_retryable(local))
+                        g_set_error(error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED,
+                                    "a table could not be read for the final check: a session holds LOCK TABLES or runs a long statement on the %s; end it "
+                                    "and try again", side_to_string(check->from));
+                else {
+                        g_propagate_error(error, g_steal_pointer(&local));
+                        engine_name_link_error(engine, error);
+                }
                 return false;
         }
         check->whole += result.tables;

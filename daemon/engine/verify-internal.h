@@ -51,6 +51,7 @@ void verify_add_difference(Verify *verify, const VerifyTable *table, const char 
 bool verify_look_closer(Verify *verify, const VerifyTable *table, char *const *lo, char *const *hi,
                         GError **error);
 GHashTable *verify_hashes_new(void); /* text of a key → hash of its row */
+Conn *verify_open_upstream(const VerifyInput *input, GError **error);
 /* The rows of N keys (arrays of literals) from FIRST on, into HASHES, and into KEY_INDEX (may be NULL): text of the key → its literals. */
 bool verify_read_keys(Conn *conn, const VerifyTable *table, const GPtrArray *keys, guint first, guint n, bool lock,
                       GHashTable *hashes, GHashTable *key_index, GError **error);

@@ -31,7 +31,7 @@ static void free_key(gpointer p) {
 static bool open_hold(Verify *verify, GError **error) {
         if (verify->hold)
                 return true;
-        g_autoptr(Conn) conn = conn_open(verify->input->upstream, 0, error);
+        g_autoptr(Conn) conn = verify_open_upstream(verify->input, error);
         if (!conn ||
             !conn_exec(conn, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", -1, NULL, error) ||
             !conn_exec(conn, "SET SESSION innodb_lock_wait_timeout=2", -1, NULL, error))

@@ -262,9 +262,16 @@ static bool read_table(Reader *reader, Conn *conn, guint index, GError **error) 
         return true;
 }
 
+Conn *verify_open_upstream(const VerifyInput *input, GError **error) {
+        g_autoptr(Conn) conn = conn_open(input->upstream, 0, error);
+        if (!conn || (input->lock_wait > 0 && !conn_execf(conn, error, "SET SESSION lock_wait_timeout=%u", input->lock_wait)))
+                return NULL;
+        return g_steal_pointer(&conn);
+}
+
 static void reader_main(gpointer data) {
         Reader *reader = data;
-        g_autoptr(Conn) conn = conn_open(reader->input->upstream, 0, &reader->error);
+        g_autoptr(Conn) conn = verify_open_upstream(reader->input, &reader->error);
         for (guint i = 0; conn && i < reader->tables->len; i++)
                 if (!read_table(reader, conn, i, &reader->error))
                         break;

@@ -13,6 +13,7 @@ typedef struct VerifyInput {
         const GPtrArray *tables;                 /* of TableSchema (the upstream's) */
         volatile gint *stop;                     /* set: end with PS_ERROR_STOPPED */
         guint64 chunk_bytes;                     /* 0 = 4 MiB */
+        unsigned lock_wait;                      /* s that a SELECT waits for LOCK TABLES of others (then a retryable error); 0: as the server says */
         /* Waits until everything up to FILE/OFFSET of the upstream's binary log is committed downstream (TIMEOUT_USEC < 0: for ever). */
         bool (*wait_applied)(gpointer userdata, const char *file, guint64 offset, gint64 timeout_usec, GError **error);
         void (*progress)(gpointer userdata, guint64 rows_done, guint64 rows_total); /* may be NULL */
