@@ -474,6 +474,7 @@ def test_switch_options(link, pair):
         ready(shop)
         with source.connect('app', servers.APP_PASSWORD, 'shop') as holder, holder.cursor() as cursor:
                 cursor.execute('LOCK TABLES locked WRITE')
+                shop.wait(lambda: shop.get('ReplicationState') == 'running' and shop.get('ReplicationDelay') >= 0, 30, 'a known delay')
                 result, name, _ = shop.operate('Switch', {'deadline': 0.1}, check=False)
                 assert (result, name) == ('failed', 'DeadlineExceeded')         # the guard: it cannot read the table
                 assert not steps.write_refused(source)
