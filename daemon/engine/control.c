@@ -142,3 +142,14 @@ bool control_own(Engine *engine, Side side, Side writer, guint64 epoch, const ch
         engine_name_error(engine, side, error);
         return false;
 }
+
+bool control_acquire_sides(Engine *engine, Side wanted, bool both, Conn *conns[_SIDE_MAX], GError **error) {
+        for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++) {
+                if (side != wanted && !both)
+                        continue;
+                conns[side] = control_acquire(engine, side, error);
+                if (!conns[side])
+                        return false;
+        }
+        return true;
+}

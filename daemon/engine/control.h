@@ -7,6 +7,8 @@
 
 /* A live connection with the lock, or PS_ERROR_STALE_STATE, or the server's error in the contract's names. */
 Conn *control_acquire(Engine *engine, Side side, GError **error);
+/* The same for side WANTED, and for the other one when BOTH, into CONNS. */
+bool control_acquire_sides(Engine *engine, Side wanted, bool both, Conn *conns[_SIDE_MAX], GError **error);
 /* Closes it, which releases the lock. */
 void control_release(Engine *engine, Side side);
 void control_feed(Engine *engine); /* keeps them from being ended by their servers; between statements */

@@ -53,14 +53,7 @@ static bool begin(Engine *engine, Side wanted, bool both, AccountSync *ret, GErr
                 .on_refused = on_refused,
                 .userdata = engine,
         };
-        for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++) {
-                if (side != wanted && !both)
-                        continue;
-                ret->conns[side] = control_acquire(engine, side, error);
-                if (!ret->conns[side])
-                        return false;
-        }
-        return true;
+        return control_acquire_sides(engine, wanted, both, ret->conns, error);
 }
 
 /* Whatever happened, what the store says in memory must be what the file says. */
