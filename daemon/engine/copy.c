@@ -138,12 +138,11 @@ static bool probe(Copier *copier, const LinkTable *table, const Key *lo, const K
         g_string_append_printf(sql, " LIMIT %" G_GUINT64_FORMAT ",1", n - 1);
 
         g_autoptr(ConnRows) rows = conn_query(copier->up, sql->str, error);
-        char **row;
-        const unsigned long *lengths;
         *ret_hi = (Key){0};
-        if (!rows || !conn_rows_next(rows, &row, &lengths, error))
+        if (!rows)
                 return false;
-        return !row || copy_key_from_row(schema, row, lengths, ret_hi, error);
+        char **row = conn_rows_take(rows);
+        return !row || copy_key_from_row(schema, row, conn_rows_lengths(rows), ret_hi, error);
 }
 
 /* Everything logged before this commits is visible to what is read after it (engine.md §0, finding 2). */

@@ -187,6 +187,15 @@ bool conn_rows_next(ConnRows *rows, char ***ret_row, const unsigned long **ret_l
         return true;
 }
 
+char **conn_rows_take(ConnRows *rows) {
+        g_assert(!rows || rows->buffered);
+        return rows ? mysql_fetch_row(rows->res) : NULL;
+}
+
+const unsigned long *conn_rows_lengths(ConnRows *rows) {
+        return mysql_fetch_lengths(rows->res);
+}
+
 guint64 conn_rows_count(const ConnRows *rows) {
         return mysql_num_rows(rows->res);
 }
@@ -215,10 +224,8 @@ void conn_rows_free(ConnRows *rows) {
 
 char *conn_query_string(Conn *conn, const char *sql, GError **error) {
         g_autoptr(ConnRows) rows = conn_query(conn, sql, error);
-        char **row = NULL;
-        if (!rows || !conn_rows_next(rows, &row, NULL, error) || !row)
-                return NULL;
-        return g_strdup(row[0]);
+        char **row = conn_rows_take(rows);
+        return row ? g_strdup(row[0]) : NULL;
 }
 
 bool conn_query_uint64(Conn *conn, const char *sql, guint64 *ret, GError **error) {
@@ -245,9 +252,9 @@ static int find_column(const ConnRows *rows, const char *name) {
 
 bool conn_binlog_position(Conn *conn, char **ret_file, guint64 *ret_position, GError **error) {
         g_autoptr(ConnRows) rows = conn_query(conn, flavor_position_statement(conn_flavor(conn)), error);
-        char **row = NULL;
-        if (!rows || !conn_rows_next(rows, &row, NULL, error))
+        if (!rows)
                 return false;
+        char **row = conn_rows_take(rows);
         int file = find_column(rows, "File"), position = find_column(rows, "Position");
         if (!row || file < 0 || position < 0 || !row[file] || !row[file][0] || !row[position]) {
                 g_set_error(error, PS_ERROR, PS_ERROR_BINLOG_UNAVAILABLE,
@@ -265,8 +272,7 @@ bool conn_binlog_position(Conn *conn, char **ret_file, guint64 *ret_position, GE
 char *conn_warning_codes(Conn *conn) {
         g_autoptr(ConnRows) rows = conn_query(conn, "SHOW WARNINGS LIMIT 1000", NULL);
         GString *codes = g_string_new(NULL);
-        char **row;
-        while (rows && conn_rows_next(rows, &row, NULL, NULL) && row)
+        for (char **row; (row = conn_rows_take(rows));)
                 if (row[1] && !strstr(codes->str, row[1]))
                         g_string_append_printf(codes, "%s%s", codes->len > 0 ? ", " : "", row[1]);
         return g_string_free(codes, /* free_segment= */ FALSE);

@@ -80,9 +80,12 @@ ConnRows *conn_query(Conn *conn, const char *sql, GError **error);
 ConnRows *conn_queryf(Conn *conn, GError **error, const char *format, ...) G_GNUC_PRINTF(3, 4);
 /* Same, unbuffered: rows come one by one from the server. While it is open, nothing else may run on the connection. */
 ConnRows *conn_stream(Conn *conn, const char *sql, gssize length, GError **error);
-/* The next row. true and *ret_row = NULL at the end; false on an error (unbuffered only). Values are valid until the next
+/* The next row. true and *ret_row = NULL at the end; false on an error. Values are valid until the next
  * call; NULL values are NULL pointers; lengths in bytes. */
 bool conn_rows_next(ConnRows *rows, char ***ret_row, const unsigned long **ret_lengths, GError **error);
+/* Buffered only, which cannot fail: the next row, NULL at the end (and of no ROWS at all); and the lengths of the one taken last. */
+char **conn_rows_take(ConnRows *rows);
+const unsigned long *conn_rows_lengths(ConnRows *rows);
 guint64 conn_rows_count(const ConnRows *rows); /* buffered only */
 unsigned conn_rows_columns(const ConnRows *rows);
 const char *conn_rows_column_name(const ConnRows *rows, unsigned column);
