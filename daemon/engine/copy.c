@@ -62,14 +62,14 @@ typedef enum ChunkOutcome { OUTCOME_DONE, OUTCOME_LATER, OUTCOME_FAILED } ChunkO
 static bool load_chunks(const Ledger *ledger, Conn *downstream, LinkTables *tables, bool copying, guint64 *ret_rows, guint64 *ret_bytes,
                         GError **error) {
         g_autofree char *sql = g_strdup_printf("SELECT db, tbl, lo, hi, h_seq, n_rows, n_bytes FROM %s", ledger->chunk);
-        g_autoptr(ConnRows) rows = conn_stream(downstream, sql, -1, error);
+        g_autoptr(ConnStream) rows = conn_stream(downstream, sql, -1, error);
         if (!rows)
                 return false;
         *ret_rows = *ret_bytes = 0;
         for (;;) {
                 char **row;
                 const unsigned long *lengths;
-                if (!conn_rows_next(rows, &row, &lengths, error))
+                if (!conn_stream_next(rows, &row, &lengths, error))
                         return false;
                 if (!row)
                         return true;
@@ -162,13 +162,13 @@ static bool read_range(Copier *copier, const LinkTable *table, Chunk *chunk, boo
         sql_append_key_list(sql, table->schema);
         if (locked)
                 g_string_append(sql, " LOCK IN SHARE MODE");
-        ConnRows *rows = conn_stream(copier->up, sql->str, (gssize) sql->len, error);
+        ConnStream *rows = conn_stream(copier->up, sql->str, (gssize) sql->len, error);
         if (!rows)
                 return false;
         bool good = row_buffer_read(&copier->rows, table->schema, rows, CHUNK_BYTES_MAX, &more, error);
         if (more)
                 conn_abort(copier->up); /* rather than reading the rest only to throw it away */
-        conn_rows_free(rows);
+        conn_stream_free(rows);
         if (!good || !more)
                 return good;
 
@@ -496,7 +496,7 @@ static bool copy_rows_of(Copier *copier, LinkTable *table, const Chunk *chunk, c
         sql_append_select_list(copier->sql, table->schema);
         g_string_append(copier->sql, " FROM ");
         sql_append_table(copier->sql, table->schema->database, table->schema->name);
-        g_autoptr(ConnRows) rows = conn_stream(copier->up, copier->sql->str, (gssize) copier->sql->len, error);
+        g_autoptr(ConnStream) rows = conn_stream(copier->up, copier->sql->str, (gssize) copier->sql->len, error);
         if (!rows)
                 return false;
         row_buffer_reset(&copier->rows);
