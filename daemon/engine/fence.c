@@ -25,32 +25,44 @@ static bool kill_session(Conn *conn, guint64 id, GError **error) {
         return false;
 }
 
-static bool kill_holders(Conn *conn, bool kill_sessions, gint64 until, unsigned *killed, GError **error) {
-        for (;;) {
-                g_autoptr(GPtrArray) sessions = sessions_of_others(conn, error);
-                unsigned found = 0;
-                if (!sessions)
-                        return false;
-                for (guint i = 0; i < sessions->len; i++) {
-                        const Session *session = sessions->pdata[i];
+/* ENDED: numbers of sessions that were killed, from call to call. → how many are not gone yet, or negative. */
+static gint64 kill_those(Conn *conn, const GPtrArray *sessions, bool kill_sessions, GHashTable *ended, GError **error) {
+        gint64 found = 0;
+        for (guint i = 0; i < sessions->len; i++) {
+                const Session *session = sessions->pdata[i];
+                if (!g_hash_table_contains(ended, &session->id)) {
                         if (!fence_would_end(session, kill_sessions))
                                 continue;
                         if (!kill_session(conn, session->id, error))
-                                return false;
-                        found++;
+                                return -1;
+                        g_hash_table_add(ended, g_memdup2(&session->id, sizeof session->id));
                 }
-                if (found == 0)
-                        return true;
-                *killed += found;
+                found++;
+        }
+        return found;
+}
+
+/* Transactions are looked at once: behind read_only nobody begins one that could write, but whom it does not stop, and looking again would
+ * take 0.1 s more (sessions.h). Whoever was killed is gone, with what he changed, when the server does not list him any more. */
+static bool kill_holders(Conn *conn, SessionLook *look, bool kill_sessions, gint64 until, unsigned *killed, GError **error) {
+        g_autoptr(GHashTable) ended = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+        g_autoptr(GPtrArray) sessions = sessions_of_others(conn, look, error);
+        while (sessions) {
+                gint64 found = kill_those(conn, sessions, kill_sessions, ended, error);
+                *killed = g_hash_table_size(ended);
+                if (found <= 0)
+                        return found == 0;
                 if (clock_monotonic() >= until) {
                         g_set_error(error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED,
                                     "sessions on %s that hold transactions were killed but did not end in time", conn_label(conn));
                         return false;
                 }
-                guint64 slept; /* a moment, on the server: rolling back takes its time */
-                if (!conn_query_uint64(conn, "SELECT SLEEP(0.01)", &slept, error))
+                if (!sessions_sleep(conn, 10 * USEC_PER_MSEC, error)) /* rolling back takes its time */
                         return false;
+                g_clear_pointer(&sessions, g_ptr_array_unref);
+                sessions = sessions_connected(conn, error);
         }
+        return false;
 }
 
 static bool no_prepared_xa(Conn *conn, GError **error) {
@@ -109,7 +121,7 @@ static bool set_read_only(Conn *conn, gint64 until, FenceStop stop, gpointer use
         return good && conn_exec(conn, "SET SESSION lock_wait_timeout=DEFAULT", -1, NULL, error);
 }
 
-bool fence_close(Conn *conn, bool kill_sessions, gint64 timeout_usec, FenceStop stop, gpointer userdata, FenceReport *ret, GError **error) {
+bool fence_close(Conn *conn, SessionLook *look, bool kill_sessions, gint64 timeout_usec, FenceStop stop, gpointer userdata, FenceReport *ret, GError **error) {
         gint64 until = clock_monotonic() + timeout_usec;
         g_autofree char *events = conn_query_string(conn, "SELECT @@global.event_scheduler", error);
         if (!events)
@@ -119,7 +131,7 @@ bool fence_close(Conn *conn, bool kill_sessions, gint64 timeout_usec, FenceStop 
         if (ret->events_were_on && !conn_exec(conn, "SET GLOBAL event_scheduler=OFF", -1, NULL, error))
                 return false;
         return set_read_only(conn, until, stop, userdata, error) && !stopped(stop, userdata, error) &&
-               kill_holders(conn, kill_sessions, until, &ret->killed, error) && no_prepared_xa(conn, error);
+               kill_holders(conn, look, kill_sessions, until, &ret->killed, error) && no_prepared_xa(conn, error);
 }
 
 /* Out of the file again. */
@@ -145,8 +157,8 @@ bool fence_is_closed(Conn *conn, bool *ret, GError **error) {
         return true;
 }
 
-bool fence_survey(Conn *conn, bool kill_sessions, unsigned *ret_sessions, guint64 *ret_oldest, GError **error) {
-        g_autoptr(GPtrArray) sessions = sessions_of_others(conn, error);
+bool fence_survey(Conn *conn, SessionLook *look, bool kill_sessions, unsigned *ret_sessions, guint64 *ret_oldest, GError **error) {
+        g_autoptr(GPtrArray) sessions = sessions_of_others(conn, look, error);
         unsigned found = 0;
         guint64 oldest = 0;
         if (!sessions)

@@ -19,13 +19,13 @@ typedef struct FenceReport {
  * read_only does not stop), and no prepared XA transaction left, within TIMEOUT_USEC. On an error the caller opens it again.
  * PS_ERROR_DEADLINE_EXCEEDED, PS_ERROR_CHECK_FAILED (XA), PS_ERROR_STOPPED (STOP said so). */
 typedef bool (*FenceStop)(gpointer userdata);
-bool fence_close(Conn *conn, bool kill_sessions, gint64 timeout_usec, FenceStop stop, gpointer userdata, FenceReport *ret, GError **error);
+bool fence_close(Conn *conn, SessionLook *look, bool kill_sessions, gint64 timeout_usec, FenceStop stop, gpointer userdata, FenceReport *ret, GError **error);
 bool fence_open(Conn *conn, bool events_on, GError **error);
 /* read_only alone, on a side that takes no writes anyhow. On servers that can keep it (MySQL 8 and later) it survives a restart. */
 bool fence_shut(Conn *conn, GError **error);
 bool fence_is_closed(Conn *conn, bool *ret, GError **error);
 /* How many sessions fence_close() would kill now, and for how long the oldest transaction has been open (s). */
-bool fence_survey(Conn *conn, bool kill_sessions, unsigned *ret_sessions, guint64 *ret_oldest, GError **error);
+bool fence_survey(Conn *conn, SessionLook *look, bool kill_sessions, unsigned *ret_sessions, guint64 *ret_oldest, GError **error);
 /* Of a session of others (sessions.h): whether fence_close() would end it. */
 bool fence_would_end(const Session *session, bool kill_sessions);
 /* Something that changes with every transaction logged and with nothing else: MariaDB also logs checkpoints of its own, which move the

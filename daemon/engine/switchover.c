@@ -118,7 +118,7 @@ static bool do_guard(Switchover *s, GError **error) {
         if (!events)
                 return named(s, s->from, false, error);
         s->engine->state->events_were_on[s->from] = g_ascii_strcasecmp(events, "ON") == 0;
-        return true;
+        return named(s, s->from, session_look_wait(a, &s->engine->session_looks[s->from], error), error);
 }
 
 static guint64 uptime_of(Conn *conn) {
@@ -144,7 +144,7 @@ static bool do_fence(Switchover *s, GError **error) {
         s->uptime = uptime_of(a);
         s->fenced_at = clock_monotonic();
         engine->state->fenced_at = clock_real();
-        bool closed = fence_close(a, s->operation->kill_sessions, time_left(s), fence_stop, s, &report, error);
+        bool closed = fence_close(a, &engine->session_looks[s->from], s->operation->kill_sessions, time_left(s), fence_stop, s, &report, error);
         engine->state->events_were_on[s->from] |= report.events_were_on;
         s->killed = report.killed;
         return named(s, s->from, closed, error);
