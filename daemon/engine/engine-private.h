@@ -13,6 +13,7 @@
 #include "engine/link.h"
 #include "engine/monitor.h"
 #include "engine/program-store.h"
+#include "engine/sessions.h"
 #include "engine/throttle.h"
 #include "engine/verify-point.h"
 #include "engine/watch.h"
@@ -36,6 +37,7 @@ struct Engine {
         Conn *control[_SIDE_MAX];        /* holds GET_LOCK on the migration; see control.h. Set under the lock */
         guint64 control_id[_SIDE_MAX];   /* the number of the last one */
         gint64 control_fed_at;           /* monotonic */
+        SessionLook session_looks[_SIDE_MAX];
         Monitor *monitor;
         Watch *watch;
         Throttle *throttle;

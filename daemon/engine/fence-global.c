@@ -64,7 +64,7 @@ bool fence_global_close(Conn *conn, const FenceClosing *how, FenceKept *kept, un
                 return false;
         kept->events_on |= now.events_on; /* somebody may have switched it on since */
         return (!now.events_on || conn_exec(conn, "SET GLOBAL event_scheduler=OFF", -1, NULL, error)) && set_read_only(conn, how, until, error) &&
-               !fence_stopped(how, error) && fence_kill_sessions(conn, would_end, how, until, ret_killed, error) && fence_no_prepared_xa(conn, error);
+               !fence_stopped(how, error) && fence_kill_sessions(conn, how->look, would_end, how, until, ret_killed, error) && fence_no_prepared_xa(conn, error);
 }
 
 /* Out of the file again. */

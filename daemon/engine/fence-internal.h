@@ -12,7 +12,7 @@ bool fence_global_shut(Conn *conn, GError **error);
 
 /* fence.c */
 bool fence_stopped(const FenceClosing *how, GError **error);
+typedef bool (*FenceChoice)(const Session *session, gconstpointer data);
 /* Those of which WOULD_END says so are killed and gone by UNTIL. */
-bool fence_kill_sessions(Conn *conn, bool (*would_end)(const Session *session, gconstpointer data), gconstpointer data, gint64 until,
-                         unsigned *killed, GError **error);
+bool fence_kill_sessions(Conn *conn, SessionLook *look, FenceChoice would_end, gconstpointer data, gint64 until, unsigned *ret_killed, GError **error);
 bool fence_no_prepared_xa(Conn *conn, GError **error);

@@ -21,33 +21,44 @@ static bool kill_session(Conn *conn, guint64 id, GError **error) {
         return false;
 }
 
-bool fence_kill_sessions(Conn *conn, bool (*would_end)(const Session *session, gconstpointer data), gconstpointer data, gint64 until,
-                         unsigned *killed, GError **error) {
-        for (;;) {
-                g_autoptr(GPtrArray) sessions = sessions_of_others(conn, error);
-                unsigned found = 0;
-                if (!sessions)
-                        return false;
-                for (guint i = 0; i < sessions->len; i++) {
-                        const Session *session = sessions->pdata[i];
+/* ENDED: numbers of sessions that were killed, from call to call. → how many are not gone yet, or negative. */
+static gint64 kill_those(Conn *conn, const GPtrArray *sessions, FenceChoice would_end, gconstpointer data, GHashTable *ended, GError **error) {
+        gint64 found = 0;
+        for (guint i = 0; i < sessions->len; i++) {
+                const Session *session = sessions->pdata[i];
+                if (!g_hash_table_contains(ended, &session->id)) {
                         if (!would_end(session, data))
                                 continue;
                         if (!kill_session(conn, session->id, error))
-                                return false;
-                        found++;
+                                return -1;
+                        g_hash_table_add(ended, g_memdup2(&session->id, sizeof session->id));
                 }
-                if (found == 0)
-                        return true;
-                *killed += found;
+                found++;
+        }
+        return found;
+}
+
+/* Transactions are looked at once: behind a fence nobody begins one that could write, but whom it does not stop, and looking again would
+ * take 0.1 s more (sessions.h). Whoever was killed is gone, with what he changed, when the server does not list him any more. */
+bool fence_kill_sessions(Conn *conn, SessionLook *look, FenceChoice would_end, gconstpointer data, gint64 until, unsigned *ret_killed, GError **error) {
+        g_autoptr(GHashTable) ended = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+        g_autoptr(GPtrArray) sessions = sessions_of_others(conn, look, error);
+        while (sessions) {
+                gint64 found = kill_those(conn, sessions, would_end, data, ended, error);
+                *ret_killed = g_hash_table_size(ended);
+                if (found <= 0)
+                        return found == 0;
                 if (clock_monotonic() >= until) {
                         g_set_error(error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED,
                                     "sessions on %s that could still write were killed but did not end in time", conn_label(conn));
                         return false;
                 }
-                guint64 slept; /* a moment, on the server: rolling back takes its time */
-                if (!conn_query_uint64(conn, "SELECT SLEEP(0.01)", &slept, error))
+                if (!sessions_sleep(conn, 10 * USEC_PER_MSEC, error)) /* rolling back takes its time */
                         return false;
+                g_clear_pointer(&sessions, g_ptr_array_unref);
+                sessions = sessions_connected(conn, error);
         }
+        return false;
 }
 
 bool fence_no_prepared_xa(Conn *conn, GError **error) {
@@ -157,8 +168,8 @@ bool fence_would_end(const Fence *fence, const Session *session, bool kill_sessi
         return session->transaction || (kill_sessions && session->bypasses && !session->dump);
 }
 
-bool fence_survey(const Fence *fence, Conn *conn, bool kill_sessions, unsigned *ret_sessions, guint64 *ret_oldest, GError **error) {
-        g_autoptr(GPtrArray) sessions = sessions_of_others(conn, error);
+bool fence_survey(const Fence *fence, Conn *conn, SessionLook *look, bool kill_sessions, unsigned *ret_sessions, guint64 *ret_oldest, GError **error) {
+        g_autoptr(GPtrArray) sessions = sessions_of_others(conn, look, error);
         unsigned found = 0;
         guint64 oldest = 0;
         if (!sessions)

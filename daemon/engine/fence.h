@@ -22,6 +22,7 @@ bool fence_prepare(const Fence *fence, Conn *conn, FenceKept *ret, GError **erro
 
 /* How a side that takes writes is closed. */
 typedef struct FenceClosing {
+        SessionLook *look;   /* of that server */
         bool kill_sessions;  /* also those without a transaction whose accounts the fence does not stop */
         gint64 timeout_usec;
         bool (*stop)(gpointer userdata); /* Abort was asked for */
@@ -40,7 +41,7 @@ bool fence_is_closed(const Fence *fence, Conn *conn, bool *ret, GError **error);
 bool fence_may_come_back(const Fence *fence);
 
 /* How many sessions fence_close() would kill now, and for how long the oldest transaction has been open (s). */
-bool fence_survey(const Fence *fence, Conn *conn, bool kill_sessions, unsigned *ret_sessions, guint64 *ret_oldest, GError **error);
+bool fence_survey(const Fence *fence, Conn *conn, SessionLook *look, bool kill_sessions, unsigned *ret_sessions, guint64 *ret_oldest, GError **error);
 /* Of a session of others (sessions.h): whether fence_close() would end it. */
 bool fence_would_end(const Fence *fence, const Session *session, bool kill_sessions);
 

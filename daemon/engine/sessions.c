@@ -5,6 +5,10 @@
 
 #include <string.h>
 
+#include "base/clock.h"
+
+#define LOOK_USEC (120 * USEC_PER_MSEC) /* the server's own measure is 100, on its clock */
+
 void session_free(Session *session) {
         if (!session)
                 return;
@@ -12,6 +16,17 @@ void session_free(Session *session) {
         g_free(session->host);
         g_free(session->database);
         g_free(session);
+}
+
+bool sessions_sleep(Conn *conn, gint64 usec, GError **error) {
+        g_autofree char *sql = g_strdup_printf("SELECT SLEEP(%.3f)", (double) usec / USEC_PER_SEC);
+        guint64 slept;
+        return conn_query_uint64(conn, sql, &slept, error);
+}
+
+bool session_look_wait(Conn *conn, const SessionLook *look, GError **error) {
+        gint64 left = look->at > 0 ? look->at + LOOK_USEC - clock_monotonic() : 0;
+        return left <= 0 || sessions_sleep(conn, left, error);
 }
 
 /* By thread number: how long its transaction has been open, in s. Recovered XA transactions belong to no thread. */
@@ -68,11 +83,10 @@ static bool is_among(const GPtrArray *grantees, const char *user) {
         return false;
 }
 
-GPtrArray *sessions_of_others(Conn *conn, GError **error) {
+/* AGES: of transactions(); NULL: not known. */
+static GPtrArray *list(Conn *conn, GHashTable *ages, GError **error) {
         enum { ID, USER, HOST, DB, COMMAND };
-        /* The transactions first: a session that has one and is not in the list behind them is gone, and its transaction with it. */
-        g_autoptr(GHashTable) ages = transactions(conn, error);
-        g_autoptr(GPtrArray) grantees = ages ? bypassing(conn, error) : NULL;
+        g_autoptr(GPtrArray) grantees = bypassing(conn, error);
         g_autofree char *own = grantees ? conn_query_string(conn, "SELECT SUBSTRING_INDEX(USER(), '@', 1)", error) : NULL;
         g_autoptr(ConnRows) rows = own ? conn_query(conn, "SHOW PROCESSLIST", error) : NULL;
         g_autoptr(GPtrArray) sessions = g_ptr_array_new_with_free_func((GDestroyNotify) session_free);
@@ -88,7 +102,7 @@ GPtrArray *sessions_of_others(Conn *conn, GError **error) {
                     strcmp(row[COMMAND], "Daemon") == 0)
                         continue;
                 guint64 id = g_ascii_strtoull(row[ID], NULL, 10);
-                const guint64 *age = g_hash_table_lookup(ages, &id);
+                const guint64 *age = ages ? g_hash_table_lookup(ages, &id) : NULL;
                 Session *session = g_new0(Session, 1);
                 *session = (Session){
                         .id = id,
@@ -103,4 +117,17 @@ GPtrArray *sessions_of_others(Conn *conn, GError **error) {
                 g_ptr_array_add(sessions, session);
         } while (row);
         return g_steal_pointer(&sessions);
+}
+
+GPtrArray *sessions_of_others(Conn *conn, SessionLook *look, GError **error) {
+        if (!session_look_wait(conn, look, error))
+                return NULL;
+        /* The transactions first: a session that has one and is not in the list behind them is gone, and its transaction with it. */
+        g_autoptr(GHashTable) ages = transactions(conn, error);
+        look->at = clock_monotonic();
+        return ages ? list(conn, ages, error) : NULL;
+}
+
+GPtrArray *sessions_connected(Conn *conn, GError **error) {
+        return list(conn, /* ages= */ NULL, error);
 }

@@ -155,7 +155,7 @@ bool switch_record_plan(Engine *engine, const EngineOperation *operation, Side f
         Conn *a = control_acquire(engine, from, error), *b = a ? control_acquire(engine, to, error) : NULL;
         if (!b)
                 return false;
-        g_autoptr(GPtrArray) sessions = sessions_of_others(a, error);
+        g_autoptr(GPtrArray) sessions = sessions_of_others(a, &engine->session_looks[from], error);
         if (!sessions || !estimate(engine, a, b, to, &e, error)) {
                 engine_name_link_error(engine, error);
                 return false;
@@ -187,7 +187,7 @@ void switch_record_left(Engine *engine, const EngineOperation *operation, Side f
         guint ended = 0;
         g_clear_pointer(&engine->state->sessions_left, g_free);
         Conn *a = control_acquire(engine, from, &error);
-        g_autoptr(GPtrArray) sessions = a ? sessions_of_others(a, &error) : NULL;
+        g_autoptr(GPtrArray) sessions = a ? sessions_of_others(a, &engine->session_looks[from], &error) : NULL;
         if (!sessions) {
                 engine_event(engine, ENGINE_EVENT_NOTE, 4, "who is still connected to the %s is not known: %s", side_to_string(from), error->message);
                 return;

@@ -104,7 +104,7 @@ static bool check_sessions(Engine *engine, const EngineOperation *operation, Sid
         Conn *a = control_acquire(engine, from, error);
         if (!a)
                 return false;
-        if (!fence_survey(&engine->fence, a, operation->kill_sessions, &sessions, &oldest, error)) {
+        if (!fence_survey(&engine->fence, a, &engine->session_looks[from], operation->kill_sessions, &sessions, &oldest, error)) {
                 engine_name_error(engine, from, error);
                 return false;
         }

@@ -114,7 +114,8 @@ static bool do_guard(Switchover *s, GError **error) {
                 return false;
         /* Into the journal with the next step's intention: a crash must not leave the scheduler off. */
         Conn *a = conn_of(s, s->from, error);
-        return a && named(s, s->from, fence_prepare(&s->engine->fence, a, &s->engine->state->kept[s->from], error), error);
+        return a && named(s, s->from, fence_prepare(&s->engine->fence, a, &s->engine->state->kept[s->from], error) &&
+                                      session_look_wait(a, &s->engine->session_looks[s->from], error), error);
 }
 
 static guint64 uptime_of(Conn *conn) {
@@ -139,7 +140,8 @@ static bool do_fence(Switchover *s, GError **error) {
         s->uptime = uptime_of(a);
         s->fenced_at = clock_monotonic();
         engine->state->fenced_at = clock_real();
-        FenceClosing how = {.kill_sessions = s->operation->kill_sessions, .timeout_usec = time_left(s), .stop = fence_stop, .userdata = s};
+        FenceClosing how = {.look = &engine->session_looks[s->from], .kill_sessions = s->operation->kill_sessions,
+                            .timeout_usec = time_left(s), .stop = fence_stop, .userdata = s};
         return named(s, s->from, fence_close(&engine->fence, a, &how, &engine->state->kept[s->from], &s->killed, error), error);
 }
 
