@@ -28,8 +28,7 @@ static void tell_changed(Engine *engine) {
 }
 
 static bool commit_and_wait(Engine *engine, EngineCommit *commit, GError **error) {
-        if (engine->watch)
-                engine_take_watch(engine);
+        engine_sample(engine); /* whoever is told of the commit may ask at once what else there is to see */
         commit->state = engine_state_copy(engine->state);
 
         pthread_mutex_lock(&engine->lock);
@@ -274,8 +273,8 @@ static void engine_thread(gpointer data) {
         Engine *engine = data;
         engine_verify_recover(engine);
         while (!engine_stopping(engine)) {
-                take_changes(engine);
                 g_autofree EngineOperation *operation = next_operation(engine);
+                take_changes(engine); /* also those that came just before the operation */
                 if (operation)
                         run_operation(engine, operation);
                 /* While the journal holds an unfinished switch, nothing is touched before that operation is given to us again. */

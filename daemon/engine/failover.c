@@ -19,16 +19,12 @@ static bool replicates(Conn *conn, bool *ret, GError **error) {
         if (!rows)
                 return false;
         *ret = false;
-        for (;;) {
-                char **row;
-                if (!conn_rows_next(rows, &row, NULL, error))
-                        return false;
-                if (!row)
-                        return true;
+        for (char **row; (row = conn_rows_take(rows));) {
                 for (unsigned i = 0; i < conn_rows_columns(rows); i++)
                         if (g_str_has_suffix(conn_rows_column_name(rows, i), "_SQL_Running") && row[i] && g_ascii_strcasecmp(row[i], "No") != 0)
                                 *ret = true;
         }
+        return true;
 }
 
 static bool is_promoted(Side side, Conn *conn, GError **error) {

@@ -65,10 +65,9 @@ static bool write_row(const Monitor *monitor, Conn *conn, unsigned id, guint64 v
 /* Since when the server runs, by its own clock, in s since the epoch: the same (but for rounding) for as long as it does. */
 static bool boot_time(Conn *conn, guint64 *ret) {
         guint64 now;
-        char **row;
         g_autoptr(ConnRows) rows = conn_query(conn, "SHOW GLOBAL STATUS LIKE 'Uptime'", NULL);
-        if (!rows || !conn_rows_next(rows, &row, NULL, NULL) || !row || !row[1] ||
-            !conn_query_uint64(conn, "SELECT UNIX_TIMESTAMP()", &now, NULL))
+        char **row = conn_rows_take(rows);
+        if (!row || !row[1] || !conn_query_uint64(conn, "SELECT UNIX_TIMESTAMP()", &now, NULL))
                 return false;
         *ret = now - MIN(g_ascii_strtoull(row[1], NULL, 10), now);
         return true;
@@ -124,12 +123,7 @@ static bool look_at_parameters(Monitor *monitor, Side side, Conn *conn) {
         g_autoptr(ConnRows) rows = conn_query(conn, monitor->config.parameters, NULL);
         if (!rows)
                 return !conn_is_dead(conn);
-        for (;;) {
-                char **row;
-                if (!conn_rows_next(rows, &row, NULL, NULL))
-                        return !conn_is_dead(conn);
-                if (!row)
-                        break;
+        for (char **row; (row = conn_rows_take(rows));) {
                 if (!row[0] || !row[1])
                         continue;
                 g_hash_table_insert(values, g_ascii_strdown(row[0], -1), g_utf8_make_valid(row[1], -1));

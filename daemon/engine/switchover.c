@@ -120,8 +120,8 @@ static bool do_guard(Switchover *s, GError **error) {
 
 static guint64 uptime_of(Conn *conn) {
         g_autoptr(ConnRows) rows = conn_query(conn, "SHOW GLOBAL STATUS LIKE 'Uptime'", NULL);
-        char **row = NULL;
-        return rows && conn_rows_next(rows, &row, NULL, NULL) && row && row[1] ? g_ascii_strtoull(row[1], NULL, 10) : 0;
+        char **row = conn_rows_take(rows);
+        return row && row[1] ? g_ascii_strtoull(row[1], NULL, 10) : 0;
 }
 
 static bool fence_stop(gpointer userdata) {
