@@ -8,6 +8,7 @@
 #include "engine/account-store.h"
 #include "engine/ddl-carry.h"
 #include "engine/engine.h"
+#include "engine/fence.h"
 #include "engine/ledger.h"
 #include "engine/link.h"
 #include "engine/monitor.h"
@@ -27,6 +28,7 @@ struct Engine {
         MigrationSpec *spec;
         char *directory;
         Ledger *ledger;
+        Fence fence;                     /* how sides are closed */
         EngineState *state;
         MigrationPhase phase;
         Thread *thread;

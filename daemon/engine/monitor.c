@@ -83,15 +83,16 @@ static bool restarted(const Monitor *monitor, Conn *conn, guint64 boot) {
 /* A side that took over may have read_only in its configuration, as a fence that outlives a restart: behind the switch that would keep
  * everybody out after the next one. The owner row says who takes writes. Whoever closed it by hand, without a restart, is left alone. */
 static bool greet_writer(Monitor *monitor, Side side, Conn *conn, const OwnerRow *owner) {
-        guint64 boot, read_only;
-        if (!boot_time(conn, &boot) || !conn_query_uint64(conn, "SELECT @@global.read_only", &read_only, NULL))
+        guint64 boot;
+        bool closed;
+        if (!boot_time(conn, &boot) || !fence_is_closed(monitor->config.fence, conn, &closed, NULL))
                 return !conn_is_dead(conn);
         pthread_mutex_lock(&monitor->lock);
         bool ours = monitor->changed_sides;
         pthread_mutex_unlock(&monitor->lock);
-        if (read_only) {
-                if (!ours || !owner->present || owner->writer != side || !restarted(monitor, conn, boot) ||
-                    !fence_open(conn, /* events_on= */ false, NULL))
+        if (closed) {
+                if (!fence_may_come_back(monitor->config.fence) || !ours || !owner->present || owner->writer != side || !restarted(monitor, conn, boot) ||
+                    !fence_open(monitor->config.fence, conn, /* kept= */ NULL, NULL))
                         return !conn_is_dead(conn);
                 monitor->config.on_reopened(monitor->config.userdata, side);
         }
@@ -143,19 +144,19 @@ static bool beat_side(Monitor *monitor, Side side, Side writer, guint64 epoch) {
         Conn *conn = monitor->conns[side];
         if (!conn)
                 return true;
-        guint64 read_only;
-        if (!conn_query_uint64(conn, "SELECT @@global.read_only", &read_only, NULL))
+        bool closed;
+        if (!fence_is_closed(monitor->config.fence, conn, &closed, NULL))
                 return false;
 
         if (side == writer && !write_row(monitor, conn, HEARTBEAT_ROW, clock_real()) && conn_is_dead(conn))
                 return false;
-        if (side != writer && !read_only) {
-                if (!fence_shut(conn, NULL))
+        if (side != writer && !closed) {
+                if (!fence_shut(monitor->config.fence, conn, NULL))
                         return false;
-                read_only = 1;
+                closed = true;
                 monitor->config.on_refenced(monitor->config.userdata, side);
         }
-        set_status(monitor, side, read_only ? READ_WRITE_STATUS_READ_ONLY : READ_WRITE_STATUS_READ_WRITE);
+        set_status(monitor, side, closed ? READ_WRITE_STATUS_READ_ONLY : READ_WRITE_STATUS_READ_WRITE);
         return look_at_parameters(monitor, side, conn);
 }
 

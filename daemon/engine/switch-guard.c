@@ -72,7 +72,7 @@ static bool check_servers(Engine *engine, GError **error) {
                 return false;
         PrecheckInput input = {.spec = engine->spec, .servers = {source, destination}, .uuid = engine->state->uuid, .stage = PRECHECK_SWITCH,
                                .writer = engine->state->writer,
-                               .scheduler_returns = {engine->state->events_were_on[SIDE_SOURCE], engine->state->events_were_on[SIDE_DESTINATION]}};
+                               .scheduler_returns = {engine->state->kept[SIDE_SOURCE].events_on, engine->state->kept[SIDE_DESTINATION].events_on}};
         GPtrArray *rows = precheck_run(&input, error);
         if (!rows) {
                 engine_name_link_error(engine, error);
@@ -104,7 +104,7 @@ static bool check_sessions(Engine *engine, const EngineOperation *operation, Sid
         Conn *a = control_acquire(engine, from, error);
         if (!a)
                 return false;
-        if (!fence_survey(a, &engine->session_looks[from], operation->kill_sessions, &sessions, &oldest, error)) {
+        if (!fence_survey(&engine->fence, a, &engine->session_looks[from], operation->kill_sessions, &sessions, &oldest, error)) {
                 engine_name_error(engine, from, error);
                 return false;
         }
