@@ -34,19 +34,16 @@ static GHashTable *transactions(Conn *conn, GError **error) {
         g_autoptr(GHashTable) ages = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
         g_autoptr(ConnRows) rows = conn_query(conn, "SELECT trx_mysql_thread_id, TIMESTAMPDIFF(SECOND, trx_started, NOW()) "
                                                     "FROM information_schema.innodb_trx WHERE trx_mysql_thread_id > 0", error);
-        char **row = NULL;
         if (!rows)
                 return NULL;
-        do {
-                if (!conn_rows_next(rows, &row, NULL, error))
-                        return NULL;
-                if (!row || !row[0])
+        for (char **row; (row = conn_rows_take(rows));) {
+                if (!row[0])
                         continue;
                 guint64 id = g_ascii_strtoull(row[0], NULL, 10);
                 gint64 age = row[1] ? g_ascii_strtoll(row[1], NULL, 10) : 0;
                 guint64 seconds = age > 0 ? (guint64) age : 0;
                 g_hash_table_insert(ages, g_memdup2(&id, sizeof id), g_memdup2(&seconds, sizeof seconds));
-        } while (row);
+        }
         return g_steal_pointer(&ages);
 }
 
@@ -62,15 +59,11 @@ static GPtrArray *bypassing(Conn *conn, GError **error) {
         g_autofree char *sql = g_strdup_printf("SELECT DISTINCT GRANTEE FROM information_schema.USER_PRIVILEGES WHERE PRIVILEGE_TYPE IN (%s)",
                                                bypass_privileges(conn_flavor(conn)));
         g_autoptr(ConnRows) rows = conn_query(conn, sql, error);
-        char **row = NULL;
         if (!rows)
                 return NULL;
-        do {
-                if (!conn_rows_next(rows, &row, NULL, error))
-                        return NULL;
-                if (row && row[0])
+        for (char **row; (row = conn_rows_take(rows));)
+                if (row[0])
                         g_ptr_array_add(grantees, g_strdup(row[0]));
-        } while (row);
         return g_steal_pointer(&grantees);
 }
 
@@ -90,13 +83,10 @@ static GPtrArray *list(Conn *conn, GHashTable *ages, GError **error) {
         g_autofree char *own = grantees ? conn_query_string(conn, "SELECT SUBSTRING_INDEX(USER(), '@', 1)", error) : NULL;
         g_autoptr(ConnRows) rows = own ? conn_query(conn, "SHOW PROCESSLIST", error) : NULL;
         g_autoptr(GPtrArray) sessions = g_ptr_array_new_with_free_func((GDestroyNotify) session_free);
-        char **row = NULL;
         if (!rows)
                 return NULL;
-        do {
-                if (!conn_rows_next(rows, &row, NULL, error))
-                        return NULL;
-                if (!row || !row[ID] || !row[USER] || !row[COMMAND])
+        for (char **row; (row = conn_rows_take(rows));) {
+                if (!row[ID] || !row[USER] || !row[COMMAND])
                         continue;
                 if (strcmp(row[USER], own) == 0 || strcmp(row[USER], "system user") == 0 || strcmp(row[USER], "event_scheduler") == 0 ||
                     strcmp(row[COMMAND], "Daemon") == 0)
@@ -115,7 +105,7 @@ static GPtrArray *list(Conn *conn, GHashTable *ages, GError **error) {
                         .dump = g_str_has_prefix(row[COMMAND], "Binlog Dump"),
                 };
                 g_ptr_array_add(sessions, session);
-        } while (row);
+        }
         return g_steal_pointer(&sessions);
 }
 

@@ -39,12 +39,12 @@ static JsonNode *array_node(JsonArray *array /* consumed */) {
 }
 
 /* Those that the fence would end, and why. */
-static JsonNode *sessions_to_end(const GPtrArray *sessions, bool kill_sessions, guint64 *ret_oldest) {
+static JsonNode *sessions_to_end(const Fence *fence, const GPtrArray *sessions, bool kill_sessions, guint64 *ret_oldest) {
         JsonArray *array = json_array_new();
         for (guint i = 0; i < sessions->len; i++) {
                 const Session *session = sessions->pdata[i];
                 *ret_oldest = MAX(*ret_oldest, session->seconds);
-                if (!fence_would_end(session, kill_sessions) || json_array_get_length(array) >= SESSIONS_MAX)
+                if (!fence_would_end(fence, session, kill_sessions) || json_array_get_length(array) >= SESSIONS_MAX)
                         continue;
                 JsonObject *object = session_object(session);
                 if (session->transaction)
@@ -160,7 +160,7 @@ bool switch_record_plan(Engine *engine, const EngineOperation *operation, Side f
                 engine_name_link_error(engine, error);
                 return false;
         }
-        JsonNode *listed = sessions_to_end(sessions, operation->kill_sessions, &oldest);
+        JsonNode *listed = sessions_to_end(&engine->fence, sessions, operation->kill_sessions, &oldest);
         link_get_status(engine->link, &status);
         JsonObject *plan = json_object_new();
         json_object_set_string_member(plan, "operation", operation_kind_to_string(operation->kind));
