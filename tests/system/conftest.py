@@ -63,6 +63,7 @@ def sides(folder, authority):
                 for server in (source, destination):
                         server.wait_ready()
                         servers.create_agent_account(server, 'agent', SECRET)
+                        servers.create_app_account(server, 'app', servers.APP_PASSWORD)
                 destination.script(['SET sql_log_bin=0', "ALTER USER 'agent'@'%' REQUIRE X509",
                                     f"CREATE USER 'agent'@'localhost' IDENTIFIED BY '{SECRET}'",
                                     f"GRANT {', '.join(servers.AGENT_PRIVILEGES['mariadb'])} ON *.* TO 'agent'@'localhost'"])
