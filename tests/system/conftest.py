@@ -81,7 +81,7 @@ def machine(folder, package, sides):
                 made.run('groupadd', 'dba')
                 for user, group in USERS.items():
                         made.run('useradd', '--create-home', '--shell', '/bin/sh', *(['--groups', group] if group else []), user)
-                made.run('chpasswd', stdin=f'admin:{PASSWORD}\n')
+                made.run('chpasswd', stdin=f'admin:{PASSWORD}\ndora:{PASSWORD}\n')
                 shutil.copy(TOP / 'polkit' / 'example.rules', f'{made.root}/etc/polkit-1/rules.d/50-polarshift.rules')
                 shutil.copy(package, f'{made.root}/polarshift.deb')
                 made.run('dpkg', '--install', '/polarshift.deb')

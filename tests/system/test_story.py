@@ -76,14 +76,9 @@ def interruptions(machine, package, folder):
 
 @pytest.fixture(scope='module')
 def monitored(machine):
-        """Everything that goes over the system bus from here on, as root sees it."""
-        log = os.path.join(machine.folder, 'monitor')
-        with open(log, 'wb') as out:
-                process = machine.popen('busctl', 'monitor', '--json=short', stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.DEVNULL)
-        until(lambda: ctl(machine, 'list') and os.path.getsize(log) > 0, 'the monitor')
-        yield log
-        process.send_signal(signal.SIGTERM)
-        process.wait(10)
+        """Everything that goes over the system bus until the first reboot."""
+        with machine.monitor() as log:
+                yield log
 
 
 @pytest.fixture(scope='module')
@@ -185,13 +180,15 @@ def test_secrets(machine, given, monitored):
         assert found == [], found
         objects = machine.run('busctl', 'call', 'org.polarshift1', '/org/polarshift1', 'org.freedesktop.DBus.ObjectManager', 'GetManagedObjects').out
         assert 'shop' in objects and SECRET not in objects
-        for verb in (('show', 'shop'), ('report', 'shop'), ('log', 'shop', '--json=short'), ('plan', 'shop', 'switch')):
-                done = ctl(machine, *verb, '--no-pager')
-                assert done.code == 0 and SECRET not in done.out + done.err
+        with machine.monitor() as log:
+                for verb in (('show', 'shop'), ('report', 'shop'), ('log', 'shop', '--json=short'), ('plan', 'shop', 'switch'), ('check', 'shop'),
+                             ('set-credential', 'shop.destination', '--password-file=-')):
+                        done = ctl(machine, *verb, '--no-pager', stdin=SECRET)
+                        assert done.code == 0 and SECRET not in done.out + done.err, done
+                until(lambda: '"SetCredential"' in log.read_text(errors='replace'), 'the monitor')
         assert SECRET not in machine.read('/var/lib/polarshift/migrations/shop/state.json')
-        with open(monitored, encoding='utf-8', errors='replace') as f:
-                seen = f.read()
-        assert 'SetCredential' in seen and SECRET not in seen and 'PRIVATE KEY' not in seen
+        for seen in (monitored.read_text(errors='replace'), log.read_text(errors='replace')):
+                assert 'SetCredential' in seen and SECRET not in seen and 'PRIVATE KEY' not in seen
         assert re.search(r'Max core file size\s+0\s+0\s', machine.run('cat', f'/proc/{pid}/limits').out)
         assert 'PRIVATE KEY' not in machine.run('journalctl', '--no-pager', '-o', 'export').out
 
