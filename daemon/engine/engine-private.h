@@ -8,10 +8,12 @@
 #include "engine/account-store.h"
 #include "engine/ddl-carry.h"
 #include "engine/engine.h"
+#include "engine/fence.h"
 #include "engine/ledger.h"
 #include "engine/link.h"
 #include "engine/monitor.h"
 #include "engine/program-store.h"
+#include "engine/sessions.h"
 #include "engine/throttle.h"
 #include "engine/verify-point.h"
 #include "engine/watch.h"
@@ -26,6 +28,7 @@ struct Engine {
         MigrationSpec *spec;
         char *directory;
         Ledger *ledger;
+        Fence fence;                     /* how sides are closed */
         EngineState *state;
         MigrationPhase phase;
         Thread *thread;
@@ -34,6 +37,7 @@ struct Engine {
         Conn *control[_SIDE_MAX];        /* holds GET_LOCK on the migration; see control.h. Set under the lock */
         guint64 control_id[_SIDE_MAX];   /* the number of the last one */
         gint64 control_fed_at;           /* monotonic */
+        SessionLook session_looks[_SIDE_MAX];
         Monitor *monitor;
         Watch *watch;
         Throttle *throttle;
@@ -55,8 +59,8 @@ struct Engine {
         char *difference;                /* what was seen then: a difference that stays is no statement on its way */
         bool carried;                    /* the next link goes on where the last one halted: no news */
         guint64 transactions_before, rows_before; /* applied by earlier links of this process */
-        ProgramStore *programs;          /* NULL: not read yet */
-        AccountStore *accounts;          /* NULL: not read yet */
+        PairStore *programs;          /* NULL: not read yet */
+        PairStore *accounts;          /* NULL: not read yet */
         bool programs_pending;           /* something may have changed since they were compared */
         bool programs_failed;            /* the last comparison did, and that was said */
         gint64 programs_at;              /* monotonic: when to try again */

@@ -40,16 +40,24 @@ static const Entry entries[] = {
         {"group_concat_max_len", NULL, NULL, NULL},
         {"innodb_lock_wait_timeout", NULL, NULL, NULL},
         {"innodb_strict_mode", NULL, NULL, NULL},
+        {"innodb_snapshot_isolation", NULL, "OFF", NULL}, /* on since MariaDB 11.6.2: an update of a row that changed since the snapshot fails */
         {"interactive_timeout", NULL, NULL, NULL},
+        {"lc_messages", NULL, NULL, NULL},
         {"lc_time_names", NULL, NULL, NULL},
         {"lock_wait_timeout", NULL, NULL, NULL},
+        {"max_error_count", NULL, NULL, NULL},
+        {"max_sort_length", NULL, NULL, NULL},
         {"max_sp_recursion_depth", NULL, NULL, NULL},
+        {"net_read_timeout", NULL, NULL, NULL},
+        {"net_write_timeout", NULL, NULL, NULL},
+        {"restrict_fk_on_non_standard_key", NULL, "OFF", NULL}, /* MySQL 8.4 and later: keys that point to no unique key */
         {"updatable_views_with_limit", NULL, NULL, NULL},
         {"wait_timeout", NULL, NULL, NULL},
         {"innodb_autoinc_lock_mode", NULL, NULL, AT_START_ONLY},
         {"innodb_rollback_on_timeout", NULL, NULL, AT_START_ONLY},
         {"lower_case_table_names", NULL, NULL, AT_START_ONLY},
         {"completion_type", NULL, NULL, BY_HAND},
+        {"foreign_key_checks", NULL, NULL, BY_HAND},
         {"init_connect", NULL, NULL, BY_HAND},
         {"local_infile", NULL, NULL, BY_HAND},
         {"max_allowed_packet", NULL, NULL, BY_HAND},
@@ -58,6 +66,8 @@ static const Entry entries[] = {
         {"sql_auto_is_null", NULL, NULL, BY_HAND},
         {"sql_safe_updates", NULL, NULL, BY_HAND},
         {"sql_select_limit", NULL, NULL, BY_HAND},
+        {"transaction_read_only", "tx_read_only", NULL, BY_HAND},
+        {"unique_checks", NULL, NULL, BY_HAND},
         {"binlog_format", NULL, NULL, LOG},
         {"binlog_row_image", NULL, NULL, LOG},
 };
@@ -95,15 +105,11 @@ static GHashTable *read_pairs(Conn *conn, const char *sql, GError **error) {
         g_autoptr(ConnRows) rows = conn_query(conn, sql, error);
         if (!rows)
                 return NULL;
-        for (;;) {
-                char **row;
-                if (!conn_rows_next(rows, &row, NULL, error))
-                        return NULL;
-                if (!row)
-                        return g_steal_pointer(&values);
+        for (char **row; (row = conn_rows_take(rows));) {
                 if (row[0])
                         g_hash_table_insert(values, g_ascii_strdown(row[0], -1), g_utf8_make_valid(row[1] ?: "", -1));
         }
+        return g_steal_pointer(&values);
 }
 
 GHashTable *parameters_read(Conn *conn, GError **error) {

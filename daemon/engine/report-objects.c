@@ -84,18 +84,28 @@ static void add_program(JsonBuilder *b, const ProgramEntry *entry) {
 
 /* ---- accounts */
 
-/* "same": the destination had it before, and it is alike. */
+/* In what the destination's is otherwise, as text; NULL: in nothing. */
+static char *account_change(const AccountEntry *entry) {
+        const Account *a = entry->sides[SIDE_SOURCE], *b = entry->sides[SIDE_DESTINATION];
+        unsigned difference = a && b ? account_compare(a, b) : 0;
+        if (entry->pending[SIDE_SOURCE] || entry->pending[SIDE_DESTINATION])
+                difference |= ACCOUNT_DIFFERS_PASSWORD;
+        return difference ? account_difference_text(difference) : NULL;
+}
+
+/* "same": the destination had it before, and it is alike. A note alone is no change. */
 static void add_account(JsonBuilder *b, const AccountEntry *entry) {
         g_autofree char *name = account_name(entry->user, entry->host);
         const char *refused = entry->refused[SIDE_DESTINATION] ? entry->refused[SIDE_DESTINATION] : entry->refused[SIDE_SOURCE];
         const char *left = entry->stays ? entry->stays : refused;
         Side side = entry->refused[SIDE_SOURCE] || (entry->note[SIDE_SOURCE] && !entry->note[SIDE_DESTINATION]) ? SIDE_SOURCE : SIDE_DESTINATION;
         bool same = !entry->ours[SIDE_SOURCE] && !entry->ours[SIDE_DESTINATION];
+        g_autofree char *change = account_change(entry), *otherwise = change ? g_strconcat("it differs: ", change, NULL) : NULL;
         ReportObject object = {
                 .kind = "account",
                 .name = name,
-                .outcome = left ? "not-carried" : entry->note[side] ? "changed" : same ? "same" : "carried",
-                .why = left ? left : entry->note[side],
+                .outcome = left ? "not-carried" : change ? "changed" : same ? "same" : "carried",
+                .why = left ? left : entry->note[side] ? entry->note[side] : otherwise,
                 .sql = entry->stays ? NULL : entry->sql[side],
         };
         report_add_object(b, &object);

@@ -72,7 +72,7 @@ static bool check_servers(Engine *engine, GError **error) {
                 return false;
         PrecheckInput input = {.spec = engine->spec, .servers = {source, destination}, .uuid = engine->state->uuid, .stage = PRECHECK_SWITCH,
                                .writer = engine->state->writer,
-                               .scheduler_returns = {engine->state->events_were_on[SIDE_SOURCE], engine->state->events_were_on[SIDE_DESTINATION]}};
+                               .scheduler_returns = {engine->state->kept[SIDE_SOURCE].events_on, engine->state->kept[SIDE_DESTINATION].events_on}};
         GPtrArray *rows = precheck_run(&input, error);
         if (!rows) {
                 engine_name_link_error(engine, error);
@@ -104,7 +104,7 @@ static bool check_sessions(Engine *engine, const EngineOperation *operation, Sid
         Conn *a = control_acquire(engine, from, error);
         if (!a)
                 return false;
-        if (!fence_survey(a, operation->kill_sessions, &sessions, &oldest, error)) {
+        if (!fence_survey(&engine->fence, a, &engine->session_looks[from], operation->kill_sessions, &sessions, &oldest, error)) {
                 engine_name_error(engine, from, error);
                 return false;
         }
@@ -152,20 +152,10 @@ static bool raise_counters(Engine *engine, Side from, Side to, GError **error) {
                 return false;
         }
         g_autoptr(GHashTable) known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-        for (;;) {
-                char **row;
-                if (!conn_rows_next(here, &row, NULL, error))
-                        return false;
-                if (!row)
-                        break;
+        for (char **row; (row = conn_rows_take(here));) {
                 g_hash_table_replace(known, sql_table(row[0], row[1]), g_strdup(row[2]));
         }
-        for (;;) {
-                char **row;
-                if (!conn_rows_next(there, &row, NULL, error))
-                        return false;
-                if (!row)
-                        break;
+        for (char **row; (row = conn_rows_take(there));) {
                 if (!spec_selects(engine->spec, row[0], row[1]))
                         continue;
                 g_autofree char *table = sql_table(row[0], row[1]);

@@ -103,7 +103,9 @@ def grants(server, user, host):
         """{(privilege, object)}, in one spelling for all servers."""
         found = set()
         try:
-                lines = server.admin(f'SHOW GRANTS FOR {servers.quote(user)}@{servers.quote(host)}')
+                with server.connect(sql_mode='') as c, c.cursor() as cursor:            # ANSI_QUOTES would change how names are quoted
+                        cursor.execute(f'SHOW GRANTS FOR {servers.quote(user)}@{servers.quote(host)}')
+                        lines = cursor.fetchall()
         except pymysql.err.OperationalError as e:
                 if e.args[0] == 1141:                        # a row of mysql.user that the server passes over
                         return set()

@@ -135,16 +135,14 @@ static void test_rows(gconstpointer uri) {
         g_assert_cmpuint(conn_rows_columns(rows), ==, 2);
         g_assert_cmpstr(conn_rows_column_name(rows, 1), ==, "y");
         g_assert_null(conn_rows_column_name(rows, 2));
-        char **row;
-        const unsigned long *lengths;
-        g_assert_true(conn_rows_next(rows, &row, &lengths, &error));
-        g_assert_cmpmem(row[0], lengths[0], "a\0b", 3);
+        char **row = conn_rows_take(rows);
+        g_assert_cmpmem(row[0], conn_rows_lengths(rows)[0], "a\0b", 3);
         g_assert_null(row[1]);
-        g_assert_true(conn_rows_next(rows, &row, &lengths, &error));
-        g_assert_cmpuint(lengths[0], ==, 0);
+        row = conn_rows_take(rows);
+        g_assert_cmpuint(conn_rows_lengths(rows)[0], ==, 0);
         g_assert_cmpstr(row[1], ==, "7");
-        g_assert_true(conn_rows_next(rows, &row, &lengths, &error));
-        g_assert_null(row);
+        g_assert_null(conn_rows_take(rows));
+        g_assert_null(conn_rows_take(NULL));
 
         g_assert_null(conn_query(conn, "DO 1", &error));
         g_assert_error(error, PS_ERROR, PS_ERROR_FAILED);
@@ -165,31 +163,31 @@ static void test_stream(gconstpointer uri) {
         GError *error = NULL;
         g_autoptr(Conn) conn = open_fresh(uri, 0);
         {
-                g_autoptr(ConnRows) rows = conn_stream(conn, MANY_ROWS, -1, &error);
+                g_autoptr(ConnStream) rows = conn_stream(conn, MANY_ROWS, -1, &error);
                 g_assert_no_error(error);
                 guint64 n = 0;
-                for (char **row = NULL; conn_rows_next(rows, &row, NULL, &error) && row;)
+                for (char **row = NULL; conn_stream_next(rows, &row, NULL, &error) && row;)
                         n++;
                 g_assert_no_error(error);
                 g_assert_cmpuint(n, >, 100000);
         }
         {
-                g_autoptr(ConnRows) rows = conn_stream(conn, MANY_ROWS, -1, &error);
+                g_autoptr(ConnStream) rows = conn_stream(conn, MANY_ROWS, -1, &error);
                 char **row;
-                g_assert_true(conn_rows_next(rows, &row, NULL, &error));
+                g_assert_true(conn_stream_next(rows, &row, NULL, &error));
         }
         assert_string(conn, "SELECT 5", "5"); /* it was drained */
 
-        g_autoptr(ConnRows) rows =
+        g_autoptr(ConnStream) rows =
                         conn_stream(conn, MANY_ROWS ", information_schema.collations d", -1, &error);
         g_assert_no_error(error);
         conn_abort(conn);
         char **row;
-        g_assert_false(conn_rows_next(rows, &row, NULL, &error));
+        g_assert_false(conn_stream_next(rows, &row, NULL, &error));
         g_assert_true(mysql_error_is_connection(error));
         g_clear_error(&error);
         gint64 start = g_get_monotonic_time();
-        g_clear_pointer(&rows, conn_rows_free);
+        g_clear_pointer(&rows, conn_stream_free);
         g_assert_cmpint(g_get_monotonic_time() - start, <, G_USEC_PER_SEC);
         g_assert_true(conn_is_dead(conn));
 }
@@ -291,8 +289,7 @@ static void assert_encrypted(ConnParams *params) {
         g_autoptr(Conn) conn = conn_open(params, 0, &error);
         g_assert_no_error(error);
         g_autoptr(ConnRows) rows = conn_query(conn, "SHOW STATUS LIKE 'Ssl_cipher'", &error);
-        char **row;
-        g_assert_true(conn_rows_next(rows, &row, NULL, &error));
+        char **row = conn_rows_take(rows);
         g_assert_cmpstr(row[1], !=, "");
 }
 
@@ -329,6 +326,57 @@ static void test_tls(gconstpointer uri) {
         g_assert_error(error, PS_ERROR, PS_ERROR_INVALID_OPTION);
 }
 
+/* ---- positions */
+
+typedef struct Logger {
+        Conn *conn;
+        gint stop; /* atomic */
+} Logger;
+
+static void *log_transactions(void *data) {
+        Logger *logger = data;
+        for (guint i = 0; !g_atomic_int_get(&logger->stop); i++) {
+                g_autofree char *sql = g_strdup_printf("SET SESSION gtid_domain_id=%u, server_id=%u", i % 3, 70 + i % 2);
+                g_assert_true(conn_exec(logger->conn, sql, -1, NULL, NULL));
+                g_assert_true(conn_exec(logger->conn, "INSERT INTO logged.t VALUES (1)", -1, NULL, NULL));
+                if (i % 50 == 49)
+                        g_assert_true(conn_exec(logger->conn, "FLUSH BINARY LOGS", -1, NULL, NULL));
+        }
+        return NULL;
+}
+
+static void assert_position(Conn *conn) {
+        g_autofree char *file = NULL, *gtids = NULL, *name = NULL, *sql = NULL, *there = NULL;
+        guint64 offset;
+        g_assert_true(conn_binlog_gtid_position(conn, &file, &offset, &gtids, NULL));
+        sql = g_strdup_printf("SELECT BINLOG_GTID_POS('%s', %" G_GUINT64_FORMAT ")", file, offset);
+        there = conn_query_string(conn, sql, NULL);
+        g_assert_nonnull(there);
+        g_auto(GStrv) is = g_strsplit(gtids, ",", -1), said = g_strsplit(there, ",", -1);
+        g_assert_cmpuint(g_strv_length(is), ==, g_strv_length(said));
+        for (guint i = 0; is[i]; i++)
+                g_assert_true(g_strv_contains((const char *const *) said, is[i]));
+}
+
+/* A set and a position that belong together, as the server itself says of the position; also while others write. */
+static void test_gtid_position(gconstpointer uri) {
+        g_autoptr(Conn) conn = open_flags(uri, 0), other = open_flags(uri, 0);
+        if (!conn_flavor(conn)->mariadb)
+                return;
+        g_assert_true(conn_exec(conn, "CREATE DATABASE logged", -1, NULL, NULL));
+        g_assert_true(conn_exec(conn, "CREATE TABLE logged.t (a INT)", -1, NULL, NULL));
+        assert_position(conn);
+        Logger logger = {.conn = other};
+        pthread_t thread;
+        g_assert_cmpint(pthread_create(&thread, NULL, log_transactions, &logger), ==, 0);
+        for (guint i = 0; i < 200; i++)
+                assert_position(conn);
+        g_atomic_int_set(&logger.stop, 1);
+        pthread_join(thread, NULL);
+        assert_position(conn);
+        g_assert_true(conn_exec(conn, "DROP DATABASE logged", -1, NULL, NULL));
+}
+
 /* ---- without a server */
 
 static void test_errors(void) {
@@ -358,6 +406,7 @@ int main(int argc, char **argv) {
                         {"abort", test_abort},
                         {"time-out", test_time_out},
                         {"killed", test_killed},
+                        {"gtid-position", test_gtid_position},
         };
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/errors", test_errors);
