@@ -311,16 +311,53 @@ bool precheck_durability(Precheck *check, GError **error) {
 
 /* A transaction prepared before read_only is set can be committed after it (life-cycle: what a fence stops).
  */
+#define XA_NAMED 20 /* transactions that a hint names */
+
+static void append_hex(GString *text, const char *data, guint64 length) {
+        g_string_append(text, "X'");
+        for (guint64 i = 0; i < length; i++)
+                g_string_append_printf(text, "%02X", (unsigned char) data[i]);
+        g_string_append_c(text, '\'');
+}
+
+/* The names of prepared transactions may be any bytes. → how many there are */
+static bool list_xa(ConnRows *rows, GString *hint, guint64 *ret, GError **error) {
+        g_autoptr(GString) commits = g_string_new(NULL), rollbacks = g_string_new(NULL);
+        for (*ret = 0;; (*ret)++) {
+                const unsigned long *lengths;
+                char **row;
+                if (!conn_rows_next(rows, &row, &lengths, error))
+                        return false;
+                if (!row)
+                        break;
+                guint64 first = row[1] ? g_ascii_strtoull(row[1], NULL, 10) : 0, second = row[2] ? g_ascii_strtoull(row[2], NULL, 10) : 0;
+                if (*ret >= XA_NAMED || !row[0] || !row[3] || first > lengths[3] || second > lengths[3] - first)
+                        continue;
+                g_autoptr(GString) name = g_string_new(NULL);
+                append_hex(name, row[3], first);
+                g_string_append_c(name, ',');
+                append_hex(name, row[3] + first, second);
+                g_string_append_printf(name, ",%s", row[0]);
+                g_string_append_printf(commits, " XA COMMIT %s;", name->str);
+                g_string_append_printf(rollbacks, " XA ROLLBACK %s;", name->str);
+        }
+        g_string_append_printf(hint, "%s or, of each,%s", commits->str, rollbacks->str);
+        return true;
+}
+
 bool precheck_xa(Precheck *check, GError **error) {
         bool at_switch = check->input->stage == PRECHECK_SWITCH;
         for (Side side = 0; side < _SIDE_MAX; side++) {
                 g_autoptr(ConnRows) rows = conn_query(check->input->servers[side], "XA RECOVER", error);
                 if (!rows)
                         return false;
-                guint64 count = conn_rows_count(rows);
+                g_autoptr(GString) hint = g_string_new(NULL);
+                guint64 count = 0;
+                g_string_printf(hint, "on the %s:", side_to_string(side));
+                if (!list_xa(rows, hint, &count, error))
+                        return false;
                 if (count > 0)
-                        precheck_add(check, at_switch ? CHECK_ERROR : CHECK_WARNING, PS_ERROR_CHECK_FAILED,
-                                     "XA RECOVER; then XA COMMIT or XA ROLLBACK of each",
+                        precheck_add(check, at_switch ? CHECK_ERROR : CHECK_WARNING, PS_ERROR_CHECK_FAILED, hint->str,
                                      "%" G_GUINT64_FORMAT " prepared XA transactions are open on the %s; "
                                                           "read_only does not stop their commit",
                                      count, side_to_string(side));
