@@ -34,16 +34,12 @@ typedef void (*RowFunc)(GPtrArray *accounts, ConnRows *rows, char **row);
 
 static bool each(Conn *conn, const char *sql, GPtrArray *accounts, RowFunc take, GError **error) {
         g_autoptr(ConnRows) rows = conn_query(conn, sql, error);
-        char **row;
         if (!rows)
                 return false;
-        for (;;) {
-                if (!conn_rows_next(rows, &row, NULL, error))
-                        return false;
-                if (!row)
-                        return true;
+        for (char **row; (row = conn_rows_take(rows));) {
                 take(accounts, rows, row);
         }
+        return true;
 }
 
 /* Grants may be left of accounts that are gone. */
@@ -260,14 +256,9 @@ bool account_target_read(Conn *conn, AccountTarget *ret, GError **error) {
         g_autoptr(ConnRows) rows = conn_query(conn, "SELECT PLUGIN_NAME FROM information_schema.PLUGINS WHERE PLUGIN_TYPE='AUTHENTICATION' AND "
                                                     "PLUGIN_STATUS='ACTIVE'", error);
         g_autoptr(GHashTable) plugins = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-        char **row;
         if (!rows)
                 return false;
-        for (;;) {
-                if (!conn_rows_next(rows, &row, NULL, error))
-                        return false;
-                if (!row)
-                        break;
+        for (char **row; (row = conn_rows_take(rows));) {
                 if (row[0])
                         g_hash_table_add(plugins, g_strdup(row[0]));
         }

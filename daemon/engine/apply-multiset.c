@@ -87,14 +87,14 @@ static bool count_rows(Removal *removal, GError **error) {
         g_string_append(sql, " FROM ");
         sql_append_table(sql, schema->database, schema->name);
         g_string_append_printf(sql, " WHERE %s", removal->filter->str);
-        g_autoptr(ConnRows) rows = conn_stream(removal->conn, sql->str, (gssize) sql->len, error);
+        g_autoptr(ConnStream) rows = conn_stream(removal->conn, sql->str, (gssize) sql->len, error);
         if (!rows)
                 return false;
-        guint hash = conn_rows_columns(rows) - 1;
+        guint hash = conn_stream_columns(rows) - 1;
         for (;;) {
                 char **row;
                 const unsigned long *lengths;
-                if (!conn_rows_next(rows, &row, &lengths, error))
+                if (!conn_stream_next(rows, &row, &lengths, error))
                         return false;
                 if (!row)
                         return true;

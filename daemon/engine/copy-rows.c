@@ -82,7 +82,7 @@ static bool add_row(RowBuffer *buffer, const TableSchema *table, char **row, con
         return true;
 }
 
-bool row_buffer_read(RowBuffer *buffer, const TableSchema *table, ConnRows *rows, gsize max_bytes, bool *ret_more, GError **error) {
+bool row_buffer_read(RowBuffer *buffer, const TableSchema *table, ConnStream *rows, gsize max_bytes, bool *ret_more, GError **error) {
         for (;;) {
                 char **row;
                 const unsigned long *lengths;
@@ -90,7 +90,7 @@ bool row_buffer_read(RowBuffer *buffer, const TableSchema *table, ConnRows *rows
                         *ret_more = true;
                         return true;
                 }
-                if (!conn_rows_next(rows, &row, &lengths, error))
+                if (!conn_stream_next(rows, &row, &lengths, error))
                         return false;
                 if (!row)
                         break;

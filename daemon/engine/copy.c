@@ -62,14 +62,14 @@ typedef enum ChunkOutcome { OUTCOME_DONE, OUTCOME_LATER, OUTCOME_FAILED } ChunkO
 static bool load_chunks(const Ledger *ledger, Conn *downstream, LinkTables *tables, bool copying, guint64 *ret_rows, guint64 *ret_bytes,
                         GError **error) {
         g_autofree char *sql = g_strdup_printf("SELECT db, tbl, lo, hi, h_seq, n_rows, n_bytes FROM %s", ledger->chunk);
-        g_autoptr(ConnRows) rows = conn_stream(downstream, sql, -1, error);
+        g_autoptr(ConnStream) rows = conn_stream(downstream, sql, -1, error);
         if (!rows)
                 return false;
         *ret_rows = *ret_bytes = 0;
         for (;;) {
                 char **row;
                 const unsigned long *lengths;
-                if (!conn_rows_next(rows, &row, &lengths, error))
+                if (!conn_stream_next(rows, &row, &lengths, error))
                         return false;
                 if (!row)
                         return true;
@@ -138,12 +138,11 @@ static bool probe(Copier *copier, const LinkTable *table, const Key *lo, const K
         g_string_append_printf(sql, " LIMIT %" G_GUINT64_FORMAT ",1", n - 1);
 
         g_autoptr(ConnRows) rows = conn_query(copier->up, sql->str, error);
-        char **row;
-        const unsigned long *lengths;
         *ret_hi = (Key){0};
-        if (!rows || !conn_rows_next(rows, &row, &lengths, error))
+        if (!rows)
                 return false;
-        return !row || copy_key_from_row(schema, row, lengths, ret_hi, error);
+        char **row = conn_rows_take(rows);
+        return !row || copy_key_from_row(schema, row, conn_rows_lengths(rows), ret_hi, error);
 }
 
 /* Everything logged before this commits is visible to what is read after it (engine.md §0, finding 2). */
@@ -163,13 +162,13 @@ static bool read_range(Copier *copier, const LinkTable *table, Chunk *chunk, boo
         sql_append_key_list(sql, table->schema);
         if (locked)
                 g_string_append(sql, " LOCK IN SHARE MODE");
-        ConnRows *rows = conn_stream(copier->up, sql->str, (gssize) sql->len, error);
+        ConnStream *rows = conn_stream(copier->up, sql->str, (gssize) sql->len, error);
         if (!rows)
                 return false;
         bool good = row_buffer_read(&copier->rows, table->schema, rows, CHUNK_BYTES_MAX, &more, error);
         if (more)
                 conn_abort(copier->up); /* rather than reading the rest only to throw it away */
-        conn_rows_free(rows);
+        conn_stream_free(rows);
         if (!good || !more)
                 return good;
 
@@ -497,7 +496,7 @@ static bool copy_rows_of(Copier *copier, LinkTable *table, const Chunk *chunk, c
         sql_append_select_list(copier->sql, table->schema);
         g_string_append(copier->sql, " FROM ");
         sql_append_table(copier->sql, table->schema->database, table->schema->name);
-        g_autoptr(ConnRows) rows = conn_stream(copier->up, copier->sql->str, (gssize) copier->sql->len, error);
+        g_autoptr(ConnStream) rows = conn_stream(copier->up, copier->sql->str, (gssize) copier->sql->len, error);
         if (!rows)
                 return false;
         row_buffer_reset(&copier->rows);

@@ -104,9 +104,9 @@ static bool read_intent(Carry *carry, Intent *ret, GError **error) {
         g_autoptr(ConnRows) rows = conn_queryf(carry->conns[BOOKS], error,
                                                "SELECT state, thread, file, pos, was FROM %s WHERE leg=%u AND seq=%" G_GUINT64_FORMAT,
                                                carry->config.ledger->intent, carry->config.leg, carry->halt->seq);
-        char **row;
-        if (!rows || !conn_rows_next(rows, &row, NULL, error))
+        if (!rows)
                 return false;
+        char **row = conn_rows_take(rows);
         if (row)
                 *ret = (Intent){
                         .found = true,

@@ -57,13 +57,8 @@ static bool read_copied(Adjust *adjust, const char *database, const char *name, 
         *ret = (Copied){0};
         if (!rows)
                 return false;
-        for (;;) {
-                char **row;
-                const unsigned long *lengths;
-                if (!conn_rows_next(rows, &row, &lengths, error))
-                        return false;
-                if (!row)
-                        break;
+        for (char **row; (row = conn_rows_take(rows));) {
+                const unsigned long *lengths = conn_rows_lengths(rows);
                 /* An infinite bound is NULL, and no key has no bytes. */
                 g_hash_table_replace(next, g_bytes_new(row[0], row[0] ? lengths[0] : 0), g_bytes_new(row[1], row[1] ? lengths[1] : 0));
                 ret->chunks++;

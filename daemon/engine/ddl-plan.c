@@ -224,12 +224,7 @@ static bool plan_drop_database(const DdlPlanInput *input, DdlPlan *plan, GError 
         guint64 there;
         if (!rows || !conn_query_uint64(input->downstream, ask, &there, error))
                 return false;
-        for (;;) {
-                char **row;
-                if (!conn_rows_next(rows, &row, NULL, error))
-                        return false;
-                if (!row)
-                        break;
+        for (char **row; (row = conn_rows_take(rows));) {
                 if (!is_carried(input, database, row[0])) {
                         all = false;
                         continue;
@@ -318,13 +313,11 @@ static bool add_definition(const DdlPlanInput *input, GChecksum *sum, const char
         g_autofree char *table = sql_table(database, name), *sql = g_strconcat("SHOW CREATE TABLE ", table, NULL);
         g_autoptr(GError) local = NULL;
         g_autoptr(ConnRows) rows = conn_query(input->downstream, sql, &local);
-        char **row = NULL;
-        if (rows && !conn_rows_next(rows, &row, NULL, error))
-                return false;
         if (!rows && !g_error_matches(local, MYSQL_ERROR, ER_NO_SUCH_TABLE) && !g_error_matches(local, MYSQL_ERROR, ER_BAD_DB_ERROR)) {
                 g_propagate_error(error, g_steal_pointer(&local));
                 return false;
         }
+        char **row = conn_rows_take(rows);
         const char *text = row && row[1] ? row[1] : "-", *options = strrchr(text, '\n'), *counter = options ? strstr(options, " AUTO_INCREMENT=") : NULL;
         g_checksum_update(sum, (const guchar *) text, counter ? counter - text : -1);
         if (counter) {

@@ -17,9 +17,9 @@ bool ddl_upstream_read(Conn *upstream, DdlUpstream *ret, GError **error) {
                                               "SELECT @@global.explicit_defaults_for_timestamp, @@global.system_time_zone, "
                                               "@@global.default_storage_engine",
                                               error);
-        char **row;
-        if (!rows || !conn_rows_next(rows, &row, NULL, error))
+        if (!rows)
                 return false;
+        char **row = conn_rows_take(rows);
         *ret = (DdlUpstream){
                 .flavor = *conn_flavor(upstream),
                 .explicit_timestamp = row && g_strcmp0(row[0], "1") == 0,

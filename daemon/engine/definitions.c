@@ -56,12 +56,7 @@ static bool read_defaults(Definitions *definitions, Conn *conn, GError **error) 
                                               error);
         if (!rows)
                 return false;
-        for (;;) {
-                char **row;
-                if (!conn_rows_next(rows, &row, NULL, error))
-                        return false;
-                if (!row)
-                        return true;
+        for (char **row; (row = conn_rows_take(rows));) {
                 bool updated = row[4] && strcasestr(row[4], "on update");
                 char *plain = plain_default(row[3], mariadb);
                 if (!plain && !updated)
@@ -71,6 +66,7 @@ static bool read_defaults(Definitions *definitions, Conn *conn, GError **error) 
                 g_free(plain);
                 g_hash_table_replace(definitions->defaults, g_strconcat(table, ".", row[2], NULL), text);
         }
+        return true;
 }
 
 /* What a column gets that says nothing of its own: MySQL 5.6 leaves it as it was when a table without text is converted, others do not. */
@@ -82,16 +78,12 @@ static bool read_collations(Definitions *definitions, Conn *conn, GError **error
                                               error);
         if (!rows)
                 return false;
-        for (;;) {
-                char **row;
-                if (!conn_rows_next(rows, &row, NULL, error))
-                        return false;
-                if (!row)
-                        return true;
+        for (char **row; (row = conn_rows_take(rows));) {
                 const char *collation = row[2] ? row[2] : "";
                 char *plain = g_str_has_prefix(collation, "utf8mb3_") ? g_strconcat("utf8_", collation + strlen("utf8mb3_"), NULL) : g_strdup(collation);
                 g_hash_table_replace(definitions->defaults, sql_table(row[0], row[1]), plain);
         }
+        return true;
 }
 
 Definitions *definitions_read(Conn *conn, const MigrationSpec *spec, const GPtrArray *left_out, GError **error) {

@@ -36,9 +36,9 @@ static bool find_table(Conn *up, const LinkHalt *halt, char **ret_database, char
         g_autofree char *sql = g_strdup_printf("SELECT table_schema, table_name FROM information_schema.tables WHERE table_schema=%s AND table_name=%s "
                                                "AND table_type='BASE TABLE'", database, table);
         g_autoptr(ConnRows) rows = conn_query(up, sql, error);
-        char **row = NULL;
-        if (!rows || !conn_rows_next(rows, &row, NULL, error))
+        if (!rows)
                 return false;
+        char **row = conn_rows_take(rows);
         if (!row)
                 return unclear(halt, "no table of that name is there now", error);
         *ret_database = g_strdup(row[0]);
@@ -70,16 +70,12 @@ static bool no_functions(Conn *up, const LinkHalt *halt, GError **error) {
                                                   "AND routine_schema NOT IN ('mysql','sys')", error);
         gsize length;
         const char *text = g_bytes_get_data(halt->sql, &length);
-        while (rows) {
-                char **row;
-                if (!conn_rows_next(rows, &row, NULL, error))
-                        return false;
-                if (!row)
-                        return true;
+        if (!rows)
+                return false;
+        for (char **row; (row = conn_rows_take(rows));)
                 if (contains(text, length, row[0]))
                         return unclear(halt, "it names a stored function", error);
-        }
-        return false;
+        return true;
 }
 
 /* The table, as sql_table() writes it. */
@@ -155,15 +151,11 @@ static GArray *read_edges(Conn *down, GError **error) {
                 return NULL;
         g_autoptr(GArray) edges = g_array_new(FALSE, FALSE, sizeof(Edge));
         g_array_set_clear_func(edges, edge_clear);
-        for (;;) {
-                char **row;
-                if (!conn_rows_next(rows, &row, NULL, error))
-                        return NULL;
-                if (!row)
-                        return g_steal_pointer(&edges);
+        for (char **row; (row = conn_rows_take(rows));) {
                 Edge edge = {{sql_table(row[0], row[1]), sql_table(row[2], row[3])}, *row[4] == '1'};
                 g_array_append_val(edges, edge);
         }
+        return g_steal_pointer(&edges);
 }
 
 /* All tables that foreign keys connect with NAME; NULL: no key among them cascades. */

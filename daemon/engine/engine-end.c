@@ -201,7 +201,7 @@ static bool close_side(Ending *ending, Side side, GError **error) {
         if (!conn)
                 return false;
         bool good = (side != SIDE_DESTINATION || name_incomplete(ending, conn, error)) && ledger_drop(engine->ledger, conn, error) &&
-                    (writer || (open ? fence_open(conn, /* events_on= */ false, error) : fence_shut(conn, error)));
+                    (writer || (open ? fence_open(&engine->fence, conn, /* kept= */ NULL, error) : fence_shut(&engine->fence, conn, error)));
         if (!good)
                 engine_name_error(engine, side, error);
         return good;

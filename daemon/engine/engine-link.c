@@ -130,6 +130,7 @@ bool engine_start_monitor(Engine *engine, GError **error) {
         MonitorConfig config = {
                 .servers = {engine->params[SIDE_SOURCE], engine->params[SIDE_DESTINATION]},
                 .ledger = engine->ledger,
+                .fence = &engine->fence,
                 .identity = {engine->state->identity[SIDE_SOURCE], engine->state->identity[SIDE_DESTINATION]},
                 .writer = engine->state->writer,
                 .epoch = engine->state->epoch,
@@ -279,7 +280,7 @@ static bool prepare_servers(Engine *engine, GError **error) {
         Conn *down = up ? control_acquire(engine, reader, error) : NULL;
         if (!down)
                 return false;
-        if (fence_shut(down, error) &&
+        if (fence_shut(&engine->fence, down, error) &&
             ledger_raise_epoch(engine->ledger, down, engine->state->epoch, error) && engine_empty_again(engine, down, error))
                 return engine_programs_disarm(engine, reader, error); /* what is applied must not fire anything */
         engine_name_error(engine, reader, error);

@@ -8,11 +8,13 @@
 #include "engine/account-store.h"
 #include "engine/ddl-carry.h"
 #include "engine/engine.h"
+#include "engine/fence.h"
 #include "engine/ledger.h"
 #include "engine/link.h"
 #include "engine/monitor.h"
 #include "engine/precheck.h"
 #include "engine/program-store.h"
+#include "engine/sessions.h"
 #include "engine/throttle.h"
 #include "engine/verify-point.h"
 #include "engine/watch.h"
@@ -27,6 +29,7 @@ struct Engine {
         MigrationSpec *spec;
         char *directory;
         Ledger *ledger;
+        Fence fence;                     /* how sides are closed */
         EngineState *state;
         MigrationPhase phase;
         Thread *thread;
@@ -35,6 +38,7 @@ struct Engine {
         Conn *control[_SIDE_MAX];        /* holds GET_LOCK on the migration; see control.h. Set under the lock */
         guint64 control_id[_SIDE_MAX];   /* the number of the last one */
         gint64 control_fed_at;           /* monotonic */
+        SessionLook session_looks[_SIDE_MAX];
         Monitor *monitor;
         Watch *watch;
         Throttle *throttle;

@@ -128,14 +128,14 @@ static bool fence_destination(Engine *engine, GError **error) {
         Conn *down = control_acquire(engine, SIDE_DESTINATION, error);
         if (!down)
                 return false;
-        if (fence_shut(down, error))
+        if (fence_shut(&engine->fence, down, error))
                 return true;
         engine_name_error(engine, SIDE_DESTINATION, error);
         return false;
 }
 
 /* Takes back what a failed start did: our tables, the fence, and the tables that were made and are still empty. */
-static void undo_start(Engine *engine, const ObjectList *objects, bool was_read_only) {
+static void undo_start(Engine *engine, const ObjectList *objects, bool was_closed) {
         Conn *down = control_acquire(engine, SIDE_DESTINATION, NULL);
         if (down) {
                 (void) engine_parameters_undo(engine, NULL);
@@ -143,8 +143,8 @@ static void undo_start(Engine *engine, const ObjectList *objects, bool was_read_
                 for (guint i = 0; objects && i < objects->tables->len; i++)
                         (void) objects_drop_empty(down, g_ptr_array_index(objects->tables, i), NULL);
                 (void) ledger_drop(engine->ledger, down, NULL);
-                if (!was_read_only)
-                        (void) fence_open(down, /* events_on= */ false, NULL);
+                if (!was_closed)
+                        (void) fence_open(&engine->fence, down, /* kept= */ NULL, NULL);
         }
         Conn *up = control_acquire(engine, SIDE_SOURCE, NULL);
         if (up)
@@ -164,12 +164,12 @@ static bool go_on(Engine *engine, const EngineOperation *operation, const char *
 }
 
 /* Everything that can be known without changing anything. */
-static bool look(Engine *engine, const EngineOperation *operation, Pair *pair, ObjectList **ret_objects, bool *ret_read_only, GError **error) {
+static bool look(Engine *engine, const EngineOperation *operation, Pair *pair, ObjectList **ret_objects, bool *ret_closed, GError **error) {
         if (!go_on(engine, operation, "checks", error) || !connect_pair(engine, pair, error) ||
             !engine_run_checks(engine, pair->conns, PRECHECK_START, error) || !precheck_verdict(engine->state->checks, operation->flags & 1, error))
                 return false;
         *ret_objects = objects_list(pair->conns[SIDE_SOURCE], engine->spec, error);
-        if (*ret_objects && fence_is_closed(pair->conns[SIDE_DESTINATION], ret_read_only, error))
+        if (*ret_objects && fence_is_closed(&engine->fence, pair->conns[SIDE_DESTINATION], ret_closed, error))
                 return true;
         engine_name_link_error(engine, error);
         return false;
@@ -218,13 +218,13 @@ void engine_begin(Engine *engine, const EngineOperation *operation) {
         g_auto(Pair) pair = {0};
         g_autoptr(ObjectList) objects = NULL;
         g_autoptr(GError) error = NULL;
-        bool was_read_only = false;
+        bool was_closed = false;
 
         engine_refresh_params(engine);
         if (engine->state->epoch == 0)
                 engine->state->epoch = 1;
         engine->state->writer = SIDE_SOURCE;
-        bool good = look(engine, operation, &pair, &objects, &was_read_only, &error), touched = good;
+        bool good = look(engine, operation, &pair, &objects, &was_closed, &error), touched = good;
         if (good) {
                 remember_unfit(engine, objects);
                 remember_identity(engine, &pair);
@@ -238,7 +238,7 @@ void engine_begin(Engine *engine, const EngineOperation *operation) {
         if (engine_stopping(engine))
                 return; /* it is in state.json, and is run again from its beginning at the next start of the agent */
         if (touched)
-                undo_start(engine, objects, was_read_only);
+                undo_start(engine, objects, was_closed);
         bool aborted = engine_aborted(engine, operation->id);
         engine_finish(engine, operation->id, aborted ? OPERATION_RESULT_CANCELED : touched ? OPERATION_RESULT_UNDONE : OPERATION_RESULT_FAILED, error,
                       _MIGRATION_PHASE_INVALID, NULL);

@@ -28,8 +28,7 @@ static void tell_changed(Engine *engine) {
 }
 
 static bool commit_and_wait(Engine *engine, EngineCommit *commit, GError **error) {
-        if (engine->watch)
-                engine_take_watch(engine);
+        engine_sample(engine); /* whoever is told of the commit may ask at once what else there is to see */
         commit->state = engine_state_copy(engine->state);
 
         pthread_mutex_lock(&engine->lock);
@@ -274,8 +273,8 @@ static void engine_thread(gpointer data) {
         Engine *engine = data;
         engine_verify_recover(engine);
         while (!engine_stopping(engine)) {
-                take_changes(engine);
                 g_autofree EngineOperation *operation = next_operation(engine);
+                take_changes(engine); /* also those that came just before the operation */
                 if (operation)
                         run_operation(engine, operation);
                 /* While the journal holds an unfinished switch, nothing is touched before that operation is given to us again. */
@@ -305,6 +304,7 @@ Engine *engine_new(const EngineConfig *config) {
         engine->phase = config->phase;
         engine->paused = config->paused;
         engine->ledger = ledger_new(engine->state->uuid);
+        engine->fence = (Fence){.kind = engine->spec->fence};
         engine->throttle = throttle_new(engine->spec->limits.max_source_load, engine->spec->limits.max_copy_rate);
         engine->dirty = dirty_new(DIRTY_BYTES_MAX);
         engine->limits = engine->spec->limits;

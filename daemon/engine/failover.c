@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "engine/control.h"
+#include "engine/fence.h"
 #include "mysql/executed.h"
 
 #define PROBE_TIMEOUT 5 /* s */
@@ -18,22 +19,17 @@ static bool replicates(Conn *conn, bool *ret, GError **error) {
         if (!rows)
                 return false;
         *ret = false;
-        for (;;) {
-                char **row;
-                if (!conn_rows_next(rows, &row, NULL, error))
-                        return false;
-                if (!row)
-                        return true;
+        for (char **row; (row = conn_rows_take(rows));) {
                 for (unsigned i = 0; i < conn_rows_columns(rows); i++)
                         if (g_str_has_suffix(conn_rows_column_name(rows, i), "_SQL_Running") && row[i] && g_ascii_strcasecmp(row[i], "No") != 0)
                                 *ret = true;
         }
+        return true;
 }
 
 static bool is_promoted(Side side, Conn *conn, GError **error) {
-        guint64 read_only;
-        bool replica;
-        if (!conn_query_uint64(conn, "SELECT @@global.read_only", &read_only, error) || !replicates(conn, &replica, error))
+        bool read_only, replica;
+        if (!fence_is_read_only(conn, &read_only, error) || !replicates(conn, &replica, error))
                 return false;
         if (!read_only && !replica)
                 return true;
@@ -164,8 +160,8 @@ bool failover_accept(Engine *engine, Side side, Conn *conn, GError **error) {
 /* --- several hosts --- */
 
 static bool is_candidate(Conn *conn) {
-        guint64 read_only;
-        return conn_query_uint64(conn, "SELECT @@global.read_only", &read_only, NULL) && !read_only;
+        bool read_only;
+        return fence_is_read_only(conn, &read_only, NULL) && !read_only;
 }
 
 void failover_choose_host(const Engine *engine, Side side, ConnParams *params) {

@@ -1,33 +1,52 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
-/* Closing a side to applications and opening it again, by the server's global read_only (fence=global). What it stops and what gets past
- * it was measured: life-cycle.md, 'What a fence costs and stops'. */
+/* Closing a side to applications and opening it again: the only place that does. How is the migration's option `fence`; who calls these functions
+ * need not know. What each kind stops and what gets past it was measured: life-cycle.md, 'What a fence costs and stops', and docs/operations.md. */
 
 #include <stdbool.h>
 
 #include <glib.h>
 
 #include "engine/sessions.h"
+#include "engine/spec.h"
+#include "engine/state.h"
 #include "mysql/conn.h"
 
-typedef struct FenceReport {
-        bool events_were_on;  /* the event scheduler ran and was switched off */
-        unsigned killed;      /* sessions */
-} FenceReport;
+/* Of one migration. Does not change: every thread may use it, each with its own connection. */
+typedef struct Fence {
+        FenceKind kind;
+} Fence;
 
-/* Events off, read_only on, every foreign session that holds a transaction killed and gone (with KILL_SESSIONS also those of accounts that
- * read_only does not stop), and no prepared XA transaction left, within TIMEOUT_USEC. On an error the caller opens it again.
- * PS_ERROR_DEADLINE_EXCEEDED, PS_ERROR_CHECK_FAILED (XA), PS_ERROR_STOPPED (STOP said so). */
-typedef bool (*FenceStop)(gpointer userdata);
-bool fence_close(Conn *conn, bool kill_sessions, gint64 timeout_usec, FenceStop stop, gpointer userdata, FenceReport *ret, GError **error);
-bool fence_open(Conn *conn, bool events_on, GError **error);
-/* read_only alone, on a side that takes no writes anyhow. On servers that can keep it (MySQL 8 and later) it survives a restart. */
-bool fence_shut(Conn *conn, GError **error);
-bool fence_is_closed(Conn *conn, bool *ret, GError **error);
+/* What opening a side will have to put back is found out before it is closed, and on disk by then. */
+bool fence_prepare(const Fence *fence, Conn *conn, FenceKept *ret, GError **error);
+
+/* How a side that takes writes is closed. */
+typedef struct FenceClosing {
+        SessionLook *look;   /* of that server */
+        bool kill_sessions;  /* also those without a transaction whose accounts the fence does not stop */
+        gint64 timeout_usec;
+        bool (*stop)(gpointer userdata); /* Abort was asked for */
+        gpointer userdata;
+} FenceClosing;
+/* Nobody but the agent can write any more, every foreign session that holds a transaction is killed and gone, no event runs, and no prepared XA
+ * transaction is left. On an error the caller opens it again. *ret_killed: sessions. PS_ERROR_DEADLINE_EXCEEDED, PS_ERROR_CHECK_FAILED (XA),
+ * PS_ERROR_STOPPED (stop() said so). */
+bool fence_close(const Fence *fence, Conn *conn, const FenceClosing *how, FenceKept *kept, unsigned *ret_killed, GError **error);
+/* KEPT NULL: as it is when nothing was kept. */
+bool fence_open(const Fence *fence, Conn *conn, const FenceKept *kept, GError **error);
+/* Closes a side that takes no writes anyhow, or sees to it that it still is closed. */
+bool fence_shut(const Fence *fence, Conn *conn, GError **error);
+bool fence_is_closed(const Fence *fence, Conn *conn, bool *ret, GError **error);
+/* Whether a restart can bring it back on a side that was opened: by a line in the server's configuration. */
+bool fence_may_come_back(const Fence *fence);
+
 /* How many sessions fence_close() would kill now, and for how long the oldest transaction has been open (s). */
-bool fence_survey(Conn *conn, bool kill_sessions, unsigned *ret_sessions, guint64 *ret_oldest, GError **error);
+bool fence_survey(const Fence *fence, Conn *conn, SessionLook *look, bool kill_sessions, unsigned *ret_sessions, guint64 *ret_oldest, GError **error);
 /* Of a session of others (sessions.h): whether fence_close() would end it. */
-bool fence_would_end(const Session *session, bool kill_sessions);
+bool fence_would_end(const Fence *fence, const Session *session, bool kill_sessions);
+
+/* Whether a server refuses the writes of ordinary accounts by itself, as a standby does that was not promoted; not whether a side is closed. */
+bool fence_is_read_only(Conn *conn, bool *ret, GError **error);
 /* Something that changes with every transaction logged and with nothing else: MariaDB also logs checkpoints of its own, which move the
  * position. */
 bool fence_log_mark(Conn *conn, char **ret_mark, GError **error);

@@ -118,9 +118,9 @@ bool ledger_read_owner(const Ledger *ledger, Conn *conn, OwnerRow *ret, GError *
         g_autoptr(ConnRows) rows = conn_queryf(
                 conn, error, "SELECT agent, epoch, writer, phase, step FROM `" LEDGER_DATABASE "`.`owner` WHERE uuid='%s'",
                 ledger->uuid);
-        char **row;
-        if (!rows || !conn_rows_next(rows, &row, NULL, error))
+        if (!rows)
                 return false;
+        char **row = conn_rows_take(rows);
         if (!row)
                 return true;
         ret->present = true;
@@ -181,12 +181,7 @@ GArray *ledger_load_checkpoints(const Ledger *ledger, Conn *conn, guint32 leg, G
                 return NULL;
         g_autoptr(GArray) list = g_array_new(FALSE, TRUE, sizeof(Checkpoint));
         g_array_set_clear_func(list, (GDestroyNotify) checkpoint_clear);
-        for (;;) {
-                char **row;
-                if (!conn_rows_next(rows, &row, NULL, error))
-                        return NULL;
-                if (!row)
-                        break;
+        for (char **row; (row = conn_rows_take(rows));) {
                 Checkpoint checkpoint = {
                         .worker = (guint32) g_ascii_strtoull(row[0], NULL, 10),
                         .seq = g_ascii_strtoull(row[1], NULL, 10),

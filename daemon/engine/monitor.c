@@ -65,10 +65,9 @@ static bool write_row(const Monitor *monitor, Conn *conn, unsigned id, guint64 v
 /* Since when the server runs, by its own clock, in s since the epoch: the same (but for rounding) for as long as it does. */
 static bool boot_time(Conn *conn, guint64 *ret) {
         guint64 now;
-        char **row;
         g_autoptr(ConnRows) rows = conn_query(conn, "SHOW GLOBAL STATUS LIKE 'Uptime'", NULL);
-        if (!rows || !conn_rows_next(rows, &row, NULL, NULL) || !row || !row[1] ||
-            !conn_query_uint64(conn, "SELECT UNIX_TIMESTAMP()", &now, NULL))
+        char **row = conn_rows_take(rows);
+        if (!row || !row[1] || !conn_query_uint64(conn, "SELECT UNIX_TIMESTAMP()", &now, NULL))
                 return false;
         *ret = now - MIN(g_ascii_strtoull(row[1], NULL, 10), now);
         return true;
@@ -84,15 +83,16 @@ static bool restarted(const Monitor *monitor, Conn *conn, guint64 boot) {
 /* A side that took over may have read_only in its configuration, as a fence that outlives a restart: behind the switch that would keep
  * everybody out after the next one. The owner row says who takes writes. Whoever closed it by hand, without a restart, is left alone. */
 static bool greet_writer(Monitor *monitor, Side side, Conn *conn, const OwnerRow *owner) {
-        guint64 boot, read_only;
-        if (!boot_time(conn, &boot) || !conn_query_uint64(conn, "SELECT @@global.read_only", &read_only, NULL))
+        guint64 boot;
+        bool closed;
+        if (!boot_time(conn, &boot) || !fence_is_closed(monitor->config.fence, conn, &closed, NULL))
                 return !conn_is_dead(conn);
         pthread_mutex_lock(&monitor->lock);
         bool ours = monitor->changed_sides;
         pthread_mutex_unlock(&monitor->lock);
-        if (read_only) {
-                if (!ours || !owner->present || owner->writer != side || !restarted(monitor, conn, boot) ||
-                    !fence_open(conn, /* events_on= */ false, NULL))
+        if (closed) {
+                if (!fence_may_come_back(monitor->config.fence) || !ours || !owner->present || owner->writer != side || !restarted(monitor, conn, boot) ||
+                    !fence_open(monitor->config.fence, conn, /* kept= */ NULL, NULL))
                         return !conn_is_dead(conn);
                 monitor->config.on_reopened(monitor->config.userdata, side);
         }
@@ -123,12 +123,7 @@ static bool look_at_parameters(Monitor *monitor, Side side, Conn *conn) {
         g_autoptr(ConnRows) rows = conn_query(conn, monitor->config.parameters, NULL);
         if (!rows)
                 return !conn_is_dead(conn);
-        for (;;) {
-                char **row;
-                if (!conn_rows_next(rows, &row, NULL, NULL))
-                        return !conn_is_dead(conn);
-                if (!row)
-                        break;
+        for (char **row; (row = conn_rows_take(rows));) {
                 if (!row[0] || !row[1])
                         continue;
                 g_hash_table_insert(values, g_ascii_strdown(row[0], -1), g_utf8_make_valid(row[1], -1));
@@ -149,19 +144,19 @@ static bool beat_side(Monitor *monitor, Side side, Side writer, guint64 epoch) {
         Conn *conn = monitor->conns[side];
         if (!conn)
                 return true;
-        guint64 read_only;
-        if (!conn_query_uint64(conn, "SELECT @@global.read_only", &read_only, NULL))
+        bool closed;
+        if (!fence_is_closed(monitor->config.fence, conn, &closed, NULL))
                 return false;
 
         if (side == writer && !write_row(monitor, conn, HEARTBEAT_ROW, clock_real()) && conn_is_dead(conn))
                 return false;
-        if (side != writer && !read_only) {
-                if (!fence_shut(conn, NULL))
+        if (side != writer && !closed) {
+                if (!fence_shut(monitor->config.fence, conn, NULL))
                         return false;
-                read_only = 1;
+                closed = true;
                 monitor->config.on_refenced(monitor->config.userdata, side);
         }
-        set_status(monitor, side, read_only ? READ_WRITE_STATUS_READ_ONLY : READ_WRITE_STATUS_READ_WRITE);
+        set_status(monitor, side, closed ? READ_WRITE_STATUS_READ_ONLY : READ_WRITE_STATUS_READ_WRITE);
         return look_at_parameters(monitor, side, conn);
 }
 

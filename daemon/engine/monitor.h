@@ -10,6 +10,7 @@
 #include <glib.h>
 
 #include "engine/engine.h"
+#include "engine/fence.h"
 #include "engine/ledger.h"
 #include "mysql/conn.h"
 
@@ -18,6 +19,7 @@ typedef struct Monitor Monitor;
 typedef struct MonitorConfig {
         const ConnParams *servers[_SIDE_MAX];
         const char *identity[_SIDE_MAX]; /* conn_host_uuid() of the servers that are meant; copied */
+        const Fence *fence;
         const Ledger *ledger;
         Side writer;
         guint64 epoch;

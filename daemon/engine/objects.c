@@ -116,12 +116,7 @@ static bool list_databases(Conn *source, const MigrationSpec *spec, ObjectList *
                                               error);
         if (!rows)
                 return false;
-        for (;;) {
-                char **row;
-                if (!conn_rows_next(rows, &row, NULL, error))
-                        return false;
-                if (!row)
-                        return true;
+        for (char **row; (row = conn_rows_take(rows));) {
                 if (!row[0] || schema_is_system_database(row[0]) || !spec_selects(spec, row[0], NULL))
                         continue;
                 DatabaseDefaults *database = g_new0(DatabaseDefaults, 1);
@@ -130,6 +125,7 @@ static bool list_databases(Conn *source, const MigrationSpec *spec, ObjectList *
                 database->collation = g_strdup(row[2]);
                 g_ptr_array_add(list->databases, database);
         }
+        return true;
 }
 
 /* Why the rows of TABLE change without anything in the log that speaks of it; NULL: they do not. CARRIED: set of `db`.`table`. */
@@ -344,11 +340,11 @@ static bool accept_existing(Conn *destination, const TableSchema *table, const T
 
 static bool create_table(Conn *source, Conn *destination, const char *name, GError **error) {
         g_autoptr(ConnRows) rows = conn_queryf(source, error, "SHOW CREATE TABLE %s", name);
-        char **row;
-        if (!rows || !conn_rows_next(rows, &row, NULL, error)) {
+        if (!rows) {
                 g_prefix_error(error, "cannot read the definition of %s: ", name);
                 return false;
         }
+        char **row = conn_rows_take(rows);
         if (!row || conn_rows_columns(rows) < 2 || !row[1]) {
                 g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "the source shows no definition of %s", name);
                 return false;

@@ -105,15 +105,11 @@ static GHashTable *read_pairs(Conn *conn, const char *sql, GError **error) {
         g_autoptr(ConnRows) rows = conn_query(conn, sql, error);
         if (!rows)
                 return NULL;
-        for (;;) {
-                char **row;
-                if (!conn_rows_next(rows, &row, NULL, error))
-                        return NULL;
-                if (!row)
-                        return g_steal_pointer(&values);
+        for (char **row; (row = conn_rows_take(rows));) {
                 if (row[0])
                         g_hash_table_insert(values, g_ascii_strdown(row[0], -1), g_utf8_make_valid(row[1] ?: "", -1));
         }
+        return g_steal_pointer(&values);
 }
 
 GHashTable *parameters_read(Conn *conn, GError **error) {

@@ -238,10 +238,10 @@ bool precheck_other_migrations(Precheck *check, GError **error) {
                         return false;
                 if (!there)
                         continue;
-                char **row;
                 g_autoptr(ConnRows) rows = conn_queryf(conn, error, "SELECT uuid FROM polarshift.owner WHERE uuid <> '%s' ORDER BY uuid", check->input->uuid);
-                if (!rows || !conn_rows_next(rows, &row, NULL, error))
+                if (!rows)
                         return false;
+                char **row = conn_rows_take(rows);
                 if (!row || !row[0])
                         continue;
                 g_autofree char *quoted = sql_string(row[0]);

@@ -104,12 +104,7 @@ bool precheck_destination_empty(Precheck *check, GError **error) {
                                               error);
         if (!rows)
                 return false;
-        for (;;) {
-                char **row;
-                if (!conn_rows_next(rows, &row, NULL, error))
-                        return false;
-                if (!row)
-                        return true;
+        for (char **row; (row = conn_rows_take(rows));) {
                 if (!row[0] || !row[1])
                         continue;
                 if (!precheck_carries(check, row[0], row[1]))
@@ -123,6 +118,7 @@ bool precheck_destination_empty(Precheck *check, GError **error) {
                              "%s %s exists on the destination and would be overwritten",
                              view ? "view" : "table", name);
         }
+        return true;
 }
 
 bool precheck_disk_space(Precheck *check, GError **error) {
@@ -167,12 +163,7 @@ bool precheck_charsets(Precheck *check, GError **error) {
                                    "SELECT COLLATION_NAME FROM information_schema.COLLATIONS", error);
         if (!rows)
                 return false;
-        for (;;) {
-                char **row;
-                if (!conn_rows_next(rows, &row, NULL, error))
-                        return false;
-                if (!row)
-                        break;
+        for (char **row; (row = conn_rows_take(rows));) {
                 if (!row[0])
                         continue;
                 g_hash_table_add(known, g_strdup(row[0]));

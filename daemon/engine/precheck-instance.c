@@ -12,15 +12,11 @@ static GHashTable *set_of(Conn *conn, const char *sql, GError **error) {
         g_autoptr(ConnRows) rows = conn_query(conn, sql, error);
         if (!rows)
                 return NULL;
-        for (;;) {
-                char **row;
-                if (!conn_rows_next(rows, &row, NULL, error))
-                        return NULL;
-                if (!row)
-                        return g_steal_pointer(&set);
+        for (char **row; (row = conn_rows_take(rows));) {
                 if (row[0])
                         g_hash_table_add(set, g_strdup(row[0]));
         }
+        return g_steal_pointer(&set);
 }
 
 static int compare_names(gconstpointer a, gconstpointer b) {

@@ -108,12 +108,7 @@ bool precheck_triggers(Precheck *check, GError **error) {
                                               error);
         if (!rows)
                 return false;
-        for (;;) {
-                char **row;
-                if (!conn_rows_next(rows, &row, NULL, error))
-                        return false;
-                if (!row)
-                        return true;
+        for (char **row; (row = conn_rows_take(rows));) {
                 if (!row[0] || !row[1] || !row[2] || !row[3] || schema_is_system_database(row[0]))
                         continue;
                 g_autofree char *name = sql_table(row[0], row[1]), *table = sql_table(row[2], row[3]);
@@ -123,6 +118,7 @@ bool precheck_triggers(Precheck *check, GError **error) {
                 precheck_add(check, CHECK_ERROR, PS_ERROR_UNSUPPORTED_OBJECT, hint,
                              "trigger %s on the carried table %s of the %s would fire on changes that are applied there", name, table, side_to_string(reader));
         }
+        return true;
 }
 
 /* --- definers --- */
@@ -131,17 +127,13 @@ bool precheck_triggers(Precheck *check, GError **error) {
 static GHashTable *accounts_of(Conn *conn, const char *query, GError **error) {
         g_autoptr(ConnRows) rows = conn_query(conn, query, error);
         g_autoptr(GHashTable) accounts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-        char **row;
         if (!rows)
                 return NULL;
-        for (;;) {
-                if (!conn_rows_next(rows, &row, NULL, error))
-                        return NULL;
-                if (!row)
-                        return g_steal_pointer(&accounts);
+        for (char **row; (row = conn_rows_take(rows));) {
                 if (row[0])
                         g_hash_table_add(accounts, g_strdup(row[0]));
         }
+        return g_steal_pointer(&accounts);
 }
 
 /* A definer with SYSTEM_USER may be named only by who has it, too. */

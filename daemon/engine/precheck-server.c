@@ -158,9 +158,9 @@ bool precheck_binlog_filter(Precheck *check, GError **error) {
                 Conn *conn = check->input->servers[side];
                 g_autoptr(ConnRows) rows =
                                 conn_query(conn, flavor_position_statement(conn_flavor(conn)), error);
-                char **row;
-                if (!rows || !conn_rows_next(rows, &row, NULL, error))
+                if (!rows)
                         return false;
+                char **row = conn_rows_take(rows);
                 for (unsigned i = 0; row && i < conn_rows_columns(rows); i++) {
                         const char *name = conn_rows_column_name(rows, i);
                         if ((g_ascii_strcasecmp(name, "Binlog_Do_DB") == 0 ||
@@ -206,17 +206,12 @@ static bool log_rate(Precheck *check, Side side, double kept_hours, guint64 *ret
         Conn *conn = check->input->servers[side];
         g_autoptr(ConnRows) logs = conn_query(conn, "SHOW BINARY LOGS", error);
         g_autoptr(ConnRows) uptime = logs ? conn_query(conn, "SHOW GLOBAL STATUS LIKE 'Uptime'", error) : NULL;
-        char **row;
-        if (!uptime || !conn_rows_next(uptime, &row, NULL, error))
+        if (!uptime)
                 return false;
+        char **row = conn_rows_take(uptime);
         double hours = row && row[1] ? (double) g_ascii_strtoull(row[1], NULL, 10) / 3600.0 : 0;
-        for (*ret_bytes = 0;;) {
-                if (!conn_rows_next(logs, &row, NULL, error))
-                        return false;
-                if (!row)
-                        break;
+        for (*ret_bytes = 0; (row = conn_rows_take(logs));)
                 *ret_bytes += row[1] ? g_ascii_strtoull(row[1], NULL, 10) : 0;
-        }
         hours = CLAMP(hours, 1.0 / 60, kept_hours > 0 ? kept_hours : hours + 1);
         *ret_per_hour = (double) *ret_bytes / hours;
         return true;
@@ -374,9 +369,9 @@ bool precheck_tls(Precheck *check, GError **error) {
                         continue;
                 g_autoptr(ConnRows) rows = conn_query(check->input->servers[side],
                                                       "SHOW SESSION STATUS LIKE 'Ssl_cipher'", error);
-                char **row;
-                if (!rows || !conn_rows_next(rows, &row, NULL, error))
+                if (!rows)
                         return false;
+                char **row = conn_rows_take(rows);
                 if (!row || !row[1] || !*row[1])
                         precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED,
                                      "give ssl-mode=verify-identity in the URI and the authority's "

@@ -133,15 +133,11 @@ static GHashTable *read_keywords(Conn *conn, GError **error) {
         g_autoptr(ConnRows) rows = conn_query(conn, "SELECT WORD FROM information_schema.KEYWORDS", error);
         if (!rows)
                 return NULL;
-        for (;;) {
-                char **row;
-                if (!conn_rows_next(rows, &row, NULL, error))
-                        return NULL;
-                if (!row)
-                        return g_steal_pointer(&words);
+        for (char **row; (row = conn_rows_take(rows));) {
                 if (row[0] && sql_word_is_plain(row[0]))
                         g_hash_table_add(words, g_ascii_strdown(row[0], -1));
         }
+        return g_steal_pointer(&words);
 }
 
 static void use_names(const Precheck *check, GHashTable *uses, GHashTable *keywords) {

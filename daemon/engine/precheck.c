@@ -47,16 +47,12 @@ static bool read_variables(Precheck *check, Side side, GError **error) {
         if (!rows)
                 return false;
         check->variables[side] = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-        for (;;) {
-                char **row;
-                if (!conn_rows_next(rows, &row, NULL, error))
-                        return false;
-                if (!row)
-                        return true;
+        for (char **row; (row = conn_rows_take(rows));) {
                 if (row[0])
                         g_hash_table_insert(check->variables[side], g_ascii_strdown(row[0], -1),
                                             g_strdup(row[1] ? row[1] : ""));
         }
+        return true;
 }
 
 static void free_grant(gpointer p) {
@@ -80,16 +76,12 @@ static bool read_grants(Precheck *check, Side side, GError **error) {
         if (!rows)
                 return false;
         check->grants[side] = g_ptr_array_new_with_free_func(free_grant);
-        for (;;) {
-                char **row;
-                if (!conn_rows_next(rows, &row, NULL, error))
-                        return false;
-                if (!row)
-                        return true;
+        for (char **row; (row = conn_rows_take(rows));) {
                 Grant *grant = row[0] ? grant_parse(row[0]) : NULL;
                 if (grant)
                         g_ptr_array_add(check->grants[side], grant);
         }
+        return true;
 }
 
 static void precheck_clear(Precheck *check) {

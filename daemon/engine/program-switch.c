@@ -29,14 +29,9 @@ static bool drop_triggers(ProgramSync *sync, Side side, guint *ret_dropped, GErr
         Conn *conn = sync->conns[side];
         g_autoptr(ConnRows) rows = conn_query(conn, "SELECT TRIGGER_SCHEMA, TRIGGER_NAME, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS "
                                                     "WHERE TRIGGER_SCHEMA NOT IN ('mysql','sys','" LEDGER_DATABASE "')", error);
-        char **row;
         if (!rows)
                 return false;
-        for (;;) {
-                if (!conn_rows_next(rows, &row, NULL, error))
-                        return false;
-                if (!row)
-                        return true;
+        for (char **row; (row = conn_rows_take(rows));) {
                 if (!row[0] || !row[1] || !row[2] || !program_selected(sync->spec, PROGRAM_TRIGGER, row[0], row[1], row[2]))
                         continue;
                 if (program_store_find(sync->store, PROGRAM_TRIGGER, row[0], row[1])) {
@@ -56,6 +51,7 @@ static bool drop_triggers(ProgramSync *sync, Side side, guint *ret_dropped, GErr
                             name, table, side_to_string(side), name);
                 return false;
         }
+        return true;
 }
 
 typedef struct EventRow {
@@ -70,22 +66,18 @@ static void event_row_clear(gpointer data) {
 /* → GArray of EventRow: those of ours on SIDE whose status is (not) ENABLED. */
 static GArray *events_of(ProgramSync *sync, Side side, bool enabled, GError **error) {
         g_autoptr(ConnRows) rows = conn_query(sync->conns[side], "SELECT EVENT_SCHEMA, EVENT_NAME, DEFINER, STATUS FROM information_schema.EVENTS", error);
-        char **row;
         if (!rows)
                 return NULL;
         g_autoptr(GArray) events = g_array_new(FALSE, TRUE, sizeof(EventRow));
         g_array_set_clear_func(events, event_row_clear);
-        for (;;) {
-                if (!conn_rows_next(rows, &row, NULL, error))
-                        return NULL;
-                if (!row)
-                        return g_steal_pointer(&events);
+        for (char **row; (row = conn_rows_take(rows));) {
                 ProgramEntry *entry = row[0] && row[1] ? program_store_find(sync->store, PROGRAM_EVENT, row[0], row[1]) : NULL;
                 if (!entry || entry->refused[side] || (g_strcmp0(row[3], "ENABLED") == 0) != enabled)
                         continue;
                 EventRow event = {entry, g_strdup(row[2] ? row[2] : "")};
                 g_array_append_val(events, event);
         }
+        return g_steal_pointer(&events);
 }
 
 /* REFUSED: the server would not; it is about this event only. */

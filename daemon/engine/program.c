@@ -217,10 +217,10 @@ static bool recode(Conn *conn, const char *start, const char *end, const char *c
         g_autoptr(ConnRows) rows = conn_queryf(conn, error,
                                                "SELECT CONVERT(x USING %s), HEX(CONVERT(CONVERT(x USING %s) USING utf8mb4)) = HEX(x) "
                                                "FROM (SELECT CONVERT(%s USING utf8mb4) AS x) a", charset, charset, literal->str);
-        char **row;
         *ret = NULL;
-        if (!rows || !conn_rows_next(rows, &row, NULL, error))
+        if (!rows)
                 return false;
+        char **row = conn_rows_take(rows);
         if (row && row[0] && g_strcmp0(row[1], "1") == 0)
                 *ret = g_strdup(row[0]);
         return true;
@@ -330,11 +330,9 @@ bool program_read(Conn *conn, ProgramKind kind, const char *database, const char
         g_autoptr(GError) local = NULL;
         g_autofree char *quoted = sql_table(database, name);
         g_autoptr(ConnRows) rows = conn_queryf(conn, &local, "SHOW CREATE %s %s", show_word[kind], quoted);
-        char **row = NULL;
-        const unsigned long *lengths;
         *ret_definition = NULL;
         *ret_why = NULL;
-        if (!rows || !conn_rows_next(rows, &row, &lengths, &local)) {
+        if (!rows) {
                 if (conn_is_dead(conn) || mysql_error_is_retryable(local)) {
                         g_propagate_error(error, g_steal_pointer(&local));
                         return false;
@@ -342,6 +340,8 @@ bool program_read(Conn *conn, ProgramKind kind, const char *database, const char
                 *ret_why = g_strdup(local->message);
                 return true;
         }
+        char **row = conn_rows_take(rows);
+        const unsigned long *lengths = conn_rows_lengths(rows);
         ShowColumns at = columns_of(kind);
         unsigned last = (unsigned) at.charset + (kind == PROGRAM_VIEW ? 1 : 2);
         if (!row || conn_rows_columns(rows) <= last || !row[at.sql] || !row[at.charset] || !row[at.charset + 1]) {
@@ -416,14 +416,9 @@ GPtrArray *programs_list(Conn *conn, const MigrationSpec *spec, GError **error) 
         g_autoptr(GPtrArray) programs = g_ptr_array_new_with_free_func((GDestroyNotify) program_free);
         for (gsize i = 0; i < G_N_ELEMENTS(list_queries); i++) {
                 g_autoptr(ConnRows) rows = conn_query(conn, list_queries[i], error);
-                char **row = NULL;
                 if (!rows)
                         return NULL;
-                for (;;) {
-                        if (!conn_rows_next(rows, &row, NULL, error))
-                                return NULL;
-                        if (!row)
-                                break;
+                for (char **row; (row = conn_rows_take(rows));) {
                         Program *program = take_row(spec, conn_rows_columns(rows), row);
                         if (program)
                                 g_ptr_array_add(programs, program);

@@ -5,6 +5,10 @@
 
 #include <string.h>
 
+#include "base/clock.h"
+
+#define LOOK_USEC (120 * USEC_PER_MSEC) /* the server's own measure is 100, on its clock */
+
 void session_free(Session *session) {
         if (!session)
                 return;
@@ -14,24 +18,32 @@ void session_free(Session *session) {
         g_free(session);
 }
 
+bool sessions_sleep(Conn *conn, gint64 usec, GError **error) {
+        g_autofree char *sql = g_strdup_printf("SELECT SLEEP(%.3f)", (double) usec / USEC_PER_SEC);
+        guint64 slept;
+        return conn_query_uint64(conn, sql, &slept, error);
+}
+
+bool session_look_wait(Conn *conn, const SessionLook *look, GError **error) {
+        gint64 left = look->at > 0 ? look->at + LOOK_USEC - clock_monotonic() : 0;
+        return left <= 0 || sessions_sleep(conn, left, error);
+}
+
 /* By thread number: how long its transaction has been open, in s. Recovered XA transactions belong to no thread. */
 static GHashTable *transactions(Conn *conn, GError **error) {
         g_autoptr(GHashTable) ages = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
         g_autoptr(ConnRows) rows = conn_query(conn, "SELECT trx_mysql_thread_id, TIMESTAMPDIFF(SECOND, trx_started, NOW()) "
                                                     "FROM information_schema.innodb_trx WHERE trx_mysql_thread_id > 0", error);
-        char **row = NULL;
         if (!rows)
                 return NULL;
-        do {
-                if (!conn_rows_next(rows, &row, NULL, error))
-                        return NULL;
-                if (!row || !row[0])
+        for (char **row; (row = conn_rows_take(rows));) {
+                if (!row[0])
                         continue;
                 guint64 id = g_ascii_strtoull(row[0], NULL, 10);
                 gint64 age = row[1] ? g_ascii_strtoll(row[1], NULL, 10) : 0;
                 guint64 seconds = age > 0 ? (guint64) age : 0;
                 g_hash_table_insert(ages, g_memdup2(&id, sizeof id), g_memdup2(&seconds, sizeof seconds));
-        } while (row);
+        }
         return g_steal_pointer(&ages);
 }
 
@@ -47,15 +59,11 @@ static GPtrArray *bypassing(Conn *conn, GError **error) {
         g_autofree char *sql = g_strdup_printf("SELECT DISTINCT GRANTEE FROM information_schema.USER_PRIVILEGES WHERE PRIVILEGE_TYPE IN (%s)",
                                                bypass_privileges(conn_flavor(conn)));
         g_autoptr(ConnRows) rows = conn_query(conn, sql, error);
-        char **row = NULL;
         if (!rows)
                 return NULL;
-        do {
-                if (!conn_rows_next(rows, &row, NULL, error))
-                        return NULL;
-                if (row && row[0])
+        for (char **row; (row = conn_rows_take(rows));)
+                if (row[0])
                         g_ptr_array_add(grantees, g_strdup(row[0]));
-        } while (row);
         return g_steal_pointer(&grantees);
 }
 
@@ -68,27 +76,23 @@ static bool is_among(const GPtrArray *grantees, const char *user) {
         return false;
 }
 
-GPtrArray *sessions_of_others(Conn *conn, GError **error) {
+/* AGES: of transactions(); NULL: not known. */
+static GPtrArray *list(Conn *conn, GHashTable *ages, GError **error) {
         enum { ID, USER, HOST, DB, COMMAND };
-        /* The transactions first: a session that has one and is not in the list behind them is gone, and its transaction with it. */
-        g_autoptr(GHashTable) ages = transactions(conn, error);
-        g_autoptr(GPtrArray) grantees = ages ? bypassing(conn, error) : NULL;
+        g_autoptr(GPtrArray) grantees = bypassing(conn, error);
         g_autofree char *own = grantees ? conn_query_string(conn, "SELECT SUBSTRING_INDEX(USER(), '@', 1)", error) : NULL;
         g_autoptr(ConnRows) rows = own ? conn_query(conn, "SHOW PROCESSLIST", error) : NULL;
         g_autoptr(GPtrArray) sessions = g_ptr_array_new_with_free_func((GDestroyNotify) session_free);
-        char **row = NULL;
         if (!rows)
                 return NULL;
-        do {
-                if (!conn_rows_next(rows, &row, NULL, error))
-                        return NULL;
-                if (!row || !row[ID] || !row[USER] || !row[COMMAND])
+        for (char **row; (row = conn_rows_take(rows));) {
+                if (!row[ID] || !row[USER] || !row[COMMAND])
                         continue;
                 if (strcmp(row[USER], own) == 0 || strcmp(row[USER], "system user") == 0 || strcmp(row[USER], "event_scheduler") == 0 ||
                     strcmp(row[COMMAND], "Daemon") == 0)
                         continue;
                 guint64 id = g_ascii_strtoull(row[ID], NULL, 10);
-                const guint64 *age = g_hash_table_lookup(ages, &id);
+                const guint64 *age = ages ? g_hash_table_lookup(ages, &id) : NULL;
                 Session *session = g_new0(Session, 1);
                 *session = (Session){
                         .id = id,
@@ -101,6 +105,19 @@ GPtrArray *sessions_of_others(Conn *conn, GError **error) {
                         .dump = g_str_has_prefix(row[COMMAND], "Binlog Dump"),
                 };
                 g_ptr_array_add(sessions, session);
-        } while (row);
+        }
         return g_steal_pointer(&sessions);
+}
+
+GPtrArray *sessions_of_others(Conn *conn, SessionLook *look, GError **error) {
+        if (!session_look_wait(conn, look, error))
+                return NULL;
+        /* The transactions first: a session that has one and is not in the list behind them is gone, and its transaction with it. */
+        g_autoptr(GHashTable) ages = transactions(conn, error);
+        look->at = clock_monotonic();
+        return ages ? list(conn, ages, error) : NULL;
+}
+
+GPtrArray *sessions_connected(Conn *conn, GError **error) {
+        return list(conn, /* ages= */ NULL, error);
 }

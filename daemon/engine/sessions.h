@@ -22,5 +22,19 @@ typedef struct Session {
 } Session;
 
 void session_free(Session *session);
-/* Those of others: not of the server itself, nor of the account that CONN uses, which is the agent's alone (README). Of Session. */
-GPtrArray *sessions_of_others(Conn *conn, GError **error);
+
+/* When the transactions of a server were last looked at, by this process. information_schema.innodb_trx shows a copy, which is made anew only
+ * when nobody has read it for 0.1 s, and reading the old copy counts, too [M: 5.6, MariaDB 10.11, 9.7]: who looks more often sees the same
+ * for ever, transactions that are over, and none that have begun since. */
+typedef struct SessionLook {
+        gint64 at; /* monotonic; 0: never */
+} SessionLook;
+
+/* Until a look by CONN shows what is: 0.12 s behind the last one. Before a fence, so that nobody waits for that behind it. */
+bool session_look_wait(Conn *conn, const SessionLook *look, GError **error);
+/* Those of others: not of the server itself, nor of the account that CONN uses, which is the agent's alone (README). Of Session.
+ * Waits as session_look_wait() does. */
+GPtrArray *sessions_of_others(Conn *conn, SessionLook *look, GError **error);
+/* The same, but nothing is known of their transactions (`transaction` is false): may be asked as often as one likes. */
+GPtrArray *sessions_connected(Conn *conn, GError **error);
+bool sessions_sleep(Conn *conn, gint64 usec, GError **error); /* on the server, between two questions */

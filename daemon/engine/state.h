@@ -57,6 +57,11 @@ typedef enum SwitchStep {
 } SwitchStep;
 ENUM_TABLE_DECLARE(switch_step, SwitchStep);
 
+/* What opening a side has to put back (fence.h). */
+typedef struct FenceKept {
+        bool events_on; /* the event scheduler ran, and was switched off */
+} FenceKept;
+
 typedef struct EngineState {
         char *uuid;        /* of the migration, made at its creation */
         guint64 epoch;     /* rises with each change of owner */
@@ -74,7 +79,7 @@ typedef struct EngineState {
         SwitchStep step;
         BinlogPosition end_position, reverse_start;
         guint64 fenced_at; /* µs since the epoch: begin of the write interruption */
-        bool events_were_on[_SIDE_MAX]; /* event_scheduler, before we switched it off there */
+        FenceKept kept[_SIDE_MAX]; /* before we closed it */
 
         VerificationState verification;
         guint64 verified_at;

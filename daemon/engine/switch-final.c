@@ -331,9 +331,9 @@ static bool read_sums(Conn *conn, const VerifyTable *table, char **ret, guint64 
                 g_string_append_printf(sql, ",SUM(CAST(CONV(SUBSTRING(h,%u,15),16,10) AS DECIMAL(30,0)))", part * 15 + 1);
         g_string_append_printf(sql, " FROM (SELECT %s AS h%s LIMIT %" G_GUINT64_FORMAT ") AS d", table->row_hash, table->from, G_MAXUINT64);
         g_autoptr(ConnRows) rows = conn_query(conn, sql->str, error);
-        char **row = NULL;
-        if (!rows || !conn_rows_next(rows, &row, NULL, error))
+        if (!rows)
                 return false;
+        char **row = conn_rows_take(rows);
         if (!row || !row[0]) {
                 g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "%s: no sum of %s", conn_label(conn), table->name);
                 return false;

@@ -93,7 +93,7 @@ static bool check_sessions(Engine *engine, const EngineOperation *operation, Sid
         Conn *a = control_acquire(engine, from, error);
         if (!a)
                 return false;
-        if (!fence_survey(a, operation->kill_sessions, &sessions, &oldest, error)) {
+        if (!fence_survey(&engine->fence, a, &engine->session_looks[from], operation->kill_sessions, &sessions, &oldest, error)) {
                 engine_name_error(engine, from, error);
                 return false;
         }
@@ -141,20 +141,10 @@ static bool raise_counters(Engine *engine, Side from, Side to, GError **error) {
                 return false;
         }
         g_autoptr(GHashTable) known = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-        for (;;) {
-                char **row;
-                if (!conn_rows_next(here, &row, NULL, error))
-                        return false;
-                if (!row)
-                        break;
+        for (char **row; (row = conn_rows_take(here));) {
                 g_hash_table_replace(known, sql_table(row[0], row[1]), g_strdup(row[2]));
         }
-        for (;;) {
-                char **row;
-                if (!conn_rows_next(there, &row, NULL, error))
-                        return false;
-                if (!row)
-                        break;
+        for (char **row; (row = conn_rows_take(there));) {
                 if (!spec_selects(engine->spec, row[0], row[1]))
                         continue;
                 g_autofree char *table = sql_table(row[0], row[1]);

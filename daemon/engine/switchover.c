@@ -114,17 +114,14 @@ static bool do_guard(Switchover *s, GError **error) {
                 return false;
         /* Into the journal with the next step's intention: a crash must not leave the scheduler off. */
         Conn *a = conn_of(s, s->from, error);
-        g_autofree char *events = a ? conn_query_string(a, "SELECT @@global.event_scheduler", error) : NULL;
-        if (!events)
-                return named(s, s->from, false, error);
-        s->engine->state->events_were_on[s->from] = g_ascii_strcasecmp(events, "ON") == 0;
-        return true;
+        return a && named(s, s->from, fence_prepare(&s->engine->fence, a, &s->engine->state->kept[s->from], error) &&
+                                      session_look_wait(a, &s->engine->session_looks[s->from], error), error);
 }
 
 static guint64 uptime_of(Conn *conn) {
         g_autoptr(ConnRows) rows = conn_query(conn, "SHOW GLOBAL STATUS LIKE 'Uptime'", NULL);
-        char **row = NULL;
-        return rows && conn_rows_next(rows, &row, NULL, NULL) && row && row[1] ? g_ascii_strtoull(row[1], NULL, 10) : 0;
+        char **row = conn_rows_take(rows);
+        return row && row[1] ? g_ascii_strtoull(row[1], NULL, 10) : 0;
 }
 
 static bool fence_stop(gpointer userdata) {
@@ -134,7 +131,6 @@ static bool fence_stop(gpointer userdata) {
 
 static bool do_fence(Switchover *s, GError **error) {
         Engine *engine = s->engine;
-        FenceReport report = {0};
         monitor_hold(engine->monitor); /* no heartbeat behind the end position */
         if (!control_own(engine, s->from, s->from, engine->state->epoch, "fencing", error))
                 return false;
@@ -144,10 +140,9 @@ static bool do_fence(Switchover *s, GError **error) {
         s->uptime = uptime_of(a);
         s->fenced_at = clock_monotonic();
         engine->state->fenced_at = clock_real();
-        bool closed = fence_close(a, s->operation->kill_sessions, time_left(s), fence_stop, s, &report, error);
-        engine->state->events_were_on[s->from] |= report.events_were_on;
-        s->killed = report.killed;
-        return named(s, s->from, closed, error);
+        FenceClosing how = {.look = &engine->session_looks[s->from], .kill_sessions = s->operation->kill_sessions,
+                            .timeout_usec = time_left(s), .stop = fence_stop, .userdata = s};
+        return named(s, s->from, fence_close(&engine->fence, a, &how, &engine->state->kept[s->from], &s->killed, error), error);
 }
 
 static bool do_end_position(Switchover *s, GError **error) {
@@ -223,7 +218,7 @@ static bool do_flip(Switchover *s, GError **error) {
          * now; its events, which run by themselves, once it is open. Undone by the next link: it drops the triggers before it applies anything. */
         Conn *b = conn_of(s, s->to, error);
         bool closed = false;
-        if (!b || !named(s, s->to, fence_is_closed(b, &closed, error), error))
+        if (!b || !named(s, s->to, fence_is_closed(&s->engine->fence, b, &closed, error), error))
                 return false;
         if (!closed)
                 g_set_error(error, PS_ERROR, PS_ERROR_FOREIGN_WRITES, "the %s was opened by somebody else during the %s", side_to_string(s->to), name_of(s));
@@ -247,7 +242,7 @@ static bool still_fenced(Switchover *s, bool *ret_moved, GError **error) {
         bool closed;
         g_autofree char *mark = NULL;
         Conn *a = conn_of(s, s->from, error);
-        if (!a || !named(s, s->from, fence_is_closed(a, &closed, error) && fence_log_mark(a, &mark, error), error))
+        if (!a || !named(s, s->from, fence_is_closed(&s->engine->fence, a, &closed, error) && fence_log_mark(a, &mark, error), error))
                 return false;
         if (!closed || uptime_of(a) < s->uptime) {
                 g_set_error(error, PS_ERROR, PS_ERROR_FOREIGN_WRITES, "the %s was restarted or opened during the %s", side_to_string(s->from), name_of(s));
@@ -330,7 +325,7 @@ static bool commit_row(Switchover *s, GError **error) {
 
 static bool open_new_side(Switchover *s, GError **error) {
         Conn *b = conn_of(s, s->to, error);
-        return b && named(s, s->to, fence_open(b, s->engine->state->events_were_on[s->to], error), error);
+        return b && named(s, s->to, fence_open(&s->engine->fence, b, &s->engine->state->kept[s->to], error), error);
 }
 
 typedef struct Step {
@@ -410,8 +405,8 @@ static bool reopen(Engine *engine, Side side) {
         for (;;) {
                 g_autoptr(GError) error = NULL;
                 Conn *a = control_acquire(engine, side, &error);
-                if (a && fence_open(a, engine->state->events_were_on[side], &error)) {
-                        engine->state->events_were_on[side] = false;
+                if (a && fence_open(&engine->fence, a, &engine->state->kept[side], &error)) {
+                        engine->state->kept[side].events_on = false;
                         return true;
                 }
                 engine_name_error(engine, side, &error);
@@ -470,7 +465,7 @@ static bool release(Switchover *s, GError **error) {
         Engine *engine = s->engine;
         EngineState *state = engine->state;
         Conn *a = conn_of(s, s->from, error);
-        if (!a || !named(s, s->from, fence_shut(a, error), error) ||
+        if (!a || !named(s, s->from, fence_shut(&engine->fence, a, error), error) ||
             !engine_programs_disarm(engine, s->from, error) || !engine_programs_start_events(engine, s->to, error))
                 return false;
         a = conn_of(s, s->from, error);

@@ -64,9 +64,9 @@ static bool ask_load(Throttle *throttle, Conn *upstream, GError **error) {
                 return true;
 
         g_autoptr(ConnRows) rows = conn_query(upstream, "SHOW GLOBAL STATUS LIKE 'Threads_running'", error);
-        char **row;
-        if (!rows || !conn_rows_next(rows, &row, NULL, error))
+        if (!rows)
                 return false;
+        char **row = conn_rows_take(rows);
         guint64 running = row && row[1] ? g_ascii_strtoull(row[1], NULL, 10) : 0;
         pthread_mutex_lock(&throttle->lock);
         throttle->busy = running > max;

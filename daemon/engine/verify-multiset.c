@@ -81,14 +81,14 @@ typedef void (*HashFunc)(gpointer userdata, guint64 a, guint64 b);
 static bool read_hashes(Comparison *comparison, Conn *conn, HashFunc func, gpointer userdata, GError **error) {
         const VerifyTable *table = comparison->table;
         g_autofree char *sql = g_strdup_printf("SELECT SUBSTRING(%s,1,%u) FROM %s", table->row_hash, HASH_DIGITS, table->name);
-        g_autoptr(ConnRows) rows = conn_stream(conn, sql, -1, error);
+        g_autoptr(ConnStream) rows = conn_stream(conn, sql, -1, error);
         if (!rows)
                 return false;
         for (guint64 n = 0;; n++) {
                 char **row;
                 guint64 a, b;
                 bool good = (n % ROWS_PER_STOP_CHECK != 0 || !verify_stopped(comparison->verify->input, error)) &&
-                            conn_rows_next(rows, &row, NULL, error);
+                            conn_stream_next(rows, &row, NULL, error);
                 if (good && !row)
                         return true;
                 if (good && !parse_hash(row[0], &a, &b)) {
@@ -274,14 +274,14 @@ static bool fetch_images(Repair *repair, bool above, GError **error) {
         if (*separator != ',')
                 return true;
         g_string_append_c(sql, ')');
-        g_autoptr(ConnRows) rows = conn_stream(conn, sql->str, (gssize) sql->len, error);
+        g_autoptr(ConnStream) rows = conn_stream(conn, sql->str, (gssize) sql->len, error);
         if (!rows)
                 return false;
-        guint hash = conn_rows_columns(rows) - 1;
+        guint hash = conn_stream_columns(rows) - 1;
         for (;;) {
                 char **row;
                 const unsigned long *lengths;
-                if (!conn_rows_next(rows, &row, &lengths, error))
+                if (!conn_stream_next(rows, &row, &lengths, error))
                         return false;
                 if (!row)
                         return true;

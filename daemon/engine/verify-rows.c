@@ -56,13 +56,8 @@ static bool read_hashes(Conn *conn, const VerifyTable *table, const char *sql, G
         guint n = table->key_view.columns->len;
         guint64 count = 0;
         g_auto(GStrv) last = NULL;
-        for (;;) {
-                char **row;
-                const unsigned long *lengths;
-                if (!conn_rows_next(rows, &row, &lengths, error))
-                        return false;
-                if (!row)
-                        break;
+        for (char **row; (row = conn_rows_take(rows));) {
+                const unsigned long *lengths = conn_rows_lengths(rows);
                 g_auto(GStrv) key = verify_key_of_row(table, row, lengths, error);
                 if (!key)
                         return false;
@@ -142,10 +137,10 @@ static bool upstream_insert(Verify *verify, const VerifyTable *table, char *cons
         sql_append_key_equal(sql, table->table, (const char *const *)key);
         g_string_append(sql, " LOCK IN SHARE MODE");
         g_autoptr(ConnRows) rows = conn_query(verify->hold, sql->str, error);
-        char **row;
-        const unsigned long *lengths;
-        if (!rows || !conn_rows_next(rows, &row, &lengths, error))
+        if (!rows)
                 return false;
+        char **row = conn_rows_take(rows);
+        const unsigned long *lengths = conn_rows_lengths(rows);
         return !row || append_row(ret, table, row, lengths, error);
 }
 

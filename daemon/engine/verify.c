@@ -152,9 +152,9 @@ bool verify_aggregate(Conn *conn, const VerifyTable *table, char *const *lo, cha
         g_string_append_printf(sql, " LIMIT %" G_GUINT64_FORMAT ") AS d", G_MAXUINT64);
 
         g_autoptr(ConnRows) rows = conn_query(conn, sql->str, error);
-        char **row;
-        if (!rows || !conn_rows_next(rows, &row, NULL, error))
+        if (!rows)
                 return false;
+        char **row = conn_rows_take(rows);
         if (!row || !row[0]) {
                 g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "%s: no aggregate of %s", conn_label(conn),
                             table->name);
@@ -216,10 +216,10 @@ static bool find_end(Conn *conn, const VerifyTable *table, char *const *lo, char
         g_string_append_printf(sql, " LIMIT 1 OFFSET %" G_GUINT64_FORMAT, table->chunk_rows - 1);
 
         g_autoptr(ConnRows) rows = conn_query(conn, sql->str, error);
-        char **row;
-        const unsigned long *lengths;
-        if (!rows || !conn_rows_next(rows, &row, &lengths, error))
+        if (!rows)
                 return false;
+        char **row = conn_rows_take(rows);
+        const unsigned long *lengths = conn_rows_lengths(rows);
         if (!row) {
                 *ret_hi = NULL;
                 return true;

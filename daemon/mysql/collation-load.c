@@ -109,10 +109,10 @@ static bool ask_weights(Asker *asker, guint n, guint width, GArray *out, bool *r
         append_string(asker);
         g_string_append_c(asker->sql, ')');
         g_autoptr(ConnRows) rows = conn_query(asker->conn, asker->sql->str, error);
-        char **row;
-        const unsigned long *lengths;
-        if (!rows || !conn_rows_next(rows, &row, &lengths, error))
+        if (!rows)
                 return false;
+        char **row = conn_rows_take(rows);
+        const unsigned long *lengths = conn_rows_lengths(rows);
         *ret_simple = row && row[0] && lengths[0] == (gsize) n * width;
         for (guint i = 0; *ret_simple && i < n; i++) {
                 const guint8 *p = (const guint8 *) row[0] + (gsize) i * width;
@@ -136,9 +136,9 @@ static bool ask_padding(Asker *asker, guint n, const guint16 *weights, bool *ret
                 g_string_append_c(asker->sql, ')');
         }
         g_autoptr(ConnRows) rows = conn_query(asker->conn, asker->sql->str, error);
-        char **row;
-        if (!rows || !conn_rows_next(rows, &row, NULL, error))
+        if (!rows)
                 return false;
+        char **row = conn_rows_take(rows);
         *ret_simple = row != NULL;
         for (guint32 c = 0; *ret_simple && c < n; c++) {
                 int expected = (weights[c] > weights[' ']) - (weights[c] < weights[' ']);

@@ -45,9 +45,8 @@ static bool flushed_position(Conn *conn, char **ret_file, guint64 *ret_position,
                 return false;
         g_autofree char *name = sql_string(file);
         g_autoptr(ConnRows) rows = conn_queryf(conn, error, "SHOW BINLOG EVENTS IN %s LIMIT 3", name);
-        char **row = NULL;
         /* Log_name, Pos, Event_type, Server_id, End_log_pos, Info */
-        while (rows && conn_rows_next(rows, &row, NULL, error) && row)
+        for (char **row; (row = conn_rows_take(rows));)
                 if (g_strcmp0(row[2], "Previous_gtids") == 0) {
                         *ret_file = g_steal_pointer(&file);
                         *ret_position = g_ascii_strtoull(row[4], NULL, 10);

@@ -138,29 +138,40 @@ bool conn_load_data(Conn *conn, const char *sql, const char *data, gsize length,
 struct ConnRows {
         Conn *conn;
         MYSQL_RES *res;
-        bool buffered;
 };
 
-static ConnRows *start_rows(Conn *conn, const char *sql, gssize length, bool buffered, GError **error) {
+struct ConnStream {
+        Conn *conn;
+        MYSQL_RES *res;
+};
+
+static MYSQL_RES *start_rows(Conn *conn, const char *sql, gssize length, MYSQL_RES *(*start)(MYSQL *), GError **error) {
         MYSQL *mysql = conn_handle(conn);
         if (!send_statement(conn, sql, length, error))
                 return NULL;
-        MYSQL_RES *res = buffered ? mysql_store_result(mysql) : mysql_use_result(mysql);
-        if (!res) {
-                if (mysql_errno(mysql) != 0)
-                        conn_fail(conn, error);
-                else
-                        g_set_error(error, PS_ERROR, PS_ERROR_FAILED,
-                                    "%s: A statement that should answer with rows did not", conn_label(conn));
-                return NULL;
-        }
-        ConnRows *rows = g_new0(ConnRows, 1);
-        *rows = (ConnRows){.conn = conn, .res = res, .buffered = buffered};
-        return rows;
+        MYSQL_RES *res = start(mysql);
+        if (!res && mysql_errno(mysql) != 0)
+                conn_fail(conn, error);
+        else if (!res)
+                g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "%s: A statement that should answer with rows did not", conn_label(conn));
+        return res;
+}
+
+/* After conn_abort() what is left of a stream is what the kernel holds already. */
+static void end_rows(Conn *conn, MYSQL_RES *res) {
+        mysql_free_result(res);
+        MYSQL *mysql = conn_handle(conn);
+        while (!conn_is_aborted(conn) && mysql_more_results(mysql) && mysql_next_result(mysql) == 0 && discard_rows(mysql))
+                ;
 }
 
 ConnRows *conn_query(Conn *conn, const char *sql, GError **error) {
-        return start_rows(conn, sql, -1, true, error);
+        MYSQL_RES *res = start_rows(conn, sql, -1, mysql_store_result, error);
+        if (!res)
+                return NULL;
+        ConnRows *rows = g_new0(ConnRows, 1);
+        *rows = (ConnRows){.conn = conn, .res = res};
+        return rows;
 }
 
 ConnRows *conn_queryf(Conn *conn, GError **error, const char *format, ...) {
@@ -171,20 +182,12 @@ ConnRows *conn_queryf(Conn *conn, GError **error, const char *format, ...) {
         return conn_query(conn, sql, error);
 }
 
-ConnRows *conn_stream(Conn *conn, const char *sql, gssize length, GError **error) {
-        return start_rows(conn, sql, length, false, error);
+char **conn_rows_take(ConnRows *rows) {
+        return rows ? mysql_fetch_row(rows->res) : NULL;
 }
 
-bool conn_rows_next(ConnRows *rows, char ***ret_row, const unsigned long **ret_lengths, GError **error) {
-        if (!rows->buffered && conn_is_aborted(rows->conn))
-                return conn_fail(rows->conn, error);
-        MYSQL_ROW row = mysql_fetch_row(rows->res);
-        if (!row && !rows->buffered && mysql_errno(conn_handle(rows->conn)) != 0)
-                return conn_fail(rows->conn, error);
-        *ret_row = row;
-        if (ret_lengths)
-                *ret_lengths = row ? mysql_fetch_lengths(rows->res) : NULL;
-        return true;
+const unsigned long *conn_rows_lengths(ConnRows *rows) {
+        return mysql_fetch_lengths(rows->res);
 }
 
 guint64 conn_rows_count(const ConnRows *rows) {
@@ -201,24 +204,46 @@ const char *conn_rows_column_name(const ConnRows *rows, unsigned column) {
 }
 
 void conn_rows_free(ConnRows *rows) {
-        if (!rows)
-                return;
-        /* Reads what is left of an unbuffered result; after conn_abort() that is what the kernel holds
-         * already. */
-        mysql_free_result(rows->res);
-        MYSQL *mysql = conn_handle(rows->conn);
-        while (!conn_is_aborted(rows->conn) && mysql_more_results(mysql) && mysql_next_result(mysql) == 0 &&
-               discard_rows(mysql))
-                ;
+        if (rows)
+                end_rows(rows->conn, rows->res);
         g_free(rows);
+}
+
+ConnStream *conn_stream(Conn *conn, const char *sql, gssize length, GError **error) {
+        MYSQL_RES *res = start_rows(conn, sql, length, mysql_use_result, error);
+        if (!res)
+                return NULL;
+        ConnStream *stream = g_new0(ConnStream, 1);
+        *stream = (ConnStream){.conn = conn, .res = res};
+        return stream;
+}
+
+bool conn_stream_next(ConnStream *stream, char ***ret_row, const unsigned long **ret_lengths, GError **error) {
+        if (conn_is_aborted(stream->conn))
+                return conn_fail(stream->conn, error);
+        MYSQL_ROW row = mysql_fetch_row(stream->res);
+        if (!row && mysql_errno(conn_handle(stream->conn)) != 0)
+                return conn_fail(stream->conn, error);
+        *ret_row = row;
+        if (ret_lengths)
+                *ret_lengths = row ? mysql_fetch_lengths(stream->res) : NULL;
+        return true;
+}
+
+unsigned conn_stream_columns(const ConnStream *stream) {
+        return mysql_num_fields(stream->res);
+}
+
+void conn_stream_free(ConnStream *stream) {
+        if (stream)
+                end_rows(stream->conn, stream->res);
+        g_free(stream);
 }
 
 char *conn_query_string(Conn *conn, const char *sql, GError **error) {
         g_autoptr(ConnRows) rows = conn_query(conn, sql, error);
-        char **row = NULL;
-        if (!rows || !conn_rows_next(rows, &row, NULL, error) || !row)
-                return NULL;
-        return g_strdup(row[0]);
+        char **row = conn_rows_take(rows);
+        return row ? g_strdup(row[0]) : NULL;
 }
 
 bool conn_query_uint64(Conn *conn, const char *sql, guint64 *ret, GError **error) {
@@ -245,9 +270,9 @@ static int find_column(const ConnRows *rows, const char *name) {
 
 bool conn_binlog_position(Conn *conn, char **ret_file, guint64 *ret_position, GError **error) {
         g_autoptr(ConnRows) rows = conn_query(conn, flavor_position_statement(conn_flavor(conn)), error);
-        char **row = NULL;
-        if (!rows || !conn_rows_next(rows, &row, NULL, error))
+        if (!rows)
                 return false;
+        char **row = conn_rows_take(rows);
         int file = find_column(rows, "File"), position = find_column(rows, "Position");
         if (!row || file < 0 || position < 0 || !row[file] || !row[file][0] || !row[position]) {
                 g_set_error(error, PS_ERROR, PS_ERROR_BINLOG_UNAVAILABLE,
@@ -265,8 +290,7 @@ bool conn_binlog_position(Conn *conn, char **ret_file, guint64 *ret_position, GE
 char *conn_warning_codes(Conn *conn) {
         g_autoptr(ConnRows) rows = conn_query(conn, "SHOW WARNINGS LIMIT 1000", NULL);
         GString *codes = g_string_new(NULL);
-        char **row;
-        while (rows && conn_rows_next(rows, &row, NULL, NULL) && row)
+        for (char **row; (row = conn_rows_take(rows));)
                 if (row[1] && !strstr(codes->str, row[1]))
                         g_string_append_printf(codes, "%s%s", codes->len > 0 ? ", " : "", row[1]);
         return g_string_free(codes, /* free_segment= */ FALSE);

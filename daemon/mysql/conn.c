@@ -349,9 +349,9 @@ static bool connect_any(Conn *conn, const ConnParams *params, ConnFlags flags, u
 static bool read_identity(Conn *conn, GError **error) {
         g_autoptr(ConnRows) rows =
                         conn_query(conn, "SELECT VERSION(), CONNECTION_ID(), @@max_allowed_packet", error);
-        char **row = NULL;
-        if (!rows || !conn_rows_next(rows, &row, NULL, error))
+        if (!rows)
                 return false;
+        char **row = conn_rows_take(rows);
         if (!row || !row[0] || !row[1] || !row[2]) {
                 g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "%s: The server does not say what it is",
                             conn->label);
@@ -368,7 +368,7 @@ static bool read_uuid(Conn *conn, GError **error) {
         g_autoptr(ConnRows) rows = conn_query(conn, "SHOW GLOBAL VARIABLES LIKE 'server\\_u%id'", error);
         if (!rows)
                 return false;
-        for (char **row = NULL; conn_rows_next(rows, &row, NULL, NULL) && row;)
+        for (char **row; (row = conn_rows_take(rows));)
                 if (row[0] && row[1] &&
                     g_str_equal(row[0], conn->flavor.mariadb ? "server_uid" : "server_uuid")) {
                         g_free(conn->uuid);

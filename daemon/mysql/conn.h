@@ -78,16 +78,24 @@ bool conn_load_data(Conn *conn, const char *sql, const char *data, gsize length,
 typedef struct ConnRows ConnRows;
 ConnRows *conn_query(Conn *conn, const char *sql, GError **error);
 ConnRows *conn_queryf(Conn *conn, GError **error, const char *format, ...) G_GNUC_PRINTF(3, 4);
-/* Same, unbuffered: rows come one by one from the server. While it is open, nothing else may run on the connection. */
-ConnRows *conn_stream(Conn *conn, const char *sql, gssize length, GError **error);
-/* The next row. true and *ret_row = NULL at the end; false on an error (unbuffered only). Values are valid until the next
- * call; NULL values are NULL pointers; lengths in bytes. */
-bool conn_rows_next(ConnRows *rows, char ***ret_row, const unsigned long **ret_lengths, GError **error);
-guint64 conn_rows_count(const ConnRows *rows); /* buffered only */
+/* The next row; NULL at the end, and of no ROWS at all. Values are valid as long as ROWS; NULL values are NULL pointers. */
+char **conn_rows_take(ConnRows *rows);
+const unsigned long *conn_rows_lengths(ConnRows *rows); /* in bytes, of the row taken last; valid until the next one is taken */
+guint64 conn_rows_count(const ConnRows *rows);
 unsigned conn_rows_columns(const ConnRows *rows);
 const char *conn_rows_column_name(const ConnRows *rows, unsigned column);
-void conn_rows_free(ConnRows *rows); /* drains an unbuffered one; to give up early: conn_abort() first */
+void conn_rows_free(ConnRows *rows);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(ConnRows, conn_rows_free)
+
+/* The same, one row by one from the server. While it is open, nothing else may run on the connection. */
+typedef struct ConnStream ConnStream;
+ConnStream *conn_stream(Conn *conn, const char *sql, gssize length, GError **error);
+/* The next row. true and *ret_row = NULL at the end; false on an error. Values are valid until the next call; NULL values are NULL
+ * pointers; lengths in bytes (RET_LENGTHS may be NULL). */
+bool conn_stream_next(ConnStream *stream, char ***ret_row, const unsigned long **ret_lengths, GError **error);
+unsigned conn_stream_columns(const ConnStream *stream);
+void conn_stream_free(ConnStream *stream); /* reads what is left; to give up early: conn_abort() first */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(ConnStream, conn_stream_free)
 
 /* First column of the first row as a string, a copy; NULL with no error set: no row or NULL. */
 char *conn_query_string(Conn *conn, const char *sql, GError **error);

@@ -107,19 +107,16 @@ typedef void (*RowFunc)(Reader *reader, char **row);
 /* Rows with a NULL are left out. */
 static bool read_rows(Reader *reader, Conn *conn, const char *sql, RowFunc func, GError **error) {
         g_autoptr(ConnRows) rows = conn_query(conn, sql, error);
-        char **row = NULL;
         if (!rows)
                 return false;
-        while (conn_rows_next(rows, &row, NULL, error)) {
-                if (!row)
-                        return true;
+        for (char **row; (row = conn_rows_take(rows));) {
                 bool whole = true;
                 for (unsigned i = 0; i < conn_rows_columns(rows); i++)
                         whole &= row[i] != NULL;
                 if (whole)
                         func(reader, row);
         }
-        return false;
+        return true;
 }
 
 /* ---- from InnoDB's system tables */

@@ -101,15 +101,11 @@ typedef void (*RowFunc)(Loader *loader, char **row);
 static bool load(Loader *loader, char *sql, RowFunc func, GError **error) {
         g_autofree char *owned = sql;
         g_autoptr(ConnRows) rows = conn_query(loader->conn, owned, error);
-        char **row = NULL;
         if (!rows)
                 return false;
-        while (conn_rows_next(rows, &row, NULL, error))
-                if (!row)
-                        return true;
-                else
-                        func(loader, row);
-        return false;
+        for (char **row; (row = conn_rows_take(rows));)
+                func(loader, row);
+        return true;
 }
 
 static void take_table(Loader *loader, char **row) {

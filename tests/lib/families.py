@@ -176,7 +176,7 @@ class Writers:
         """Threads that write until they are stopped. Refused statements (foreign keys, duplicates, deadlocks) undo their transaction."""
 
         EXPECTED = {1062, 1451, 1452, 1205, 1213, 1761, 1762, 3008}
-        READ_ONLY = {1290, 1836}
+        REFUSED = {1290, 1836, 2006, 2013, 1927, 0}     # a side that takes no writes, and a session that was ended
 
         def __init__(self, sides, writers=4, rows=1000, seed=None, without=()):
                 self.without = without
@@ -218,13 +218,19 @@ class Writers:
                 try:
                         transactions = Transactions(random.Random(f'{self.seed}/{number}'), self.rows, self.without)
                         while not self.stopping.is_set():
-                                self._connected(transactions)
+                                side = self.side
+                                try:
+                                        self._connected(side, transactions)
+                                except pymysql.err.MySQLError as e:     # at any statement, a ROLLBACK too
+                                        if e.args[0] not in self.REFUSED:
+                                                raise
+                                        time.sleep(0.02)
+                                        self.side = (side + 1) % len(self.sides) if side == self.side else self.side
                 except Exception as e:  # pylint: disable=broad-except
                         self.failures.append(e)
                         self.idle.release()
 
-        def _connected(self, transactions):
-                side = self.side
+        def _connected(self, side, transactions):
                 with self.sides[side].connect('app', servers.APP_PASSWORD, 'kin', charset='utf8', autocommit=False) as c:
                         while not self.stopping.is_set():
                                 if not self.running.is_set():
@@ -240,12 +246,6 @@ class Writers:
                                         with self.lock:
                                                 self.done += 1
                                 except pymysql.err.MySQLError as e:
-                                        code = e.args[0]
-                                        if code in self.EXPECTED:
-                                                c.rollback()
-                                                continue
-                                        if code in self.READ_ONLY or code in (2006, 2013, 1927, 0):
-                                                time.sleep(0.02)
-                                                self.side = (side + 1) % len(self.sides) if side == self.side else self.side
-                                                return
-                                        raise
+                                        if e.args[0] not in self.EXPECTED:
+                                                raise
+                                        c.rollback()

@@ -385,3 +385,25 @@ def test_verify_while_written(pair):
                         thread.join()
                 destination.script(['STOP SLAVE', 'RESET SLAVE ALL'])
         assert not errors
+
+
+@pytest.mark.parametrize('kind', [servers.MySQL56, servers.MariaDB, servers.MySQL97])
+def test_sessions_as_they_are(server, kind):
+        """However soon it is looked again: innodb_trx shows an old copy to those who read it all the time."""
+        missing = kind.missing() if hasattr(kind, 'missing') else None
+        if missing and os.environ.get('POLARSHIFT_TEST_ALL') != '1':
+                pytest.skip(missing)
+        server = server(kind)
+        server.script(['CREATE DATABASE shop', 'CREATE TABLE shop.t (a INT PRIMARY KEY) ENGINE=InnoDB', 'INSERT INTO shop.t VALUES (1)'])
+        with subprocess.Popen([TOOL, 'sessions', server.uri('agent')], env={**os.environ, 'PASSWORD': servers.AGENT_PASSWORD}, text=True,
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE) as looks, \
+                        server.connect('app', servers.APP_PASSWORD, 'shop') as c, c.cursor() as cursor:
+                for _ in range(5):
+                        for statement, expected in (('BEGIN', '0'), ('UPDATE t SET a = a + 1', '1'), ('ROLLBACK', '0')):
+                                cursor.execute(statement)
+                                looks.stdin.write('\n')
+                                looks.stdin.flush()
+                                shown = dict(word.split(':') for word in looks.stdout.readline().split())
+                                assert shown.get(str(c.thread_id())) == expected, (statement, shown)
+                looks.stdin.close()
+                assert looks.wait(10) == 0

@@ -237,13 +237,12 @@ static guint insert_words(Conn *conn, const GPtrArray *words) {
 static void drop_bad_words(Conn *conn, GPtrArray *words) {
         GError *error = NULL;
         char **row;
-        const unsigned long *lengths;
         g_autoptr(ConnRows) rows = conn_query(conn, "SELECT c FROM words ORDER BY n DESC", &error);
         g_assert_no_error(error);
-        for (guint i = words->len; conn_rows_next(rows, &row, &lengths, &error) && row && i > 0; i--) {
+        for (guint i = words->len; (row = conn_rows_take(rows)) && i > 0; i--) {
                 gsize size;
                 const void *bytes = g_bytes_get_data(((const Word *) words->pdata[i - 1])->bytes, &size);
-                if (size != lengths[0] || memcmp(bytes, row[0], size) != 0)
+                if (size != conn_rows_lengths(rows)[0] || memcmp(bytes, row[0], size) != 0)
                         g_ptr_array_remove_index(words, i - 1);
         }
         g_assert_cmpuint(words->len, >, 500);
@@ -257,7 +256,7 @@ static void compare_order(Conn *conn, const char *name, const Collation *collati
                 conn, "SELECT a.n, a.c < b.c, a.c = b.c FROM words a JOIN words b ON b.n = a.n + 1 ORDER BY a.n", &error);
         g_assert_no_error(error);
         g_assert_cmpuint(conn_rows_count(rows), ==, words->len - 1);
-        for (guint i = 0; conn_rows_next(rows, &row, NULL, &error) && row; i++) {
+        for (guint i = 0; (row = conn_rows_take(rows)); i++) {
                 const Word *a = words->pdata[i], *b = words->pdata[i + 1];
                 int order = collation_compare(collation, a->literal, b->literal);
                 g_assert_cmpint(order, <=, 0);
@@ -270,7 +269,7 @@ static void compare_order(Conn *conn, const char *name, const Collation *collati
         g_autoptr(ConnRows) index = conn_query(conn, "SELECT n FROM words FORCE INDEX (c) ORDER BY c", &error);
         g_assert_no_error(error);
         const Word *before = NULL;
-        while (conn_rows_next(index, &row, NULL, &error) && row) {
+        while ((row = conn_rows_take(index))) {
                 const Word *word = words->pdata[g_ascii_strtoull(row[0], NULL, 10)];
                 if (before && collation_compare(collation, before->literal, word->literal) > 0)
                         g_error("%s: %s comes before %s in the index", name, before->literal, word->literal);
@@ -342,7 +341,7 @@ static void test_order(const void *uri) {
         g_autoptr(ConnRows) rows = conn_query(conn, "SELECT CHARACTER_SET_NAME, COLLATION_NAME FROM information_schema.COLLATIONS "
                                               "WHERE CHARACTER_SET_NAME IS NOT NULL", &error);
         g_assert_no_error(error);
-        while (conn_rows_next(rows, &row, NULL, &error) && row) {
+        while ((row = conn_rows_take(rows))) {
                 g_autoptr(Collation) collation = NULL;
                 collation_load(conn, row[0], row[1], &collation, &error);
                 g_assert_no_error(error);

@@ -135,16 +135,14 @@ static void test_rows(gconstpointer uri) {
         g_assert_cmpuint(conn_rows_columns(rows), ==, 2);
         g_assert_cmpstr(conn_rows_column_name(rows, 1), ==, "y");
         g_assert_null(conn_rows_column_name(rows, 2));
-        char **row;
-        const unsigned long *lengths;
-        g_assert_true(conn_rows_next(rows, &row, &lengths, &error));
-        g_assert_cmpmem(row[0], lengths[0], "a\0b", 3);
+        char **row = conn_rows_take(rows);
+        g_assert_cmpmem(row[0], conn_rows_lengths(rows)[0], "a\0b", 3);
         g_assert_null(row[1]);
-        g_assert_true(conn_rows_next(rows, &row, &lengths, &error));
-        g_assert_cmpuint(lengths[0], ==, 0);
+        row = conn_rows_take(rows);
+        g_assert_cmpuint(conn_rows_lengths(rows)[0], ==, 0);
         g_assert_cmpstr(row[1], ==, "7");
-        g_assert_true(conn_rows_next(rows, &row, &lengths, &error));
-        g_assert_null(row);
+        g_assert_null(conn_rows_take(rows));
+        g_assert_null(conn_rows_take(NULL));
 
         g_assert_null(conn_query(conn, "DO 1", &error));
         g_assert_error(error, PS_ERROR, PS_ERROR_FAILED);
@@ -165,31 +163,31 @@ static void test_stream(gconstpointer uri) {
         GError *error = NULL;
         g_autoptr(Conn) conn = open_fresh(uri, 0);
         {
-                g_autoptr(ConnRows) rows = conn_stream(conn, MANY_ROWS, -1, &error);
+                g_autoptr(ConnStream) rows = conn_stream(conn, MANY_ROWS, -1, &error);
                 g_assert_no_error(error);
                 guint64 n = 0;
-                for (char **row = NULL; conn_rows_next(rows, &row, NULL, &error) && row;)
+                for (char **row = NULL; conn_stream_next(rows, &row, NULL, &error) && row;)
                         n++;
                 g_assert_no_error(error);
                 g_assert_cmpuint(n, >, 100000);
         }
         {
-                g_autoptr(ConnRows) rows = conn_stream(conn, MANY_ROWS, -1, &error);
+                g_autoptr(ConnStream) rows = conn_stream(conn, MANY_ROWS, -1, &error);
                 char **row;
-                g_assert_true(conn_rows_next(rows, &row, NULL, &error));
+                g_assert_true(conn_stream_next(rows, &row, NULL, &error));
         }
         assert_string(conn, "SELECT 5", "5"); /* it was drained */
 
-        g_autoptr(ConnRows) rows =
+        g_autoptr(ConnStream) rows =
                         conn_stream(conn, MANY_ROWS ", information_schema.collations d", -1, &error);
         g_assert_no_error(error);
         conn_abort(conn);
         char **row;
-        g_assert_false(conn_rows_next(rows, &row, NULL, &error));
+        g_assert_false(conn_stream_next(rows, &row, NULL, &error));
         g_assert_true(mysql_error_is_connection(error));
         g_clear_error(&error);
         gint64 start = g_get_monotonic_time();
-        g_clear_pointer(&rows, conn_rows_free);
+        g_clear_pointer(&rows, conn_stream_free);
         g_assert_cmpint(g_get_monotonic_time() - start, <, G_USEC_PER_SEC);
         g_assert_true(conn_is_dead(conn));
 }
@@ -291,8 +289,7 @@ static void assert_encrypted(ConnParams *params) {
         g_autoptr(Conn) conn = conn_open(params, 0, &error);
         g_assert_no_error(error);
         g_autoptr(ConnRows) rows = conn_query(conn, "SHOW STATUS LIKE 'Ssl_cipher'", &error);
-        char **row;
-        g_assert_true(conn_rows_next(rows, &row, NULL, &error));
+        char **row = conn_rows_take(rows);
         g_assert_cmpstr(row[1], !=, "");
 }
 

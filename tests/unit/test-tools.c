@@ -6,6 +6,7 @@
  *   test-tools create SOURCE DESTINATION [KEY=VALUE…]    makes databases and tables
  *   test-tools check STAGE UUID SOURCE DESTINATION [KEY=VALUE…]   ($ACCOUNTS is the list of accounts)
  *   test-tools verify UPSTREAM DOWNSTREAM [repair|replica|busy…]
+ *   test-tools sessions SERVER                           for each line on standard input: who is connected, and has a transaction (1)
  *
  * KEY=VALUE are options of a migration. Passwords come from $PASSWORD. Exit status 1 with the error's name
  * and text on standard error. */
@@ -19,6 +20,7 @@
 #include "engine/objects.h"
 #include "engine/precheck.h"
 #include "engine/program.h"
+#include "engine/sessions.h"
 #include "engine/verify.h"
 
 static int fail(const GError *error) {
@@ -179,6 +181,27 @@ static bool write_marked(gpointer userdata, Conn *downstream, const char *statem
         return false;
 }
 
+static int run_sessions(char **words) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(MigrationSpec) spec = make_spec(words[0], NULL, words + 1, &error);
+        g_autoptr(Conn) conn = spec ? connect_side(spec, SIDE_SOURCE, &error) : NULL;
+        SessionLook look = {0};
+        if (!conn)
+                return fail(error);
+        for (int c = getchar(); c != EOF; c = getchar()) {
+                g_autoptr(GPtrArray) sessions = c == '\n' ? sessions_of_others(conn, &look, &error) : NULL;
+                if (!sessions)
+                        return error ? fail(error) : EXIT_FAILURE;
+                for (guint i = 0; i < sessions->len; i++) {
+                        const Session *session = sessions->pdata[i];
+                        printf("%s%" G_GUINT64_FORMAT ":%d", i == 0 ? "" : " ", session->id, session->transaction);
+                }
+                putchar('\n');
+                fflush(stdout);
+        }
+        return EXIT_SUCCESS;
+}
+
 static int run_verify(char **words) {
         g_autoptr(GError) error = NULL;
         bool repair = g_strv_contains((const char *const *)words, "repair");
@@ -229,6 +252,7 @@ int main(int argc, char **argv) {
                         {"create", 2, run_create},
                         {"check", 4, run_check},
                         {"verify", 2, run_verify},
+                        {"sessions", 1, run_sessions},
         };
         for (gsize i = 0; i < G_N_ELEMENTS(commands); i++)
                 if (argc >= 2 + commands[i].words && strcmp(argv[1], commands[i].name) == 0)
