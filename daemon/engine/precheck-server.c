@@ -315,18 +315,14 @@ static void append_hex(GString *text, const char *data, guint64 length) {
         g_string_append_c(text, '\'');
 }
 
-/* The names of prepared transactions may be any bytes. → how many there are */
-static bool list_xa(ConnRows *rows, GString *hint, guint64 *ret, GError **error) {
+/* The names of prepared transactions may be any bytes. */
+static char *xa_hint(ConnRows *rows, Side side) {
         g_autoptr(GString) commits = g_string_new(NULL), rollbacks = g_string_new(NULL);
-        for (*ret = 0;; (*ret)++) {
-                const unsigned long *lengths;
-                char **row;
-                if (!conn_rows_next(rows, &row, &lengths, error))
-                        return false;
-                if (!row)
-                        break;
+        guint named = 0;
+        for (char **row; (row = conn_rows_take(rows)) && named < XA_NAMED;) {
+                const unsigned long *lengths = conn_rows_lengths(rows);
                 guint64 first = row[1] ? g_ascii_strtoull(row[1], NULL, 10) : 0, second = row[2] ? g_ascii_strtoull(row[2], NULL, 10) : 0;
-                if (*ret >= XA_NAMED || !row[0] || !row[3] || first > lengths[3] || second > lengths[3] - first)
+                if (!row[0] || !row[3] || first > lengths[3] || second > lengths[3] - first)
                         continue;
                 g_autoptr(GString) name = g_string_new(NULL);
                 append_hex(name, row[3], first);
@@ -335,9 +331,9 @@ static bool list_xa(ConnRows *rows, GString *hint, guint64 *ret, GError **error)
                 g_string_append_printf(name, ",%s", row[0]);
                 g_string_append_printf(commits, " XA COMMIT %s;", name->str);
                 g_string_append_printf(rollbacks, " XA ROLLBACK %s;", name->str);
+                named++;
         }
-        g_string_append_printf(hint, "%s or, of each,%s", commits->str, rollbacks->str);
-        return true;
+        return g_strdup_printf("on the %s:%s or, of each,%s", side_to_string(side), commits->str, rollbacks->str);
 }
 
 bool precheck_xa(Precheck *check, GError **error) {
@@ -346,13 +342,10 @@ bool precheck_xa(Precheck *check, GError **error) {
                 g_autoptr(ConnRows) rows = conn_query(check->input->servers[side], "XA RECOVER", error);
                 if (!rows)
                         return false;
-                g_autoptr(GString) hint = g_string_new(NULL);
-                guint64 count = 0;
-                g_string_printf(hint, "on the %s:", side_to_string(side));
-                if (!list_xa(rows, hint, &count, error))
-                        return false;
+                guint64 count = conn_rows_count(rows);
+                g_autofree char *hint = xa_hint(rows, side);
                 if (count > 0)
-                        precheck_add(check, at_switch ? CHECK_ERROR : CHECK_WARNING, PS_ERROR_CHECK_FAILED, hint->str,
+                        precheck_add(check, at_switch ? CHECK_ERROR : CHECK_WARNING, PS_ERROR_CHECK_FAILED, hint,
                                      "%" G_GUINT64_FORMAT " prepared XA transactions are open on the %s; "
                                                           "read_only does not stop their commit",
                                      count, side_to_string(side));
