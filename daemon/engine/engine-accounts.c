@@ -19,7 +19,7 @@ static void on_refused(gpointer userdata, const AccountEntry *entry, Side side) 
 
 static bool load(Engine *engine, GError **error) {
         if (!engine->accounts)
-                engine->accounts = account_store_load(engine->directory, error);
+                engine->accounts = pair_store_load(&account_kind, engine->directory, error);
         return engine->accounts != NULL;
 }
 
@@ -60,7 +60,7 @@ static bool end(Engine *engine, bool good, GError **error) {
         if (good)
                 return true;
         engine_name_link_error(engine, error);
-        g_clear_pointer(&engine->accounts, account_store_free);
+        g_clear_pointer(&engine->accounts, pair_store_free);
         return false;
 }
 
@@ -77,7 +77,7 @@ bool engine_accounts_complete(Engine *engine, Side side, GError **error) {
         if (!load(engine, error))
                 return false;
         guint count = 0;
-        g_autofree char *first = account_store_refused(engine->accounts, side, &count);
+        g_autofree char *first = pair_store_refused(engine->accounts, side, &count);
         if (!first || engine->spec->unfit == UNFIT_SKIP)
                 return true;
         g_set_error(error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT,

@@ -60,8 +60,8 @@ struct Engine {
         char *difference;                /* what was seen then: a difference that stays is no statement on its way */
         bool carried;                    /* the next link goes on where the last one halted: no news */
         guint64 transactions_before, rows_before; /* applied by earlier links of this process */
-        ProgramStore *programs;          /* NULL: not read yet */
-        AccountStore *accounts;          /* NULL: not read yet */
+        PairStore *programs;          /* NULL: not read yet */
+        PairStore *accounts;          /* NULL: not read yet */
         bool programs_pending;           /* something may have changed since they were compared */
         bool programs_failed;            /* the last comparison did, and that was said */
         gint64 programs_at;              /* monotonic: when to try again */

@@ -22,7 +22,7 @@ static void on_refused(gpointer userdata, const ProgramEntry *entry, Side side) 
 
 static bool load(Engine *engine, GError **error) {
         if (!engine->programs)
-                engine->programs = program_store_load(engine->directory, error);
+                engine->programs = pair_store_load(&program_entry_kind, engine->directory, error);
         return engine->programs != NULL;
 }
 
@@ -47,7 +47,7 @@ static bool end(Engine *engine, bool good, GError **error) {
         if (good)
                 return true;
         engine_name_link_error(engine, error);
-        g_clear_pointer(&engine->programs, program_store_free);
+        g_clear_pointer(&engine->programs, pair_store_free);
         return false;
 }
 
@@ -65,7 +65,7 @@ bool engine_programs_complete(Engine *engine, Side side, GError **error) {
         if (!load(engine, error) || !engine_accounts_complete(engine, side, error))
                 return false;
         guint count = 0;
-        g_autofree char *first = program_store_refused(engine->programs, side, &count);
+        g_autofree char *first = pair_store_refused(engine->programs, side, &count);
         if (!first || engine->spec->unfit == UNFIT_SKIP)
                 return true;
         g_set_error(error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT,

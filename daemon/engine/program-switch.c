@@ -210,7 +210,7 @@ bool programs_note_triggers(ProgramSync *sync, Side side, GError **error) {
                         entry->sides[side] = definition;
                 }
         }
-        return program_store_save(sync->store, sync->directory, error);
+        return pair_store_save(sync->store, sync->directory, error);
 }
 
 /* One that was being made anew when the agent was killed. */
@@ -271,7 +271,7 @@ bool programs_drop_all(ProgramSync *sync, Side side, GError **error) {
                 if (!entry->not_ours && entry->kind != PROGRAM_TRIGGER &&
                     !program_drop(sync->conns[side], entry->kind, entry->database, entry->name, error))
                         return false;
-                program_store_remove(sync->store, entry);
+                pair_store_remove(sync->store, entry);
         }
-        return program_store_save(sync->store, sync->directory, error);
+        return pair_store_save(sync->store, sync->directory, error);
 }

@@ -10,7 +10,7 @@ typedef struct ProgramSync {
         const MigrationSpec *spec;
         const char *directory; /* of the store */
         const char *task;      /* for the name of the trial table */
-        ProgramStore *store;
+        PairStore *store;
         Conn *conns[_SIDE_MAX];
         Side up;
         void (*on_refused)(gpointer userdata, const ProgramEntry *entry, Side side); /* a program that the other side does not take; once for each reason */

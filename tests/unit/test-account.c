@@ -57,22 +57,22 @@ static void test_store(void) {
         g_autoptr(Account) account = example();
         g_assert_cmpuint(account->grants->len, ==, 3);
         {
-                g_autoptr(AccountStore) store = account_store_load(folder, &error);
+                g_autoptr(PairStore) store = pair_store_load(&account_kind, folder, &error);
                 g_assert_no_error(error);
                 AccountEntry *entry = account_store_add(store, account->user, account->host);
                 entry->sides[SIDE_SOURCE] = account_copy(account);
                 entry->ours[SIDE_DESTINATION] = entry->pending[SIDE_SOURCE] = entry->there_before = true;
                 entry->refused[SIDE_DESTINATION] = g_strdup("why\xc3");
-                g_assert_true(account_store_save(store, folder, &error));
+                g_assert_true(pair_store_save(store, folder, &error));
         }
-        g_autoptr(AccountStore) again = account_store_load(folder, &error);
+        g_autoptr(PairStore) again = pair_store_load(&account_kind, folder, &error);
         g_assert_no_error(error);
         const AccountEntry *entry = account_store_find(again, account->user, account->host);
         g_assert_nonnull(entry);
         g_assert_cmpuint(account_compare(entry->sides[SIDE_SOURCE], account), ==, 0);
         g_assert_true(entry->ours[SIDE_DESTINATION] && !entry->ours[SIDE_SOURCE] && entry->pending[SIDE_SOURCE] && entry->there_before);
         guint count;
-        g_autofree char *first = account_store_refused(again, SIDE_DESTINATION, &count);
+        g_autofree char *first = pair_store_refused(again, SIDE_DESTINATION, &count);
         g_assert_cmpuint(count, ==, 1);
         g_assert_true(g_str_has_suffix(first, "why\xc3"));
         static const char *const broken[] = {"", "{}", "{\"version\":2,\"accounts\":[]}", "{\"version\":1,\"accounts\":[{}]}",
@@ -80,7 +80,7 @@ static void test_store(void) {
         for (gsize i = 0; i < G_N_ELEMENTS(broken); i++) {
                 g_autoptr(GError) local = NULL;
                 g_assert_true(g_file_set_contents(path, broken[i], -1, NULL));
-                g_assert_null(account_store_load(folder, &local));
+                g_assert_null(pair_store_load(&account_kind, folder, &local));
                 g_assert_error(local, PS_ERROR, PS_ERROR_STATE_UNREADABLE);
         }
         g_remove(path);
