@@ -114,6 +114,23 @@ static bool look_at_privileges(Precheck *check, const GPtrArray *carried, Side s
 
 /* --- the destination --- */
 
+/* Where partial revokes are on, the name of a database in a grant is a name and no pattern, and a backslash in it a backslash. */
+static void look_at_patterns(Precheck *check, const Account *account) {
+        Side reader = side_other(writer_of(check));
+        if (!precheck_variable_on(check, reader, "partial_revokes"))
+                return;
+        for (guint i = 0; i < account->grants->len; i++) {
+                const AccountGrant *grant = account->grants->pdata[i];
+                if (grant->level != ACCOUNT_LEVEL_DATABASE || !strpbrk(grant->database, "%_\\"))
+                        continue;
+                g_autofree char *name = account_name(account->user, account->host), *object = account_grant_object(grant);
+                precheck_add(check, severity_of(check, reader), PS_ERROR_UNSUPPORTED_OBJECT,
+                             "on the destination: SET GLOBAL partial_revokes=OFF; and in its configuration",
+                             "account %s has grants on %s, a pattern, which the destination takes as a name (partial_revokes=ON)", name, object);
+                return;
+        }
+}
+
 static void look_at_destination(Precheck *check, const Account *account, const Account *wanted, const GPtrArray *notes, const AccountTarget *target) {
         Side reader = side_other(writer_of(check));
         const Account *there = accounts_find(check->accounts[reader], account->user, account->host);
@@ -166,6 +183,7 @@ bool precheck_accounts(Precheck *check, GError **error) {
                 const Account *account = check->accounts[writer]->pdata[i];
                 if (stays(check, account))
                         continue;
+                look_at_patterns(check, account);
                 GPtrArray *said = g_ptr_array_new_with_free_func(g_free);
                 g_ptr_array_add(carried, (gpointer) account);
                 g_ptr_array_add(wanted, account_translate(account, conn_flavor(check->input->servers[writer]), &target, said));

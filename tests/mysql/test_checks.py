@@ -42,7 +42,6 @@ MENDED = {
     'binlog': 'its configuration: test_engine_tools::test_check_binlog_off',
     'binlog-filter': 'its configuration: test_checks::test_settings_of_the_start',
     'lower-case-table-names': 'its configuration: test_checks::test_settings_of_the_start',
-    'partitioning': 'its configuration: test_checks::test_settings_of_the_start',
     'timestamp-defaults': 'its configuration: test_checks::test_settings_of_the_start',
     'gtid': 'its configuration: test_checks::test_settings_of_the_start',
     'innodb-format': 'the SQL of its hint: test_checks::test_settings_of_the_start',
@@ -137,6 +136,11 @@ MARIADB = [
     ('node-specification', 'warning', 'max_connections', [], ['SET GLOBAL max_connections = 50'], HINT, [], ['SET GLOBAL max_connections = 300']),
     ('other-objects', 'warning', 'loadable function `udf`', ["INSERT INTO mysql.func VALUES ('udf', 0, 'udf.so', 'function')"], [],
      (['DELETE FROM mysql.func'], []), [], []),
+    ('other-objects', 'note', 'plugin `extra`', ["INSERT INTO mysql.plugin VALUES ('extra', 'extra.so')"], [], (['DELETE FROM mysql.plugin'], []), [], []),
+    ('data-directory', 'note', '/elsewhere/t/far.ibd', ["CREATE TABLE t.far (a INT PRIMARY KEY) DATA DIRECTORY='{source_folder}/elsewhere'"], [],
+     (['DROP TABLE t.far'], []), [], []),
+    ('old-names', 'error', '`#mysql50#a-b`', ['CREATE DATABASE `#mysql50#a-b`', 'CREATE TABLE `#mysql50#a-b`.t (a INT PRIMARY KEY)'], [], HINT,
+     ['DROP DATABASE `a-b`'], []),
     ('other-objects', 'warning', 'server (for FEDERATED tables) `far`', ["CREATE SERVER far FOREIGN DATA WRAPPER mysql OPTIONS (HOST '127.0.0.1')"], [],
      ([], ["CREATE SERVER far FOREIGN DATA WRAPPER mysql OPTIONS (HOST '127.0.0.1')"]), ['DROP SERVER far'], ['DROP SERVER far']),
     ('other-objects', 'warning', '`mine`', ['CREATE TABLE mysql.mine (a INT PRIMARY KEY) ENGINE=InnoDB'], [], (['RENAME TABLE mysql.mine TO t.mine'], []),
@@ -150,6 +154,15 @@ MYSQL97 = [
     ('float-columns', 'note', '`t`.`d`', ['CREATE TABLE t.d (a INT PRIMARY KEY, f FLOAT(7,3))'], [], (['ALTER TABLE t.d MODIFY f FLOAT'], []),
      ['DROP TABLE t.d'], []),
     ('index-prefixes', 'error', '`g`', ['CREATE TABLE t.s (a INT PRIMARY KEY, g POINT NOT NULL, KEY g (g(10)))'], [], HINT, ['DROP TABLE t.s'], []),
+    ('partitioning', 'error', '`t`.`k`', ['CREATE TABLE t.k (a VARCHAR(99), b INT, PRIMARY KEY (a(9), b)) PARTITION BY KEY () PARTITIONS 3'], [], HINT,
+     ['DROP TABLE t.k'], []),
+    ('partitioning', 'error', '`t`.`k`', ['CREATE TABLE t.k (a VARCHAR(99), b INT, KEY (a(9))) PARTITION BY RANGE (b) SUBPARTITION BY LINEAR KEY (a) '
+                                          '(PARTITION p VALUES LESS THAN (7))'], [], HINT, ['DROP TABLE t.k'], []),
+    ('partitioning', 'error', 'limits of partitions of `t`.`d`', ["CREATE TABLE t.d (s VARCHAR(9), d DATE) PARTITION BY LIST COLUMNS (s, d) "
+                                                                  "(PARTITION p VALUES IN (('it''s 2.1','2000-1-31'),('x','2000.01.31')))"], [], HINT,
+     ['DROP TABLE t.d'], []),
+    ('accounts', 'warning', 'a pattern', ["GRANT SELECT ON `sh%`.* TO 'wild'@'%' IDENTIFIED BY 'w'"], ['SET GLOBAL partial_revokes = ON'], HINT,
+     ["DROP USER 'wild'@'%'"], []),
     ('long-members', 'error', 'column e of `t`.`e`', [f"CREATE TABLE t.e (a INT PRIMARY KEY, e ENUM('short','it''s {'x' * 255}'))"], [],
      (["ALTER TABLE t.e MODIFY e ENUM('short')"], []), ['DROP TABLE t.e'], []),
     ('spatial', 'note', '`t`.`s`', ['CREATE TABLE t.s (a INT PRIMARY KEY, g POINT NOT NULL)'], [], (['ALTER TABLE t.s DROP g'], []), ['DROP TABLE t.s'], []),
@@ -208,7 +221,7 @@ def run_hint(hint, message, source, destination, which):
 @contextlib.contextmanager
 def broken(source, destination, case):
         _, _, _, on_source, on_destination, _, clean_source, clean_destination = case
-        values = {'source_id': source.server_id, 'destination_id': destination.server_id,
+        values = {'source_id': source.server_id, 'source_folder': source.folder, 'destination_id': destination.server_id,
                   'destination_mode': servers.quote(str(destination.variable('sql_mode')))}
         for server, statements in ((source, on_source), (destination, on_destination)):
                 server.script([s.format(**values) if '{' in s else s for s in statements])
