@@ -23,8 +23,7 @@ static bool load(Engine *engine, GError **error) {
         return engine->accounts != NULL;
 }
 
-/* The credential NAME.accounts; *ret NULL: there is none. */
-static bool load_map(Engine *engine, AccountMap **ret, GError **error) {
+bool engine_accounts_map(Engine *engine, AccountMap **ret, GError **error) {
         g_autoptr(GError) local = NULL;
         g_autofree char *name = g_strdup_printf("%s.accounts", engine->spec->name);
         char *text = engine->config.read_credential(name, engine->config.userdata, &local);
@@ -68,7 +67,7 @@ static bool end(Engine *engine, bool good, GError **error) {
 bool engine_accounts_carry(Engine *engine, GError **error) {
         AccountSync sync;
         g_autoptr(AccountMap) map = NULL;
-        if (!load_map(engine, &map, error) || !begin(engine, engine->state->writer, /* both= */ true, &sync, error))
+        if (!engine_accounts_map(engine, &map, error) || !begin(engine, engine->state->writer, /* both= */ true, &sync, error))
                 return end(engine, false, error);
         sync.map = map;
         return end(engine, accounts_sync(&sync, error), error);

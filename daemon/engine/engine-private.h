@@ -12,6 +12,7 @@
 #include "engine/ledger.h"
 #include "engine/link.h"
 #include "engine/monitor.h"
+#include "engine/precheck.h"
 #include "engine/program-store.h"
 #include "engine/sessions.h"
 #include "engine/throttle.h"
@@ -203,6 +204,9 @@ void engine_programs_follow(Engine *engine); /* between operations, with a link 
 void engine_programs_forget(Engine *engine); /* a new link: compare anew */
 
 /* engine-accounts.c: accounts and grants; called by engine-programs.c. */
+/* Keeps their rows in the state, to be committed with whatever comes next. */
+bool engine_run_checks(Engine *engine, Conn *const servers[_SIDE_MAX], PrecheckStage stage, GError **error);
+bool engine_accounts_map(Engine *engine, AccountMap **ret, GError **error); /* the credential NAME.accounts; *ret NULL: there is none */
 bool engine_accounts_carry(Engine *engine, GError **error);
 bool engine_accounts_complete(Engine *engine, Side side, GError **error);
 bool engine_accounts_disarm(Engine *engine, Side side, GError **error);
