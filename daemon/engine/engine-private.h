@@ -43,6 +43,10 @@ struct Engine {
         Watch *watch;
         Throttle *throttle;
         DirtyKeys *dirty;                /* what changed since both sides were found equal */
+        guint32 link_leg;                /* of the link, or of the last one */
+        guint32 dirty_leg;               /* everything that was logged in this leg … */
+        guint64 dirty_seq;               /* … up to here is in it */
+        bool dirty_taken;                /* from the file of an earlier process: not proven yet */
         gint64 link_retry_at;            /* monotonic; 0: at once */
         unsigned link_failures;          /* in a row: the wait before the next try grows with it */
         bool link_broken;                /* failed for good: Resume tries again */
