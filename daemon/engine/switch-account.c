@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "engine/control.h"
 #include "engine/fence.h"
+#include "engine/program-sync.h"
 
 #define SAMPLES 5
 #define STATEMENTS 30  /* round trips between the fence and the opening, by count of the steps */
@@ -132,7 +133,7 @@ static bool estimate(Engine *engine, Conn *a, Conn *b, Side to, Estimate *ret, G
         ret->statements = STATEMENTS * statement;
         ret->commits = COMMITS * commit;
         ret->journal = JOURNAL * journal;
-        ret->triggers = ret->triggers_to_make * (statement + TRIGGER_SYNCS * commit);
+        ret->triggers = ret->triggers_to_make * (statement + TRIGGER_SYNCS * commit) / CLAMP(ret->triggers_to_make, 1, PROGRAM_MAKERS);
         return true;
 }
 

@@ -1,26 +1,33 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Steps that several real-server tests take with a migration."""
 
+import contextlib
+import threading
+import time
+
 import pymysql
 
 import servers
 from agent import BusError
 
 # What a side that must not be written answers an application with: read-only, or the account's grants are gone.
+ENDED = {2006, 2013, 1927}              # a fence ended the session: the next one tells
 REFUSALS = {1290, 1836, 1044, 1045, 1142, 1143, 1227, 3118, 4151}
 
 
 def write_refused(server, db='shop', user='app', password=servers.APP_PASSWORD):
         """True when an ordinary account cannot write here; else a row of the stock was counted up and down again."""
-        try:
-                with server.connect(user, password) as c, c.cursor() as cursor:
-                        cursor.execute(f'UPDATE `{db}`.stock SET quantity = quantity + 1 WHERE product_id = 1')
-                        cursor.execute(f'UPDATE `{db}`.stock SET quantity = quantity - 1 WHERE product_id = 1')
-                return False
-        except pymysql.err.MySQLError as e:
-                if e.args[0] in REFUSALS:
-                        return True
-                raise
+        while True:
+                try:
+                        with server.connect(user, password) as c, c.cursor() as cursor:
+                                cursor.execute(f'UPDATE `{db}`.stock SET quantity = quantity + 1 WHERE product_id = 1')
+                                cursor.execute(f'UPDATE `{db}`.stock SET quantity = quantity - 1 WHERE product_id = 1')
+                        return False
+                except pymysql.err.MySQLError as e:
+                        if e.args[0] in REFUSALS:
+                                return True
+                        if e.args[0] not in ENDED:
+                                raise
 
 
 def start(migration, timeout=180):
@@ -49,3 +56,25 @@ def change_side(migration, method, timeout=120, **opts):
         phase = 'switched' if method == 'Switch' else 'synchronizing'
         assert migration.get('Phase') == phase
         return migration.get('WriteInterruption')
+
+
+@contextlib.contextmanager
+def busy_with_bytes(server, *before):
+        """A session, which is given, runs a statement whose text is not text: whoever lists the sessions must not stumble over it."""
+        c = server.connect()
+
+        def run():
+                with contextlib.suppress(pymysql.err.MySQLError), c.cursor() as cursor:
+                        for statement in before:
+                                cursor.execute(statement)
+                        cursor.execute(b"SELECT GET_LOCK('busy', 0), SLEEP(600), _binary'\xaczA]s8\xf0\x9f\x98\x80 \xff\xfe'")
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+                while server.scalar("SELECT IS_USED_LOCK('busy')") is None:
+                        time.sleep(0.05)
+                yield c
+        finally:
+                server.admin(f'KILL {c.thread_id()}')
+                thread.join()
