@@ -97,6 +97,7 @@ struct Engine {
         unsigned link_users;             /* who waits in the link, beside the thread */
         Link *link;                      /* set and freed by the thread under the lock; used by the verifier in between */
         GHashTable *parameters_seen[_SIDE_MAX]; /* the monitor's news; NULL: none */
+        guint64 boot_seen[_SIDE_MAX];           /* with them */
         EngineStatus status;             /* what get_status() shows, apart from what is asked at once */
 
         /* The verifier. */
@@ -220,7 +221,7 @@ void engine_accounts_undo(Engine *engine);
 /* engine-parameters.c: the servers' variables. */
 bool engine_parameters_carry(Engine *engine, Conn *source, GError **error);
 bool engine_parameters_undo(Engine *engine, GError **error); /* what Start set */
-void engine_parameters_seen(gpointer engine, Side side, GHashTable *values);
+void engine_parameters_seen(gpointer engine, Side side, GHashTable *values, guint64 boot);
 /* Takes the monitor's news. PS_ERROR_CHECK_FAILED: the log of the side that takes writes cannot be followed as that is set now. */
 bool engine_parameters_look(Engine *engine, GError **error);
 
