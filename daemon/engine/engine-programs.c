@@ -10,7 +10,7 @@
 #include "engine/control.h"
 #include "engine/program-sync.h"
 
-#define READ_USEC (10 * USEC_PER_SEC)  /* in the guard: until what changed programs was read and applied */
+#define READ_USEC (30 * USEC_PER_SEC)  /* in the guard: until what changed programs was read and applied */
 #define RETRY_USEC (10 * USEC_PER_SEC)
 #define FOLLOW_USEC (2 * USEC_PER_SEC)
 
