@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "engine/allow-list.h"
 #include "engine/parameter.h"
 #include "mysql/sql.h"
 
@@ -93,19 +94,34 @@ static char *account_change(const AccountEntry *entry) {
         return difference ? account_difference_text(difference) : NULL;
 }
 
+static const char *cover_note(const AccountEntry *entry, char *const *allowed) {
+        switch (*allowed ? allow_list_covers(allowed, entry->host) : ALLOW_LIST_UNKNOWN) {
+        case ALLOW_LIST_OUTSIDE:
+                return "the allow list has none of the addresses that its host pattern stands for";
+        case ALLOW_LIST_PARTLY:
+                return "no entry of the allow list covers all of its host pattern";
+        case ALLOW_LIST_COVERED:
+        case ALLOW_LIST_UNKNOWN:
+                return NULL;
+        }
+        g_assert_not_reached();
+}
+
 /* "same": the destination had it before, and it is alike. A note alone is no change. */
-static void add_account(JsonBuilder *b, const AccountEntry *entry) {
+static void add_account(JsonBuilder *b, const AccountEntry *entry, char *const *allowed) {
         g_autofree char *name = account_name(entry->user, entry->host);
         const char *refused = entry->refused[SIDE_DESTINATION] ? entry->refused[SIDE_DESTINATION] : entry->refused[SIDE_SOURCE];
         const char *left = entry->stays ? entry->stays : refused;
         Side side = entry->refused[SIDE_SOURCE] || (entry->note[SIDE_SOURCE] && !entry->note[SIDE_DESTINATION]) ? SIDE_SOURCE : SIDE_DESTINATION;
         bool same = !entry->ours[SIDE_SOURCE] && !entry->ours[SIDE_DESTINATION];
         g_autofree char *change = account_change(entry), *otherwise = change ? g_strconcat("it differs: ", change, NULL) : NULL;
+        const char *why = left ? left : entry->note[side] ? entry->note[side] : otherwise, *uncovered = left ? NULL : cover_note(entry, allowed);
+        g_autofree char *both = why && uncovered ? g_strconcat(why, "; ", uncovered, NULL) : NULL;
         ReportObject object = {
                 .kind = "account",
                 .name = name,
                 .outcome = left ? "not-carried" : change ? "changed" : same ? "same" : "carried",
-                .why = left ? left : entry->note[side] ? entry->note[side] : otherwise,
+                .why = both ? both : why ? why : uncovered,
                 .sql = entry->stays ? NULL : entry->sql[side],
         };
         report_add_object(b, &object);
@@ -147,7 +163,22 @@ static void add_parameter(JsonBuilder *b, const Parameter *parameter) {
         report_add_object(b, &object);
 }
 
+/* ---- the allow list */
+
+/* An attached server stands in a network that is not the agent's. */
+static void add_allowed(JsonBuilder *b, const char *entry) {
+        ReportObject object = {
+                .kind = "allow-list",
+                .name = entry,
+                .outcome = "not-carried",
+                .why = "the destination is an attached server: let this address or prefix through in what guards its network",
+        };
+        report_add_object(b, &object);
+}
+
 void report_add_objects(JsonBuilder *b, const ReportInput *input) {
+        static char *const none[] = {NULL};
+        char *const *allowed = input->spec ? input->spec->allow_list : none;
         json_builder_set_member_name(b, "objects");
         json_builder_begin_array(b);
         for (guint i = 0; input->state && input->state->unfit && i < input->state->unfit->len; i++)
@@ -158,7 +189,9 @@ void report_add_objects(JsonBuilder *b, const ReportInput *input) {
         for (guint i = 0; input->programs && i < input->programs->entries->len; i++)
                 add_program(b, input->programs->entries->pdata[i]);
         for (guint i = 0; input->accounts && i < input->accounts->entries->len; i++)
-                add_account(b, input->accounts->entries->pdata[i]);
+                add_account(b, input->accounts->entries->pdata[i], allowed);
+        for (guint i = 0; allowed[i]; i++)
+                add_allowed(b, allowed[i]);
         g_autoptr(GPtrArray) parameters = input->state ? parameters_from_text(input->state->parameters) : NULL;
         for (guint i = 0; parameters && i < parameters->len; i++)
                 add_parameter(b, parameters->pdata[i]);

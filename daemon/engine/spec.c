@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "engine/allow-list.h"
 #include "engine/spec-select.h"
 
 #define NAME_MAX_LENGTH 48
@@ -181,6 +182,13 @@ static bool set_credential(MigrationSpec *spec, const Option *option, const Spec
         return true;
 }
 
+static bool set_strv(MigrationSpec *spec, const Option *option, char **list /* consumed */) {
+        char ***field = &FIELD(spec, option, char **);
+        g_strfreev(*field);
+        *field = list;
+        return true;
+}
+
 static bool set_list(MigrationSpec *spec, const Option *option, const SpecValue *value, GError **error) {
         if (value->type != SPEC_VALUE_STRV)
                 return invalid(error, option->key, "must be a list of strings");
@@ -189,19 +197,37 @@ static bool set_list(MigrationSpec *spec, const Option *option, const SpecValue 
                 const char *text = value->strv[n];
                 if (strlen(text) > TEXT_MAX_LENGTH || !g_utf8_validate(text, -1, NULL))
                         return invalid(error, option->key, "holds an entry that is too long or not UTF-8");
-                if (option->type == OPTION_PATTERNS && !spec_pattern_valid(text))
+                if (!spec_pattern_valid(text))
                         return invalid(error, option->key,
                                        "holds an entry that is neither 'database' nor 'database.table' (put names "
                                        "with dots in backticks)");
         }
         if (n > LIST_MAX_LENGTH)
                 return invalid(error, option->key, "has too many entries");
-        if (option->type == OPTION_ALLOW_LIST && n > 0)
-                return unsupported(error, option->key, "this version cannot set an allow list; leave it out");
-        char ***field = &FIELD(spec, option, char **);
-        g_strfreev(*field);
-        *field = g_strdupv((char **) value->strv);
-        return true;
+        return set_strv(spec, option, g_strdupv((char **) value->strv));
+}
+
+/* Each entry in its one spelling, and once. */
+static bool set_allow_list(MigrationSpec *spec, const Option *option, const SpecValue *value, GError **error) {
+        if (value->type != SPEC_VALUE_STRV)
+                return invalid(error, option->key, "must be a list of strings");
+        if (g_strv_length((char **) value->strv) > ALLOW_LIST_MAX)
+                return invalid(error, option->key, "has too many entries");
+        g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+        g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        for (guint i = 0; value->strv[i]; i++) {
+                char *entry = allow_list_normalize(value->strv[i]);
+                if (!entry) {
+                        g_autofree char *shown = g_utf8_make_valid(value->strv[i], (gssize) MIN(strlen(value->strv[i]), 64));
+                        g_set_error(error, PS_ERROR, PS_ERROR_INVALID_OPTION,
+                                    "option '%s': '%s' is neither an address nor a prefix (10.1.2.3, 10.0.0.0/8, 2001:db8::/32, with no bits "
+                                    "behind the prefix)", option->key, shown);
+                        return false;
+                }
+                if (g_hash_table_add(seen, entry))
+                        g_strv_builder_add(builder, entry);
+        }
+        return set_strv(spec, option, g_strv_builder_end(builder));
 }
 
 static bool set_seconds(MigrationSpec *spec, const Option *option, const SpecValue *value, GError **error) {
@@ -292,8 +318,9 @@ bool spec_set(MigrationSpec *spec, const char *key, const SpecValue *value, GErr
         case OPTION_CREDENTIAL:
                 return set_credential(spec, option, value, error);
         case OPTION_PATTERNS:
-        case OPTION_ALLOW_LIST:
                 return set_list(spec, option, value, error);
+        case OPTION_ALLOW_LIST:
+                return set_allow_list(spec, option, value, error);
         case OPTION_SECONDS:
                 return set_seconds(spec, option, value, error);
         case OPTION_U32:

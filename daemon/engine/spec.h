@@ -46,7 +46,7 @@ typedef struct MigrationSpec {
         FenceKind fence;
         VerifyPolicy verify;
         UnfitPolicy unfit;
-        char **allow_list;
+        char **allow_list; /* normalized, never NULL; empty: not given */
 } MigrationSpec;
 
 /* One value for an option, whatever it came from. */

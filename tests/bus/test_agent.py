@@ -62,6 +62,7 @@ def test_validate_only(agent):
     {"nonsense": "1"}, {"max-delay": 61.0}, {"max-delay": 0.0}, {"max-delay": "1"}, {"expire-after": 0},
     {"copy-threads": -1}, {"copy-threads": "4"}, {"fence": "x"}, {"verify": "x"}, {"unfit": "x"}, {"create-type": "x"},
     {"include": "db"}, {"include": ["a.b.c"]}, {"include": ["`a"]}, {"source-credential": "A"}, {"source-cert": "cert"},
+    {"allow-list": "10.0.0.0/8"}, {"allow-list": ["10.0.0.1/8"]}, {"allow-list": ["db1"]}, {"allow-list": ["10.0.0.1"] * 1025},
     {"destination": URIS["source"]}, {"source": dbus.ObjectPath("/x")}, {"cluster": 1}, {"create-cluster": "x"},
 ])
 def test_invalid_option(agent, options):
@@ -72,7 +73,7 @@ def test_invalid_option(agent, options):
 
 
 @pytest.mark.parametrize("options", [
-    {"fence": "accounts"}, {"fence": "hook"}, {"cluster": "c"}, {"allow-list": ["10.0.0.0/8"]},
+    {"fence": "accounts"}, {"fence": "hook"}, {"cluster": "c"},
     {"create-cluster": dbus.Dictionary({"engine": "mariadb"}, signature="sv")},
 ])
 def test_not_supported(agent, options):
@@ -92,6 +93,15 @@ def test_integer_types(agent):
     request = json.loads((agent.state / "migrations/a/state.json").read_text())["request"]
     assert request["copy-threads"] == 3 and request["max-delay"] == 30 and request["expire-after"] == 60
     assert request["include"] == ["shop", "`a.b`.t*"]
+
+
+def test_allow_list(agent):
+    agent.create("a", **{"allow-list": ["10.0.0.0/8", "2001:DB8::/32", "10.0.0.0/8", "192.0.2.1"]})
+    request = json.loads((agent.state / "migrations/a/state.json").read_text())["request"]
+    assert request["allow-list"] == ["10.0.0.0/8", "2001:db8::/32", "192.0.2.1"]
+    with refused("InvalidOption") as what:
+        agent.create("b", **{"allow-list": ["10.0.0.0/8", "10.0.0.1/8"]})
+    assert "'10.0.0.1/8'" in what.message
 
 
 def test_names_are_unique(agent):

@@ -18,6 +18,10 @@ def report_of(shop):
         return {line['name']: line for line in json.loads(shop.call('GetReport'))['objects'] if line['kind'] == 'account'}
 
 
+def allowed_of(shop):
+        return [line['name'] for line in json.loads(shop.call('GetReport'))['objects'] if line['kind'] == 'allow-list']
+
+
 def left_behind(source, destination):
         """Accounts of both sides that always stay with their server."""
         return {f"{servers.quote(user)}@{servers.quote(host)}" for server in (source, destination)
@@ -192,11 +196,12 @@ def test_what_stays_is_left_alone(agent, link, pair):
         source, destination = pair
         schemas.create_shop(source, 100)
         source.script(["CREATE USER 'kept'@'%' IDENTIFIED BY 'kept'", "GRANT SELECT ON shop.* TO 'kept'@'%'",
+                       "CREATE USER 'near'@'10.1.%'", "CREATE USER 'wide'@'10.%'", "CREATE USER 'far'@'192.0.2.1'",
                        "CREATE USER 'other'@'%' IDENTIFIED BY 'one'", "UPDATE mysql.user SET Password='*LK*' WHERE User='kept'", 'FLUSH PRIVILEGES'])
         destination.script(["CREATE USER 'other'@'%' IDENTIFIED BY 'another'", "CREATE USER 'local'@'%' IDENTIFIED BY 'local'"])
         agent.set_credential('shop.accounts', "'kept'@'%' hash no_such_plugin x")
         try:
-                shop = link(source, destination)
+                shop = link(source, destination, allow_list=['10.1.0.0/16'])
                 steps.start(shop)
                 before = {server: {name: (accounts.grants(server, *name), accounts.secret(server, *name)) for name in accounts.names(server)}
                           for server in pair}
@@ -211,6 +216,9 @@ def test_what_stays_is_left_alone(agent, link, pair):
                         assert now == before[server]
                 listed = report_of(shop)
                 assert {listed[name]['outcome'] for name in ("'kept'@'%'", "'other'@'%'", "'local'@'%'")} == {'not-carried'}, listed
+                assert 'why' not in listed["'near'@'10.1.%'"]
+                assert 'covers all' in listed["'wide'@'10.%'"]['why'] and 'none of the addresses' in listed["'far'@'192.0.2.1'"]['why']
+                assert allowed_of(shop) == ['10.1.0.0/16']
                 steps.change_side(shop, 'Rollback')
                 assert accounts.row(source, 'kept', '%') and accounts.can_log_in(source, 'late', 'late')
                 assert accounts.can_log_in(destination, 'other', 'another')

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "engine/spec-select.h"
+#include "engine/allow-list.h"
 #include "engine/spec.h"
 
 #define SOURCE "mysql://agent@db1/?ssl-mode=disabled"
@@ -73,7 +74,15 @@ static void test_text(void) {
                 { "cluster", "c", PS_ERROR_NOT_SUPPORTED },
                 { "create-cluster", "c", PS_ERROR_NOT_SUPPORTED },
                 { "allow-list", "", -1 },
-                { "allow-list", "10.0.0.0/8", PS_ERROR_NOT_SUPPORTED },
+                { "allow-list", "10.0.0.0/8; 2001:DB8::/32;192.168.1.1;::1", -1 },
+                { "allow-list", "10.0.0.1/8", PS_ERROR_INVALID_OPTION },
+                { "allow-list", "10.0.0.0/33", PS_ERROR_INVALID_OPTION },
+                { "allow-list", "10.0.0.0/+8", PS_ERROR_INVALID_OPTION },
+                { "allow-list", "10.0.0.0/", PS_ERROR_INVALID_OPTION },
+                { "allow-list", "10.0.0", PS_ERROR_INVALID_OPTION },
+                { "allow-list", "10.0.0.0/8;db1.example.com", PS_ERROR_INVALID_OPTION },
+                { "allow-list", "10.0.%", PS_ERROR_INVALID_OPTION },
+                { "allow-list", "fe80::1%eth0", PS_ERROR_INVALID_OPTION },
                 { "include", "shop; blog.post* ;", -1 },
                 { "include", "a.b.c", PS_ERROR_INVALID_OPTION },
                 { "source-credential", "x.y", -1 },
@@ -91,6 +100,43 @@ static void test_text(void) {
                         g_assert_cmpint((int) ps_error_code_of(error), ==, table[i].error);
                         g_assert_null(strstr(error->message, "secret"));
                 }
+        }
+}
+
+static void test_allow_list(void) {
+        static const struct {
+                const char *host;
+                AllowListCover cover;
+        } table[] = {
+                { "10.1.2.3", ALLOW_LIST_COVERED },
+                { "11.1.2.3", ALLOW_LIST_OUTSIDE },
+                { "10.1.%", ALLOW_LIST_COVERED },
+                { "10.%", ALLOW_LIST_COVERED },
+                { "192.168.%", ALLOW_LIST_PARTLY },
+                { "192.168.7.%", ALLOW_LIST_COVERED },
+                { "192.168.8.%", ALLOW_LIST_OUTSIDE },
+                { "192.168.7.9/255.255.255.255", ALLOW_LIST_COVERED },
+                { "192.168.0.0/255.255.0.0", ALLOW_LIST_PARTLY },
+                { "192.168.0.0/255.0.255.0", ALLOW_LIST_UNKNOWN },
+                { "2001:db8::5", ALLOW_LIST_COVERED },
+                { "2001:db9::5", ALLOW_LIST_OUTSIDE },
+                { "%", ALLOW_LIST_UNKNOWN },
+                { "", ALLOW_LIST_UNKNOWN },
+                { "10.1", ALLOW_LIST_UNKNOWN },
+                { "10.1.2.%.%", ALLOW_LIST_UNKNOWN },
+                { "%.example.com", ALLOW_LIST_UNKNOWN },
+                { "1_.1.%", ALLOW_LIST_UNKNOWN },
+                { "localhost", ALLOW_LIST_UNKNOWN },
+                { "127.0.0.1", ALLOW_LIST_UNKNOWN },
+                { "::1", ALLOW_LIST_UNKNOWN },
+        };
+        g_autoptr(MigrationSpec) spec = spec_new("shop");
+        g_assert_true(spec_set_text(spec, "allow-list", "10.0.0.0/8;192.168.7.0/24;2001:DB8:0::/32;10.0.0.0/8", NULL));
+        g_autofree char *kept = g_strjoinv(" ", spec->allow_list);
+        g_assert_cmpstr(kept, ==, "10.0.0.0/8 192.168.7.0/24 2001:db8::/32");
+        for (gsize i = 0; i < G_N_ELEMENTS(table); i++) {
+                g_test_message("%s", table[i].host);
+                g_assert_cmpint(allow_list_covers(spec->allow_list, table[i].host), ==, table[i].cover);
         }
 }
 
@@ -215,6 +261,7 @@ int main(int argc, char *argv[]) {
         g_test_add_func("/spec/names", test_names);
         g_test_add_func("/spec/defaults", test_defaults);
         g_test_add_func("/spec/text", test_text);
+        g_test_add_func("/spec/allow-list", test_allow_list);
         g_test_add_func("/spec/types", test_types);
         g_test_add_func("/spec/validate", test_validate);
         g_test_add_func("/spec/json", test_json);
