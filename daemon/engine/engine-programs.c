@@ -105,8 +105,11 @@ bool engine_programs_disarm(Engine *engine, Side side, GError **error) {
         if (!end(engine, begin(engine, side, /* both= */ true, &sync, error) && programs_disarm(&sync, side, &dropped, error), error))
                 return false;
         /* A switch that ended in its flip may have left it as it is there. */
-        if (dropped == 0 || engine->state->step != SWITCH_STEP_NONE || conn_exec(sync.conns[side], "SET GLOBAL sync_binlog=1", -1, NULL, error))
+        g_autoptr(GError) local = NULL;
+        if (dropped == 0 || engine->state->step != SWITCH_STEP_NONE || conn_exec(sync.conns[side], "SET GLOBAL sync_binlog=1", -1, NULL, &local) ||
+            mysql_error_is_privilege(local)) /* who may not, did not */
                 return true;
+        g_propagate_error(error, g_steal_pointer(&local));
         engine_name_error(engine, side, error);
         return false;
 }
@@ -115,7 +118,7 @@ bool engine_programs_arm(Engine *engine, Side side, bool in_switch, GError **err
         ProgramSync sync;
         guint count = 0;
         gint64 began = clock_monotonic();
-        if (!engine_accounts_arm(engine, side, error))
+        if (!(in_switch && fence_is_of_accounts(&engine->fence)) && !engine_accounts_arm(engine, side, error))
                 return false;
         if (!end(engine, begin(engine, side, /* both= */ false, &sync, error) && programs_arm(&sync, side, in_switch, &count, error), error))
                 return false;
@@ -123,6 +126,10 @@ bool engine_programs_arm(Engine *engine, Side side, bool in_switch, GError **err
                 engine_event(engine, ENGINE_EVENT_OPERATION_STEP, 6, "%u triggers made on the %s in %.3f s", count, side_to_string(side),
                              (double) (clock_monotonic() - began) / USEC_PER_SEC);
         return true;
+}
+
+bool engine_event_is_carried(Engine *engine, const char *database, const char *name) {
+        return load(engine, NULL) && program_store_find(engine->programs, PROGRAM_EVENT, database, name);
 }
 
 bool engine_programs_start_events(Engine *engine, Side side, GError **error) {
