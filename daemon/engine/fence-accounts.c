@@ -156,8 +156,8 @@ static bool switch_events(Conn *conn, const GPtrArray *items, bool enabled, GErr
 
 /* --- closing --- */
 
-/* Until nothing is open. ADDED: what was closed here. */
-static bool close_all(const Ledger *ledger, Conn *conn, const FenceClosing *how, gint64 until, GPtrArray *added, GError **error) {
+/* Until nothing is open. */
+static bool close_all(const Ledger *ledger, Conn *conn, const FenceClosing *how, gint64 until, GError **error) {
         for (guint round = 0; round < ROUNDS_MAX; round++) {
                 g_autoptr(GPtrArray) items = list_open(conn, error);
                 if (!items)
@@ -170,7 +170,6 @@ static bool close_all(const Ledger *ledger, Conn *conn, const FenceClosing *how,
                 /* Events first: while they are disabled, one after the other, people go on writing. */
                 if (!good || !switch_events(conn, items, /* enabled= */ false, error) || !set_locks(conn, items, /* locked= */ true, error))
                         return false;
-                g_ptr_array_extend_and_steal(added, g_steal_pointer(&items));
                 if (how && fence_stopped(how, error))
                         return false;
                 if (clock_monotonic() >= until)
@@ -186,28 +185,56 @@ static bool mark(const Ledger *ledger, Conn *conn, GError **error) {
         return fence_record_add(ledger, conn, items, error);
 }
 
-typedef struct Choice {
-        const GPtrArray *items; /* whose sessions are ended */
-        const FenceClosing *how; /* NULL: nobody else's */
-} Choice;
+/* --- sessions --- */
 
-/* A session shows its user's name alone, and who logs in may be taken for the anonymous user. One that has not got a name yet may have been let in
- * before its account was locked. */
-static bool is_of(const GPtrArray *items, const Session *session) {
-        if (session->dump)
+/* Sessions show their user's name alone. Ended are those of names that have an account which is closed, by us or since long ago; and of names that
+ * have none any more: a session outlives its account, and one that has no name yet may have been let in before its account was locked. Who
+ * logs in may also be taken for the anonymous user. */
+typedef struct Names {
+        GHashTable *closed, *spared;
+        bool anonymous; /* one of those is closed */
+        const FenceClosing *how; /* NULL: nobody else is ended */
+} Names;
+
+static void names_clear(Names *names) {
+        g_clear_pointer(&names->closed, g_hash_table_unref);
+        g_clear_pointer(&names->spared, g_hash_table_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Names, names_clear)
+
+static bool read_names(Conn *conn, const FenceClosing *how, Names *ret, GError **error) {
+        g_auto(Reach) reach = {0};
+        if (!read_reach(conn, &reach, error))
                 return false;
-        for (guint i = 0; i < items->len; i++) {
-                const FenceItem *item = items->pdata[i];
-                if (item->kind == FENCE_ITEM_ACCOUNT && (!*item->first || strcmp(item->first, session->user) == 0 || strcmp(session->user, "unauthenticated user") == 0))
-                        return true;
+        *ret = (Names){
+                .closed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
+                .spared = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
+                .how = how,
+        };
+        for (guint i = 0; i < reach.accounts->len; i++) {
+                const Account *account = reach.accounts->pdata[i];
+                bool closed = is_to_be_closed(&reach, account);
+                g_hash_table_add(closed ? ret->closed : ret->spared, g_strdup(account->user));
+                ret->anonymous |= closed && !*account->user;
         }
-        return false;
+        return true;
+}
+
+static bool is_locked_out(const Names *names, const Session *session) {
+        return !session->dump && (names->anonymous || g_hash_table_contains(names->closed, session->user) || !g_hash_table_contains(names->spared, session->user));
 }
 
 static bool would_end(const Session *session, gconstpointer data) {
-        const Choice *choice = data;
-        return is_of(choice->items, session) || (choice->how && fence_would_end(session, choice->how->kill_sessions));
+        const Names *names = data;
+        return is_locked_out(names, session) || (names->how && fence_would_end(session, names->how->kill_sessions));
 }
+
+static bool end_sessions(Conn *conn, const FenceClosing *how, gint64 until, unsigned *ret_killed, GError **error) {
+        g_auto(Names) names = {0};
+        return read_names(conn, how, &names, error) && fence_kill_sessions(conn, how ? how->look : NULL, would_end, &names, until, ret_killed, error);
+}
+
+/* --- closing a side --- */
 
 bool fence_accounts_prepare(Conn *conn, FenceKept *ret, GError **error) {
         g_autoptr(GPtrArray) items = list_open(conn, error);
@@ -220,7 +247,6 @@ bool fence_accounts_prepare(Conn *conn, FenceKept *ret, GError **error) {
 
 bool fence_accounts_close(const Ledger *ledger, Conn *conn, const FenceClosing *how, FenceKept *kept, unsigned *ret_killed, GError **error) {
         gint64 until = clock_monotonic() + how->timeout_usec;
-        g_autoptr(GPtrArray) closed = items_new();
         g_autoptr(GError) local = NULL;
         bool good = false;
         if (!conn_exec(conn, "SET SESSION lock_wait_timeout=1", -1, NULL, error) || !mark(ledger, conn, error))
@@ -229,60 +255,33 @@ bool fence_accounts_close(const Ledger *ledger, Conn *conn, const FenceClosing *
                 g_clear_error(&local);
                 if (fence_stopped(how, error))
                         return false;
-                good = close_all(ledger, conn, how, until, closed, &local);
+                good = close_all(ledger, conn, how, until, &local);
         } while (!good && mysql_error_is_retryable(local) && clock_monotonic() < until);
         if (!good) {
                 g_propagate_error(error, g_steal_pointer(&local));
                 return false;
         }
-        g_autoptr(GPtrArray) all = NULL; /* an earlier try may have got somewhere */
-        if (!conn_exec(conn, "SET SESSION lock_wait_timeout=DEFAULT", -1, NULL, error) || !fence_record_load(ledger, conn, &all, error))
-                return false;
-        g_free(kept->closed);
-        kept->closed = fence_record_to_text(all);
-        Choice choice = {.items = all ? all : closed, .how = how};
-        return fence_kill_sessions(conn, how->look, would_end, &choice, until, ret_killed, error) && fence_no_prepared_xa(conn, error);
+        return conn_exec(conn, "SET SESSION lock_wait_timeout=DEFAULT", -1, NULL, error) && fence_accounts_remember(ledger, conn, kept, error) &&
+               end_sessions(conn, how, until, ret_killed, error) && fence_no_prepared_xa(conn, error);
 }
 
-/* A session may have outlived a crash of the agent between the lock and its end. It is told by its user's name: where another account of that name
- * is open, only what was closed a moment ago is meant. */
-static bool add_earlier(const Ledger *ledger, Conn *conn, GPtrArray *closed, GError **error) {
-        g_autoptr(GPtrArray) all = NULL, accounts = accounts_read(conn, error);
-        if (!accounts || !fence_record_load(ledger, conn, &all, error))
-                return false;
-        for (guint i = 0; all && i < all->len; i++) {
-                const FenceItem *item = all->pdata[i];
-                bool shared = false;
-                for (guint j = 0; j < accounts->len; j++) {
-                        const Account *account = accounts->pdata[j];
-                        shared |= !account->locked && (!*item->first || strcmp(account->user, item->first) == 0);
-                }
-                if (item->kind == FENCE_ITEM_ACCOUNT && !shared)
-                        g_ptr_array_add(closed, fence_item_new(item->kind, item->first, item->second, NULL));
-        }
-        return true;
-}
-
+/* Sessions, too, when nothing was left to lock: they may have outlived a crash of the agent between the locks and their end. */
 bool fence_accounts_shut(const Ledger *ledger, Conn *conn, GError **error) {
-        g_autoptr(GPtrArray) closed = items_new();
         unsigned killed = 0;
         gint64 until = clock_monotonic() + SHUT_USEC;
-        Choice choice = {.items = closed};
-        return mark(ledger, conn, error) && close_all(ledger, conn, NULL, until, closed, error) && add_earlier(ledger, conn, closed, error) &&
-               (closed->len == 0 || fence_kill_sessions(conn, NULL, would_end, &choice, until, &killed, error));
+        return mark(ledger, conn, error) && close_all(ledger, conn, NULL, until, error) && end_sessions(conn, NULL, until, &killed, error);
 }
 
 bool fence_accounts_cover(const Ledger *ledger, Conn *conn, const char *user, const char *host, GError **error) {
         g_autoptr(GPtrArray) items = items_new();
         unsigned killed = 0;
-        Choice choice = {.items = items};
         g_autoptr(GPtrArray) accounts = accounts_read(conn, error);
         const Account *account = accounts ? accounts_find(accounts, user, host) : NULL;
         if (!account || account->locked)
                 return accounts != NULL;
         g_ptr_array_add(items, fence_item_new(FENCE_ITEM_ACCOUNT, user, host, account_target_locks(conn_flavor(conn)) ? "" : account->secret));
         return fence_record_add(ledger, conn, items, error) && set_locks(conn, items, /* locked= */ true, error) &&
-               fence_kill_sessions(conn, NULL, would_end, &choice, clock_monotonic() + SHUT_USEC, &killed, error);
+               end_sessions(conn, NULL, clock_monotonic() + SHUT_USEC, &killed, error);
 }
 
 bool fence_accounts_remember(const Ledger *ledger, Conn *conn, FenceKept *kept, GError **error) {
@@ -336,12 +335,14 @@ bool fence_accounts_is_closed(const Ledger *ledger, Conn *conn, bool *ret, GErro
 
 /* Says of each whether its account is to be closed. */
 bool fence_accounts_look(Conn *conn, GPtrArray *sessions, GError **error) {
-        g_autoptr(GPtrArray) items = list_open(conn, error);
-        for (guint i = 0; items && i < sessions->len; i++) {
+        g_auto(Names) names = {0};
+        if (!read_names(conn, NULL, &names, error))
+                return false;
+        for (guint i = 0; i < sessions->len; i++) {
                 Session *session = sessions->pdata[i];
-                session->locked_out = is_of(items, session);
+                session->locked_out = is_locked_out(&names, session);
         }
-        return items != NULL;
+        return true;
 }
 
 GHashTable *fence_accounts_closed(const Ledger *ledger, Conn *conn, GError **error) {
