@@ -229,6 +229,12 @@ static int on_reply(sd_bus_message *reply, void *userdata, sd_bus_error *ret_err
         return 0;
 }
 
+int client_append_end(const Client *client, sd_bus_message *message, uint64_t flags) {
+        int r = settings_append(client->options->settings, message);
+
+        return r < 0 ? r : sd_bus_message_append(message, "t", flags);
+}
+
 int client_call(Client *client, sd_bus_message *message, sd_bus_message **ret_reply, sd_bus_error *error) {
         g_autoptr(sd_bus_message) reply = NULL;
         g_autoptr(sd_bus_slot) slot = NULL;

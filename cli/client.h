@@ -83,6 +83,8 @@ bool client_from_agent(const Client *client, sd_bus_message *message);
 /* A method call to the agent, ready for its arguments. */
 int client_method(Client *client, const char *path, const char *interface, const char *member,
                   sd_bus_message **ret, sd_bus_error *error);
+/* What every method that changes something takes last: the options of the command line, and FLAGS. */
+int client_append_end(const Client *client, sd_bus_message *message, uint64_t flags);
 /* Sends MESSAGE and waits for the answer. */
 int client_call(Client *client, sd_bus_message *message, sd_bus_message **ret_reply, sd_bus_error *error);
 /* As client_call(), with a polkit agent on the terminal while it waits. */

@@ -16,7 +16,6 @@ int cmd_cluster_status(Client *client, const Verb *verb, char **words) {
         g_auto(sd_bus_error) error = SD_BUS_ERROR_NULL;
         g_autoptr(JsonObject) properties = NULL;
         g_autoptr(JsonNode) node = json_node_alloc();
-        g_autoptr(GString) out = g_string_new(NULL);
         g_autofree char *path = NULL;
         int r;
 
@@ -28,11 +27,7 @@ int cmd_cluster_status(Client *client, const Verb *verb, char **words) {
         if (r < 0)
                 return client_fail(client, r, &error);
         json_node_init_object(node, properties);
-        if (client->options->json != JSON_OFF)
-                format_json(client->options, node, out);
-        else
-                format_json_text(node, 0, out);
-        format_output(client->options, out);
+        format_node(client->options, node);
         return STATUS_DONE;
 }
 
@@ -45,9 +40,7 @@ int cmd_cluster_create(Client *client, const Verb *verb, char **words) {
         if (r >= 0)
                 r = sd_bus_message_append(call, "s", words[0]);
         if (r >= 0)
-                r = settings_append(client->options->settings, call);
-        if (r >= 0)
-                r = sd_bus_message_append(call, "t", (uint64_t) client->options->dry_run);
+                r = client_append_end(client, call, client->options->dry_run);
         if (r >= 0)
                 r = client_call_authorised(client, call, NULL, &error);
         if (r < 0)
@@ -109,9 +102,7 @@ int cmd_cluster_change(Client *client, const Verb *verb, char **words) {
         if (r >= 0)
                 r = append_arguments(change, call, words);
         if (r >= 0)
-                r = settings_append(client->options->settings, call);
-        if (r >= 0)
-                r = sd_bus_message_append(call, "t", UINT64_C(0));
+                r = client_append_end(client, call, 0);
         if (r < 0)
                 return client_fail(client, r, &error);
         if (change->operation)

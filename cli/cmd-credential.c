@@ -169,9 +169,7 @@ int cmd_set_credential(Client *client, const Verb *verb, char **words) {
                 r = sd_bus_message_append(call, "sh", words[0], fd);
         (void) close(fd); /* the message holds its own */
         if (r >= 0)
-                r = settings_append(client->options->settings, call);
-        if (r >= 0)
-                r = sd_bus_message_append(call, "t", UINT64_C(0));
+                r = client_append_end(client, call, 0);
         if (r >= 0)
                 r = client_call_authorised(client, call, NULL, &error);
         return r < 0 ? client_fail(client, r, &error) : done(client, "credential", words[0], "set");
@@ -186,9 +184,7 @@ int cmd_remove_credential(Client *client, const Verb *verb, char **words) {
         if (r >= 0)
                 r = sd_bus_message_append(call, "s", words[0]);
         if (r >= 0)
-                r = settings_append(client->options->settings, call);
-        if (r >= 0)
-                r = sd_bus_message_append(call, "t", UINT64_C(0));
+                r = client_append_end(client, call, 0);
         if (r >= 0)
                 r = client_call_authorised(client, call, NULL, &error);
         return r < 0 ? client_fail(client, r, &error) : done(client, "credential", words[0], "removed");

@@ -322,18 +322,13 @@ static int finish_verify(Client *client, const char *name, const char *path, con
 
 static int print_plan_only(Client *client, const char *path, const char *operation) {
         g_auto(sd_bus_error) error = SD_BUS_ERROR_NULL;
-        g_autoptr(GString) out = g_string_new(NULL);
         g_autoptr(JsonNode) plan = NULL;
         int r;
 
         r = plan_read(client, path, operation, &plan, &error);
         if (r < 0)
                 return client_fail(client, r, &error);
-        if (client->options->json != JSON_OFF)
-                format_json(client->options, plan, out);
-        else
-                format_json_text(plan, 0, out);
-        format_output(client->options, out);
+        format_node(client->options, plan);
         return STATUS_DONE;
 }
 
@@ -415,9 +410,7 @@ int cmd_abort(Client *client, const Verb *verb, char **words) {
         if (r >= 0)
                 r = sd_bus_message_append(call, "t", (uint64_t) id);
         if (r >= 0)
-                r = settings_append(client->options->settings, call);
-        if (r >= 0)
-                r = sd_bus_message_append(call, "t", UINT64_C(0));
+                r = client_append_end(client, call, 0);
         if (r < 0)
                 return client_fail(client, r, &error);
         r = operation_run(client, "migration", words[0], path, MIGRATION_INTERFACE, call, id, &outcome);
@@ -443,9 +436,7 @@ int cmd_limits(Client *client, const Verb *verb, char **words) {
         if (r >= 0)
                 r = client_method(client, path, MIGRATION_INTERFACE, "SetLimits", &call, &error);
         if (r >= 0)
-                r = settings_append(client->options->settings, call);
-        if (r >= 0)
-                r = sd_bus_message_append(call, "t", UINT64_C(0));
+                r = client_append_end(client, call, 0);
         if (r >= 0)
                 r = client_call_authorised(client, call, NULL, &error);
         return r < 0 ? client_fail(client, r, &error) : done(client, "migration", words[0], "limits set");
@@ -465,9 +456,7 @@ int cmd_endpoint(Client *client, const Verb *verb, char **words) {
         if (r >= 0)
                 r = sd_bus_message_append(call, "ss", words[1], words[2]);
         if (r >= 0)
-                r = settings_append(client->options->settings, call);
-        if (r >= 0)
-                r = sd_bus_message_append(call, "t", UINT64_C(0));
+                r = client_append_end(client, call, 0);
         if (r >= 0)
                 r = client_call_authorised(client, call, NULL, &error);
         return r < 0 ? client_fail(client, r, &error) : done(client, "migration", words[0], "endpoint set");
@@ -489,9 +478,7 @@ int cmd_acknowledge(Client *client, const Verb *verb, char **words) {
         if (r >= 0)
                 r = sd_bus_message_append(call, "t", (uint64_t) count);
         if (r >= 0)
-                r = settings_append(client->options->settings, call);
-        if (r >= 0)
-                r = sd_bus_message_append(call, "t", UINT64_C(0));
+                r = client_append_end(client, call, 0);
         if (r >= 0)
                 r = client_call_authorised(client, call, NULL, &error);
         return r < 0 ? client_fail(client, r, &error)

@@ -21,10 +21,7 @@ int plan_read(Client *client, const char *path, const char *operation, JsonNode 
                 return r;
         r = sd_bus_message_append(call, "s", operation);
         if (r >= 0)
-                r = settings_append(client->options->settings, call);
-        if (r >= 0)
-                r = sd_bus_message_append(call, "t",
-                                          client->options->without_unreachable ? UINT64_C(2) : UINT64_C(0));
+                r = client_append_end(client, call, client->options->without_unreachable ? 2 : 0);
         if (r < 0)
                 return sd_bus_error_set_errno(error, r);
         return client_json_method(client, call, ret, error);
@@ -33,7 +30,6 @@ int plan_read(Client *client, const char *path, const char *operation, JsonNode 
 int cmd_plan(Client *client, const Verb *verb, char **words) {
         g_auto(sd_bus_error) error = SD_BUS_ERROR_NULL;
         g_autoptr(JsonNode) plan = NULL;
-        g_autoptr(GString) out = g_string_new(NULL);
         g_autofree char *path = NULL;
         int r;
 
@@ -42,11 +38,7 @@ int cmd_plan(Client *client, const Verb *verb, char **words) {
                 r = plan_read(client, path, words[1], &plan, &error);
         if (r < 0)
                 return client_fail(client, r, &error);
-        if (client->options->json != JSON_OFF)
-                format_json(client->options, plan, out);
-        else
-                format_json_text(plan, 0, out);
-        format_output(client->options, out);
+        format_node(client->options, plan);
         return STATUS_DONE;
 }
 

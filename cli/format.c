@@ -371,3 +371,13 @@ void format_output(const Options *options, const GString *out) {
         fwrite(out->str, 1, out->len, stdout);
         fflush(stdout);
 }
+
+void format_node(const Options *options, JsonNode *node) {
+        g_autoptr(GString) out = g_string_new(NULL);
+
+        if (options->json != JSON_OFF)
+                format_json(options, node, out);
+        else
+                format_json_text(node, 0, out);
+        format_output(options, out);
+}

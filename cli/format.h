@@ -44,6 +44,8 @@ void format_note(const Options *options, const char *format, ...) G_GNUC_PRINTF(
 
 /* Writes OUT to standard output, through a pager when it is longer than the terminal. */
 void format_output(const Options *options, const GString *out);
+/* NODE to the output, as JSON if that was asked for. */
+void format_node(const Options *options, JsonNode *node);
 /* Whether standard output shows colours (NO_COLOR). */
 bool format_colours(void);
 void format_terminal_size(int fd, unsigned *ret_columns, unsigned *ret_rows);

@@ -667,8 +667,8 @@ static int run_get_report(Call *call) {
                 return call_fail(call, error);
         migration_sample(m);
         report_input(m, &input);
-        g_autoptr(ProgramStore) programs = program_store_load(m->directory, NULL);
-        g_autoptr(AccountStore) accounts = account_store_load(m->directory, NULL);
+        g_autoptr(PairStore) programs = pair_store_load(&program_entry_kind, m->directory, NULL);
+        g_autoptr(PairStore) accounts = pair_store_load(&account_kind, m->directory, NULL);
         g_autoptr(JsonNode) objects = object_store_load(m->directory);
         input.programs = programs;
         input.accounts = accounts;

@@ -3,12 +3,8 @@
 
 #include "engine/account-store.h"
 
-#include <string.h>
-
-#include "base/error.h"
 #include "engine/json-text.h"
 
-#define FILE_NAME "accounts.json"
 #define GRANT_MEMBERS 5
 
 static const char *const side_members[_SIDE_MAX] = {[SIDE_SOURCE] = "source", [SIDE_DESTINATION] = "destination"};
@@ -32,53 +28,26 @@ static void entry_free(gpointer data) {
         g_free(entry);
 }
 
-AccountStore *account_store_new(void) {
-        AccountStore *store = g_new0(AccountStore, 1);
-        store->entries = g_ptr_array_new_with_free_func(entry_free);
-        store->index = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-        return store;
-}
-
-void account_store_free(AccountStore *store) {
-        if (!store)
-                return;
-        g_hash_table_unref(store->index);
-        g_ptr_array_unref(store->entries);
-        g_free(store);
-}
-
-AccountEntry *account_store_find(const AccountStore *store, const char *user, const char *host) {
+AccountEntry *account_store_find(const PairStore *store, const char *user, const char *host) {
         g_autofree char *key = account_name(user, host);
-        return g_hash_table_lookup(store->index, key);
+        return pair_store_find(store, key);
 }
 
-AccountEntry *account_store_add(AccountStore *store, const char *user, const char *host) {
+AccountEntry *account_store_add(PairStore *store, const char *user, const char *host) {
         AccountEntry *entry = g_new0(AccountEntry, 1);
         entry->user = g_strdup(user);
         entry->host = g_strdup(host);
-        g_ptr_array_add(store->entries, entry);
-        g_hash_table_insert(store->index, account_name(user, host), entry);
+        pair_store_add(store, entry);
         return entry;
 }
 
-void account_store_remove(AccountStore *store, AccountEntry *entry) {
-        g_autofree char *key = account_name(entry->user, entry->host);
-        g_hash_table_remove(store->index, key);
-        g_ptr_array_remove(store->entries, entry);
+static char *entry_name(gconstpointer data) {
+        const AccountEntry *entry = data;
+        return account_name(entry->user, entry->host);
 }
 
-char *account_store_refused(const AccountStore *store, Side side, guint *ret_count) {
-        char *first = NULL;
-        *ret_count = 0;
-        for (guint i = 0; i < store->entries->len; i++) {
-                const AccountEntry *entry = store->entries->pdata[i];
-                if (!entry->refused[side])
-                        continue;
-                g_autofree char *name = account_name(entry->user, entry->host);
-                if ((*ret_count)++ == 0)
-                        first = g_strdup_printf("%s: %s", name, entry->refused[side]);
-        }
-        return first;
+static const char *entry_refused(gconstpointer data, Side side) {
+        return ((const AccountEntry *) data)->refused[side];
 }
 
 /* --- the file --- */
@@ -115,7 +84,8 @@ static JsonObject *account_to_json(const Account *account) {
         return object;
 }
 
-static JsonObject *entry_to_json(const AccountEntry *entry) {
+static JsonObject *entry_to_json(gconstpointer data) {
+        const AccountEntry *entry = data;
         JsonObject *object = json_object_new();
         json_put_text(object, "user", entry->user);
         json_put_text(object, "host", entry->host);
@@ -131,16 +101,6 @@ static JsonObject *entry_to_json(const AccountEntry *entry) {
                         json_object_set_object_member(object, side_members[side], account_to_json(entry->sides[side]));
         }
         return object;
-}
-
-bool account_store_save(const AccountStore *store, const char *directory, GError **error) {
-        g_autoptr(JsonObject) object = json_object_new();
-        JsonArray *array = json_array_new();
-        for (guint i = 0; i < store->entries->len; i++)
-                json_array_add_object_element(array, entry_to_json(store->entries->pdata[i]));
-        json_object_set_int_member(object, "version", 1);
-        json_object_set_array_member(object, "accounts", array);
-        return json_save(object, directory, FILE_NAME, error);
 }
 
 static bool grant_from_json(Account *account, JsonNode *node) {
@@ -187,10 +147,7 @@ static Account *account_from_json(const AccountEntry *entry, JsonObject *object)
         return g_steal_pointer(&account);
 }
 
-static bool entry_from_json(AccountStore *store, JsonNode *node) {
-        if (!node || !JSON_NODE_HOLDS_OBJECT(node))
-                return false;
-        JsonObject *object = json_node_get_object(node);
+static bool entry_from_json(PairStore *store, JsonObject *object) {
         g_autofree char *user = json_get_text(object, "user"), *host = json_get_text(object, "host");
         if (!user || !host || account_store_find(store, user, host))
                 return false;
@@ -213,16 +170,12 @@ static bool entry_from_json(AccountStore *store, JsonNode *node) {
         return true;
 }
 
-AccountStore *account_store_load(const char *directory, GError **error) {
-        g_autoptr(AccountStore) store = account_store_new();
-        g_autoptr(JsonArray) array = NULL;
-        bool good = true;
-        if (!json_load(directory, FILE_NAME, "accounts", &array, error))
-                return NULL;
-        for (guint i = 0; good && array && i < json_array_get_length(array); i++)
-                good = entry_from_json(store, json_array_get_element(array, i));
-        if (good)
-                return g_steal_pointer(&store);
-        g_propagate_error(error, json_unreadable(directory, FILE_NAME));
-        return NULL;
-}
+const PairKind account_kind = {
+        .file = "accounts.json",
+        .member = "accounts",
+        .name = entry_name,
+        .refused = entry_refused,
+        .to_json = entry_to_json,
+        .from_json = entry_from_json,
+        .free = entry_free,
+};

@@ -4,6 +4,7 @@
  * side when that side takes writes, which ones we made, and why others stay behind. Written before anything is made or changed. */
 
 #include "engine/account.h"
+#include "engine/pair-store.h"
 #include "engine/spec.h"
 
 typedef struct AccountEntry {
@@ -18,20 +19,7 @@ typedef struct AccountEntry {
         char *sql[_SIDE_MAX];      /* what is left to do by hand there; or NULL */
 } AccountEntry;
 
-typedef struct AccountStore {
-        GPtrArray *entries; /* of AccountEntry */
-        GHashTable *index;  /* name → entry */
-} AccountStore;
-
-AccountStore *account_store_new(void);
-void account_store_free(AccountStore *store);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(AccountStore, account_store_free)
-/* From DIRECTORY; empty when there is no file yet. PS_ERROR_STATE_UNREADABLE. */
-AccountStore *account_store_load(const char *directory, GError **error);
-bool account_store_save(const AccountStore *store, const char *directory, GError **error);
-
-AccountEntry *account_store_find(const AccountStore *store, const char *user, const char *host); /* or NULL */
-AccountEntry *account_store_add(AccountStore *store, const char *user, const char *host);
-void account_store_remove(AccountStore *store, AccountEntry *entry); /* frees it */
-/* How many SIDE does not have, and the first of them with why; NULL: none. */
-char *account_store_refused(const AccountStore *store, Side side, guint *ret_count);
+/* Of AccountEntry, found by account_name(). */
+extern const PairKind account_kind;
+AccountEntry *account_store_find(const PairStore *store, const char *user, const char *host); /* or NULL */
+AccountEntry *account_store_add(PairStore *store, const char *user, const char *host);

@@ -16,28 +16,28 @@ typedef struct Round {
         GPtrArray *above, *below; /* of Account */
         char *own[_SIDE_MAX];     /* the agent's user on each side */
         AccountTarget target;
-        GPtrArray *todo; /* of Todo */
+        GPtrArray *carried; /* of Carried */
 } Round;
 
-typedef struct Todo {
+typedef struct Carried {
         AccountEntry *entry;
         const AccountMapping *mapping;
         Account *wanted; /* as it is on down once that takes writes */
         GPtrArray *notes;
         bool denied; /* the agent may not grant all of it */
-} Todo;
+} Carried;
 
-static void todo_free(gpointer data) {
-        Todo *todo = data;
-        account_free(todo->wanted);
-        g_ptr_array_unref(todo->notes);
-        g_free(todo);
+static void carried_free(gpointer data) {
+        Carried *carried = data;
+        account_free(carried->wanted);
+        g_ptr_array_unref(carried->notes);
+        g_free(carried);
 }
 
 static void round_clear(Round *round) {
         g_clear_pointer(&round->above, g_ptr_array_unref);
         g_clear_pointer(&round->below, g_ptr_array_unref);
-        g_clear_pointer(&round->todo, g_ptr_array_unref);
+        g_clear_pointer(&round->carried, g_ptr_array_unref);
         for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++)
                 g_clear_pointer(&round->own[side], g_free);
         account_target_clear(&round->target);
@@ -198,11 +198,11 @@ static void look_at(Round *round, Account *account) {
                 entry->pending[down] = no_password && !mapping;
         }
         entry->there_before = false;
-        Todo *todo = g_new0(Todo, 1);
-        *todo = (Todo){.entry = entry, .mapping = mapping, .wanted = g_steal_pointer(&wanted), .notes = g_steal_pointer(&notes)};
-        g_ptr_array_add(round->todo, todo);
+        Carried *carried = g_new0(Carried, 1);
+        *carried = (Carried){.entry = entry, .mapping = mapping, .wanted = g_steal_pointer(&wanted), .notes = g_steal_pointer(&notes)};
+        g_ptr_array_add(round->carried, carried);
         keep(&entry->sides[sync->up], account);
-        keep(&entry->sides[down], todo->wanted);
+        keep(&entry->sides[down], carried->wanted);
 }
 
 /* What was there before us is never carried back. */
@@ -221,7 +221,7 @@ static void remember_strangers(Round *round) {
 /* --- doing it --- */
 
 static bool save(Round *round, GError **error) {
-        return account_store_save(round->sync->store, round->sync->directory, error);
+        return pair_store_save(round->sync->store, round->sync->directory, error);
 }
 
 /* An account that is gone above goes below, too, if it was carried: one that above never had is not gone. */
@@ -233,12 +233,12 @@ static bool drop_gone(Round *round, GError **error) {
                         continue;
                 if (entry->stays || entry->refused[sync->up]) {
                         if (!accounts_find(round->below, entry->user, entry->host))
-                                account_store_remove(sync->store, entry);
+                                pair_store_remove(sync->store, entry);
                         continue;
                 }
                 if (!entry->refused[round->down] && !account_drop(sync->conns[round->down], entry->user, entry->host, error))
                         return false;
-                account_store_remove(sync->store, entry);
+                pair_store_remove(sync->store, entry);
         }
         return true;
 }
@@ -264,24 +264,24 @@ static bool cover(Round *round, const AccountEntry *entry, const Account *wanted
         return true;
 }
 
-static bool bring_in_line(Round *round, Todo *todo, GError **error) {
+static bool bring_in_line(Round *round, Carried *carried, GError **error) {
         Side down = round->down;
         Conn *conn = round->sync->conns[down];
-        AccountEntry *entry = todo->entry;
+        AccountEntry *entry = carried->entry;
         const Account *there = accounts_find(round->below, entry->user, entry->host);
         g_auto(RegrantResult) result;
         regrant_result_init(&result);
-        if (there && entry->pending[down] && todo->mapping) { /* the list of accounts says how it is to log in, by now */
+        if (there && entry->pending[down] && carried->mapping) { /* the list of accounts says how it is to log in, by now */
                 if (!account_drop(conn, entry->user, entry->host, error))
                         return false;
-                account_set(&todo->wanted->plugin, "");
+                account_set(&carried->wanted->plugin, "");
                 there = NULL;
         }
-        if (!cover(round, entry, todo->wanted, there, error))
+        if (!cover(round, entry, carried->wanted, there, error))
                 return false;
-        g_autoptr(Account) closed = closed_form(conn_flavor(conn), entry, down, todo->wanted, is_fenced(round->sync, entry));
+        g_autoptr(Account) closed = closed_form(conn_flavor(conn), entry, down, carried->wanted, is_fenced(round->sync, entry));
         unsigned difference = there ? account_compare(closed, there) : 0;
-        if (!there && !account_create(conn, closed, todo->mapping, closed->locked, error))
+        if (!there && !account_create(conn, closed, carried->mapping, closed->locked, error))
                 return false;
         if (there && (difference & ~(unsigned) ACCOUNT_DIFFERS_GRANTS) &&
             (!account_alter(conn, closed, closed->locked, error) || !accounts_flush(conn, error)))
@@ -294,12 +294,12 @@ static bool bring_in_line(Round *round, Todo *todo, GError **error) {
         add_proxies(closed, less, more);
         if (!account_regrant(conn, closed, less, more, &result, error))
                 return false;
-        account_remove_grants(todo->wanted, result.left);
-        if (!there && todo->mapping)
+        account_remove_grants(carried->wanted, result.left);
+        if (!there && carried->mapping)
                 entry->pending[down] = false;
         for (guint i = 0; i < result.failed->len; i++)
-                g_ptr_array_add(todo->notes, g_strdup_printf("without %s", (const char *) result.failed->pdata[i]));
-        todo->denied = result.denied;
+                g_ptr_array_add(carried->notes, g_strdup_printf("without %s", (const char *) result.failed->pdata[i]));
+        carried->denied = result.denied;
         return true;
 }
 
@@ -320,19 +320,19 @@ static char *refusal(const GError *error) {
 
 static bool make(Round *round, GError **error) {
         Conn *conn = round->sync->conns[round->down];
-        for (guint i = 0; i < round->todo->len; i++) {
-                Todo *todo = round->todo->pdata[i];
-                AccountEntry *entry = todo->entry;
+        for (guint i = 0; i < round->carried->len; i++) {
+                Carried *carried = round->carried->pdata[i];
+                AccountEntry *entry = carried->entry;
                 g_autoptr(GError) local = NULL;
-                bool good = bring_in_line(round, todo, &local);
+                bool good = bring_in_line(round, carried, &local);
                 if (!good && (local->domain != MYSQL_ERROR || conn_is_dead(conn) || mysql_error_is_connection(local) || mysql_error_is_retryable(local))) {
                         g_propagate_error(error, g_steal_pointer(&local));
                         return false;
                 }
-                if (!good || todo->denied) {
+                if (!good || carried->denied) {
                         g_autofree char *name = account_name(entry->user, entry->host);
-                        keep(&entry->sides[round->down], todo->wanted);
-                        join(&entry->note[round->down], todo->notes);
+                        keep(&entry->sides[round->down], carried->wanted);
+                        join(&entry->note[round->down], carried->notes);
                         refuse(round, entry, good ? g_strdup("the agent's account may not grant all that it has (the check names what it lacks)") : refusal(local), g_strdup_printf("make %s there by hand, with the grants that SHOW GRANTS FOR %s lists", name, name));
                         continue;
                 }
@@ -340,9 +340,9 @@ static bool make(Round *round, GError **error) {
                         set(&entry->refused[side], NULL);
                 set(&entry->sql[round->down], entry->pending[round->down] ? account_password_statement(conn_flavor(conn), entry->user, entry->host) : NULL);
                 if (entry->pending[round->down])
-                        g_ptr_array_add(todo->notes, g_strdup("that server cannot check its password: it is there, locked, and needs a new one"));
-                keep(&entry->sides[round->down], todo->wanted);
-                join(&entry->note[round->down], todo->notes);
+                        g_ptr_array_add(carried->notes, g_strdup("that server cannot check its password: it is there, locked, and needs a new one"));
+                keep(&entry->sides[round->down], carried->wanted);
+                join(&entry->note[round->down], carried->notes);
         }
         return true;
 }
@@ -351,7 +351,7 @@ bool accounts_sync(AccountSync *sync, GError **error) {
         g_auto(Round) round = {
                 .sync = sync,
                 .down = side_other(sync->up),
-                .todo = g_ptr_array_new_with_free_func(todo_free),
+                .carried = g_ptr_array_new_with_free_func(carried_free),
         };
         if (!read_sides(&round, error))
                 return false;
@@ -418,7 +418,7 @@ bool accounts_drop_all(AccountSync *sync, Side side, GError **error) {
                 AccountEntry *entry = sync->store->entries->pdata[i];
                 if (entry->ours[side] && !account_drop(sync->conns[side], entry->user, entry->host, error))
                         return false;
-                account_store_remove(sync->store, entry);
+                pair_store_remove(sync->store, entry);
         }
-        return account_store_save(sync->store, sync->directory, error);
+        return pair_store_save(sync->store, sync->directory, error);
 }

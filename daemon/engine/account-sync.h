@@ -9,7 +9,7 @@
 
 typedef struct AccountSync {
         const char *directory; /* of the store */
-        AccountStore *store;
+        PairStore *store;
         const AccountMap *map; /* may be NULL */
         Conn *conns[_SIDE_MAX];
         Side up;

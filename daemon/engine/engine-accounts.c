@@ -19,12 +19,11 @@ static void on_refused(gpointer userdata, const AccountEntry *entry, Side side) 
 
 static bool load(Engine *engine, GError **error) {
         if (!engine->accounts)
-                engine->accounts = account_store_load(engine->directory, error);
+                engine->accounts = pair_store_load(&account_kind, engine->directory, error);
         return engine->accounts != NULL;
 }
 
-/* The credential NAME.accounts; *ret NULL: there is none. */
-static bool load_map(Engine *engine, AccountMap **ret, GError **error) {
+bool engine_accounts_map(Engine *engine, AccountMap **ret, GError **error) {
         g_autoptr(GError) local = NULL;
         g_autofree char *name = g_strdup_printf("%s.accounts", engine->spec->name);
         char *text = engine->config.read_credential(name, engine->config.userdata, &local);
@@ -61,7 +60,7 @@ static bool end(Engine *engine, bool good, GError **error) {
         if (good)
                 return true;
         engine_name_link_error(engine, error);
-        g_clear_pointer(&engine->accounts, account_store_free);
+        g_clear_pointer(&engine->accounts, pair_store_free);
         return false;
 }
 
@@ -74,7 +73,7 @@ bool engine_accounts_carry(Engine *engine, GError **error) {
         AccountSync sync;
         g_autoptr(AccountMap) map = NULL;
         g_autoptr(GHashTable) fenced = NULL;
-        if (!load_map(engine, &map, error) || !begin(engine, engine->state->writer, /* both= */ true, &sync, error))
+        if (!engine_accounts_map(engine, &map, error) || !begin(engine, engine->state->writer, /* both= */ true, &sync, error))
                 return end(engine, false, error);
         if (fence_is_of_accounts(&engine->fence) && !(fenced = fence_closed_accounts(&engine->fence, sync.conns[engine_reader(engine)], error)))
                 return end(engine, false, error);
@@ -93,7 +92,7 @@ bool engine_accounts_complete(Engine *engine, Side side, GError **error) {
         if (!load(engine, error))
                 return false;
         guint count = 0;
-        g_autofree char *first = account_store_refused(engine->accounts, side, &count);
+        g_autofree char *first = pair_store_refused(engine->accounts, side, &count);
         if (!first || engine->spec->unfit == UNFIT_SKIP)
                 return true;
         g_set_error(error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT,

@@ -12,6 +12,7 @@
 #include "engine/ledger.h"
 #include "engine/link.h"
 #include "engine/monitor.h"
+#include "engine/precheck.h"
 #include "engine/program-store.h"
 #include "engine/sessions.h"
 #include "engine/throttle.h"
@@ -59,8 +60,8 @@ struct Engine {
         char *difference;                /* what was seen then: a difference that stays is no statement on its way */
         bool carried;                    /* the next link goes on where the last one halted: no news */
         guint64 transactions_before, rows_before; /* applied by earlier links of this process */
-        ProgramStore *programs;          /* NULL: not read yet */
-        AccountStore *accounts;          /* NULL: not read yet */
+        PairStore *programs;          /* NULL: not read yet */
+        PairStore *accounts;          /* NULL: not read yet */
         bool programs_pending;           /* something may have changed since they were compared */
         bool programs_failed;            /* the last comparison did, and that was said */
         gint64 programs_at;              /* monotonic: when to try again */
@@ -215,6 +216,9 @@ bool engine_event_is_carried(Engine *engine, const char *database, const char *n
 bool engine_account_stays_closed(Engine *engine, Side side, const char *user, const char *host);
 
 /* engine-accounts.c: accounts and grants; called by engine-programs.c. */
+/* Keeps their rows in the state, to be committed with whatever comes next. */
+bool engine_run_checks(Engine *engine, Conn *const servers[_SIDE_MAX], PrecheckStage stage, GError **error);
+bool engine_accounts_map(Engine *engine, AccountMap **ret, GError **error); /* the credential NAME.accounts; *ret NULL: there is none */
 bool engine_accounts_carry(Engine *engine, GError **error);
 bool engine_accounts_complete(Engine *engine, Side side, GError **error);
 bool engine_accounts_disarm(Engine *engine, Side side, GError **error);

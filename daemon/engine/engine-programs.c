@@ -20,9 +20,13 @@ static void on_refused(gpointer userdata, const ProgramEntry *entry, Side side) 
                      entry->refused[side]);
 }
 
+static bool stopping(gpointer userdata) {
+        return engine_stopping(userdata);
+}
+
 static bool load(Engine *engine, GError **error) {
         if (!engine->programs)
-                engine->programs = program_store_load(engine->directory, error);
+                engine->programs = pair_store_load(&program_entry_kind, engine->directory, error);
         return engine->programs != NULL;
 }
 
@@ -36,10 +40,15 @@ static bool begin(Engine *engine, Side wanted, bool both, ProgramSync *ret, GErr
                 .task = engine->ledger->task,
                 .store = engine->programs,
                 .up = engine->state->writer,
+                .stopping = stopping,
                 .on_refused = on_refused,
                 .userdata = engine,
         };
-        return control_acquire_sides(engine, wanted, both, ret->conns, error);
+        if (!control_acquire_sides(engine, wanted, both, ret->conns, error))
+                return false;
+        for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++)
+                ret->params[side] = engine->params[side];
+        return true;
 }
 
 /* Whatever happened, what the store says in memory must be what the file says. */
@@ -47,7 +56,7 @@ static bool end(Engine *engine, bool good, GError **error) {
         if (good)
                 return true;
         engine_name_link_error(engine, error);
-        g_clear_pointer(&engine->programs, program_store_free);
+        g_clear_pointer(&engine->programs, pair_store_free);
         return false;
 }
 
@@ -65,7 +74,7 @@ bool engine_programs_complete(Engine *engine, Side side, GError **error) {
         if (!load(engine, error) || !engine_accounts_complete(engine, side, error))
                 return false;
         guint count = 0;
-        g_autofree char *first = program_store_refused(engine->programs, side, &count);
+        g_autofree char *first = pair_store_refused(engine->programs, side, &count);
         if (!first || engine->spec->unfit == UNFIT_SKIP)
                 return true;
         g_set_error(error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT,
@@ -99,19 +108,9 @@ bool engine_programs_unchanged(const Engine *engine, GError **error) {
 
 bool engine_programs_disarm(Engine *engine, Side side, GError **error) {
         ProgramSync sync;
-        guint dropped = 0;
         if (!engine_accounts_disarm(engine, side, error))
                 return false;
-        if (!end(engine, begin(engine, side, /* both= */ true, &sync, error) && programs_disarm(&sync, side, &dropped, error), error))
-                return false;
-        /* A switch that ended in its flip may have left it as it is there. */
-        g_autoptr(GError) local = NULL;
-        if (dropped == 0 || engine->state->step != SWITCH_STEP_NONE || conn_exec(sync.conns[side], "SET GLOBAL sync_binlog=1", -1, NULL, &local) ||
-            mysql_error_is_privilege(local)) /* who may not, did not */
-                return true;
-        g_propagate_error(error, g_steal_pointer(&local));
-        engine_name_error(engine, side, error);
-        return false;
+        return end(engine, begin(engine, side, /* both= */ true, &sync, error) && programs_disarm(&sync, side, error), error);
 }
 
 bool engine_programs_arm(Engine *engine, Side side, bool in_switch, GError **error) {

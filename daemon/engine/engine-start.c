@@ -37,27 +37,6 @@ static bool connect_pair(Engine *engine, Pair *ret, GError **error) {
         return true;
 }
 
-/* Runs the checks and keeps their rows in the state, to be committed with whatever comes next. */
-static bool run_checks(Engine *engine, Pair *pair, PrecheckStage stage, GError **error) {
-        PrecheckInput input = {
-                .spec = engine->spec,
-                .servers = {pair->conns[SIDE_SOURCE], pair->conns[SIDE_DESTINATION]},
-                .uuid = engine->state->uuid,
-                .stage = stage,
-                .writer = engine->state->writer,
-                .scheduler_returns = {engine->state->kept[SIDE_SOURCE].events_on, engine->state->kept[SIDE_DESTINATION].events_on},
-        };
-        GPtrArray *rows = precheck_run(&input, error);
-        if (!rows) {
-                engine_name_link_error(engine, error);
-                return false;
-        }
-        g_clear_pointer(&engine->state->checks, g_ptr_array_unref);
-        engine->state->checks = rows;
-        engine->state->checked_at = clock_real();
-        return true;
-}
-
 void engine_check(Engine *engine, const EngineOperation *operation) {
         g_auto(Pair) pair = {0};
         g_autoptr(GError) error = NULL;
@@ -66,7 +45,7 @@ void engine_check(Engine *engine, const EngineOperation *operation) {
         if (!engine->link)
                 engine_refresh_params(engine);
         PrecheckStage stage = engine->phase == MIGRATION_PHASE_CREATED ? PRECHECK_START : PRECHECK_SWITCH;
-        bool good = connect_pair(engine, &pair, &error) && run_checks(engine, &pair, stage, &error);
+        bool good = connect_pair(engine, &pair, &error) && engine_run_checks(engine, pair.conns, stage, &error);
         engine_finish(engine, operation->id, good ? OPERATION_RESULT_DONE : OPERATION_RESULT_FAILED, error, _MIGRATION_PHASE_INVALID, NULL);
 }
 
@@ -187,7 +166,7 @@ static bool go_on(Engine *engine, const EngineOperation *operation, const char *
 /* Everything that can be known without changing anything. */
 static bool look(Engine *engine, const EngineOperation *operation, Pair *pair, ObjectList **ret_objects, bool *ret_closed, GError **error) {
         if (!go_on(engine, operation, "checks", error) || !connect_pair(engine, pair, error) ||
-            !run_checks(engine, pair, PRECHECK_START, error) || !precheck_verdict(engine->state->checks, operation->flags & 1, error))
+            !engine_run_checks(engine, pair->conns, PRECHECK_START, error) || !precheck_verdict(engine->state->checks, operation->flags & 1, error))
                 return false;
         *ret_objects = objects_list(pair->conns[SIDE_SOURCE], engine->spec, error);
         if (*ret_objects && fence_found_closed(&engine->fence, pair->conns[SIDE_DESTINATION], ret_closed, error))

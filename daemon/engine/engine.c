@@ -424,8 +424,8 @@ void engine_free(Engine *engine) {
         throttle_free(engine->throttle);
         dirty_free(engine->dirty);
         engine_drop_params(engine);
-        g_clear_pointer(&engine->programs, program_store_free);
-        g_clear_pointer(&engine->accounts, account_store_free);
+        g_clear_pointer(&engine->programs, pair_store_free);
+        g_clear_pointer(&engine->accounts, pair_store_free);
         for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++) {
                 g_clear_pointer(&engine->parameters_seen[side], g_hash_table_unref);
                 g_free(engine->wrong_log[side]);

@@ -31,6 +31,9 @@ static const char *stays(const Precheck *check, const Account *account) {
         const char *why = account_stays(account, check->own_user[writer]);
         if (!why && strcmp(account->user, check->own_user[side_other(writer)]) == 0)
                 why = "the agent's own account on the other side has this name";
+        const AccountMapping *mapping = account_map_find(check->input->accounts, account->user, account->host);
+        if (!why && mapping && mapping->kind == ACCOUNT_MAPPING_LEAVE)
+                why = "the list of accounts says so";
         if (!why && !spec_is_whole_instance(check->input->spec))
                 why = "accounts are not carried when only some tables are";
         return why;
@@ -111,6 +114,23 @@ static bool look_at_privileges(Precheck *check, const GPtrArray *carried, Side s
 
 /* --- the destination --- */
 
+/* Where partial revokes are on, the name of a database in a grant is a name and no pattern, and a backslash in it a backslash. */
+static void look_at_patterns(Precheck *check, const Account *account) {
+        Side reader = side_other(writer_of(check));
+        if (!precheck_variable_on(check, reader, "partial_revokes"))
+                return;
+        for (guint i = 0; i < account->grants->len; i++) {
+                const AccountGrant *grant = account->grants->pdata[i];
+                if (grant->level != ACCOUNT_LEVEL_DATABASE || !strpbrk(grant->database, "%_\\"))
+                        continue;
+                g_autofree char *name = account_name(account->user, account->host), *object = account_grant_object(grant);
+                precheck_add(check, severity_of(check, reader), PS_ERROR_UNSUPPORTED_OBJECT,
+                             "on the destination: SET GLOBAL partial_revokes=OFF; and in its configuration",
+                             "account %s has grants on %s, a pattern, which the destination takes as a name (partial_revokes=ON)", name, object);
+                return;
+        }
+}
+
 static void look_at_destination(Precheck *check, const Account *account, const Account *wanted, const GPtrArray *notes, const AccountTarget *target) {
         Side reader = side_other(writer_of(check));
         const Account *there = accounts_find(check->accounts[reader], account->user, account->host);
@@ -127,7 +147,10 @@ static void look_at_destination(Precheck *check, const Account *account, const A
                              "account %s is on the %s, too, and differs in %s: it will be left as it is there", name, side_to_string(reader), what);
                 return;
         }
-        if (!*wanted->plugin) {
+        if (!*wanted->plugin && account_map_find(check->input->accounts, account->user, account->host))
+                precheck_add(check, CHECK_NOTE, PS_ERROR_UNSUPPORTED_OBJECT, NULL, "the %s cannot check the password of account %s, and will have what the list of accounts says",
+                             side_to_string(reader), name);
+        else if (!*wanted->plugin) {
                 g_autofree char *statement = account_password_statement(target->flavor, account->user, account->host);
                 g_autofree char *hint = g_strdup_printf("on the %s, once it is there: %s or name it in the credential %s.accounts before", side_to_string(reader),
                                                         statement, check->input->spec->name);
@@ -160,6 +183,7 @@ bool precheck_accounts(Precheck *check, GError **error) {
                 const Account *account = check->accounts[writer]->pdata[i];
                 if (stays(check, account))
                         continue;
+                look_at_patterns(check, account);
                 GPtrArray *said = g_ptr_array_new_with_free_func(g_free);
                 g_ptr_array_add(carried, (gpointer) account);
                 g_ptr_array_add(wanted, account_translate(account, conn_flavor(check->input->servers[writer]), &target, said));
@@ -182,7 +206,8 @@ bool precheck_accounts(Precheck *check, GError **error) {
 bool precheck_super_accounts(Precheck *check, GError **error) {
         if (!read_accounts(check, error))
                 return false;
-        g_autoptr(GString) names = g_string_new(NULL);
+        g_autoptr(GString) names = g_string_new(NULL), hint = g_string_new("their sessions are ended at the switch, but they can come back; they are not "
+                                                                           "carried. On the source, of each that applications use:");
         unsigned count = 0;
         for (guint i = 0; i < check->accounts[SIDE_SOURCE]->len; i++) {
                 const Account *account = check->accounts[SIDE_SOURCE]->pdata[i];
@@ -191,11 +216,10 @@ bool precheck_super_accounts(Precheck *check, GError **error) {
                 g_autofree char *name = account_name(account->user, account->host);
                 count++;
                 g_string_append_printf(names, "%s%s", names->len ? ", " : "", name);
+                g_string_append_printf(hint, " REVOKE SUPER ON *.* FROM %s;", name);
         }
         if (count > 0)
-                precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED,
-                             "applications must not use them: their sessions are ended at the switch, but "
-                             "they can come back; they are not carried",
+                precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED, hint->str,
                              "%u %s besides the agent's on the source and can write although it is "
                              "closed: %s",
                              count, count == 1 ? "account has SUPER" : "accounts have SUPER", names->str);

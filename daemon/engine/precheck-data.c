@@ -149,6 +149,11 @@ bool precheck_lower_case(Precheck *check, GError **error) {
         return true;
 }
 
+/* A collation's name begins with that of its character set. */
+static char *charset_of(const char *collation) {
+        return g_strndup(collation, strcspn(collation, "_"));
+}
+
 bool precheck_charsets(Precheck *check, GError **error) {
         if (!check->objects)
                 return true;
@@ -168,11 +173,12 @@ bool precheck_charsets(Precheck *check, GError **error) {
         }
         for (guint i = 0; i < check->objects->databases->len; i++) {
                 const DatabaseDefaults *database = check->objects->databases->pdata[i];
-                if (database->collation && !g_hash_table_contains(known, database->collation))
-                        precheck_add(check, CHECK_ERROR, PS_ERROR_UNSUPPORTED_OBJECT,
-                                     "ALTER DATABASE on the source to a collation that both have",
-                                     "the destination does not know the collation %s of database %s",
-                                     database->collation, database->name);
+                if (!database->collation || g_hash_table_contains(known, database->collation))
+                        continue;
+                g_autofree char *name = sql_identifier(database->name), *charset = charset_of(database->collation);
+                g_autofree char *hint = g_strdup_printf("on the source, another collation of that character set: ALTER DATABASE %s CHARACTER SET %s;", name, charset);
+                precheck_add(check, CHECK_ERROR, PS_ERROR_UNSUPPORTED_OBJECT, hint, "the destination does not know the collation %s of database %s",
+                             database->collation, database->name);
         }
         for (guint i = 0; i < check->objects->tables->len; i++) {
                 const TableSchema *table = check->objects->tables->pdata[i];
@@ -181,8 +187,10 @@ bool precheck_charsets(Precheck *check, GError **error) {
                         if (!column->collation || g_hash_table_contains(known, column->collation))
                                 continue;
                         g_autofree char *name = sql_table(table->database, table->name);
-                        precheck_add(check, CHECK_ERROR, PS_ERROR_UNSUPPORTED_OBJECT,
-                                     "ALTER TABLE on the source to a collation that both have",
+                        g_autofree char *charset = charset_of(column->collation);
+                        g_autofree char *hint = g_strdup_printf("on the source, another collation of that character set, which compares otherwise: "
+                                                                "ALTER TABLE %s CONVERT TO CHARACTER SET %s;", name, charset);
+                        precheck_add(check, CHECK_ERROR, PS_ERROR_UNSUPPORTED_OBJECT, hint,
                                      "the destination does not know the collation %s of column %s of %s",
                                      column->collation, column->name, name);
                         break;

@@ -98,14 +98,17 @@ static bool is_system_table(const char *name) {
 
 typedef struct OtherKind {
         const char *what, *sql, *hint;
+        CheckSeverity severity;
         bool (*skip)(const char *name);
 } OtherKind;
 
 static const OtherKind other_kinds[] = {
-        {"loadable function", "SELECT name FROM mysql.func", "install it on the destination: CREATE FUNCTION … SONAME …, or do without", NULL},
-        {"server (for FEDERATED tables)", "SELECT Server_name FROM mysql.servers", "make it on the destination: CREATE SERVER …, or do without", NULL},
+        {"loadable function", "SELECT name FROM mysql.func", "install it on the destination: CREATE FUNCTION … SONAME …, or do without", CHECK_WARNING, NULL},
+        {"plugin", "SELECT name FROM mysql.plugin UNION SELECT PLUGIN_NAME FROM information_schema.PLUGINS WHERE PLUGIN_LIBRARY IS NOT NULL",
+         "what it is for may be a part of the destination, or another plugin: INSTALL PLUGIN … SONAME …, or do without", CHECK_NOTE, NULL},
+        {"server (for FEDERATED tables)", "SELECT Server_name FROM mysql.servers", "make it on the destination: CREATE SERVER …, or do without", CHECK_WARNING, NULL},
         {"a table in the database mysql,", "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA='mysql' AND TABLE_TYPE='BASE TABLE'",
-         "move it into a database of its own, or do without", is_system_table},
+         "move it into a database of its own, or do without", CHECK_WARNING, is_system_table},
 };
 
 /* Only tables of the system's own make this one: the database comes with MySQL 5.7, MariaDB 10.6, and the package for MySQL 5.6, as views. */
@@ -138,7 +141,7 @@ bool precheck_other_objects(Precheck *check, GError **error) {
                 for (GList *l = missing; l; l = l->next) {
                         g_autofree char *quoted = sql_identifier(l->data);
                         if (!kind->skip || !kind->skip(l->data))
-                                precheck_add(check, CHECK_WARNING, PS_ERROR_UNSUPPORTED_OBJECT, kind->hint, "%s %s is on the source only, and is not carried",
+                                precheck_add(check, kind->severity, PS_ERROR_UNSUPPORTED_OBJECT, kind->hint, "%s %s is on the source only, and is not carried",
                                              kind->what, quoted);
                 }
         }

@@ -99,10 +99,13 @@ bool precheck_long_members(Precheck *check, GError **error);
 bool precheck_long_names(Precheck *check, GError **error);
 bool precheck_row_format(Precheck *check, GError **error);
 bool precheck_index_prefixes(Precheck *check, GError **error);
-bool precheck_partitioning(Precheck *check, GError **error);
+bool precheck_old_names(Precheck *check, GError **error);
 bool precheck_full_text(Precheck *check, GError **error);
 bool precheck_spatial(Precheck *check, GError **error);
 bool precheck_encryption(Precheck *check, GError **error);
+/* precheck-storage.c */
+bool precheck_partitioning(Precheck *check, GError **error);
+bool precheck_data_directory(Precheck *check, GError **error);
 /* precheck-words.c */
 bool precheck_reserved_words(Precheck *check, GError **error);
 bool precheck_removed_sql(Precheck *check, GError **error);

@@ -306,6 +306,36 @@ bool precheck_durability(Precheck *check, GError **error) {
 
 /* A transaction prepared before read_only is set can be committed after it (life-cycle: what a fence stops).
  */
+#define XA_NAMED 20 /* transactions that a hint names */
+
+static void append_hex(GString *text, const char *data, guint64 length) {
+        g_string_append(text, "X'");
+        for (guint64 i = 0; i < length; i++)
+                g_string_append_printf(text, "%02X", (unsigned char) data[i]);
+        g_string_append_c(text, '\'');
+}
+
+/* The names of prepared transactions may be any bytes. */
+static char *xa_hint(ConnRows *rows, Side side) {
+        g_autoptr(GString) commits = g_string_new(NULL), rollbacks = g_string_new(NULL);
+        guint named = 0;
+        for (char **row; (row = conn_rows_take(rows)) && named < XA_NAMED;) {
+                const unsigned long *lengths = conn_rows_lengths(rows);
+                guint64 first = row[1] ? g_ascii_strtoull(row[1], NULL, 10) : 0, second = row[2] ? g_ascii_strtoull(row[2], NULL, 10) : 0;
+                if (!row[0] || !row[3] || first > lengths[3] || second > lengths[3] - first)
+                        continue;
+                g_autoptr(GString) name = g_string_new(NULL);
+                append_hex(name, row[3], first);
+                g_string_append_c(name, ',');
+                append_hex(name, row[3] + first, second);
+                g_string_append_printf(name, ",%s", row[0]);
+                g_string_append_printf(commits, " XA COMMIT %s;", name->str);
+                g_string_append_printf(rollbacks, " XA ROLLBACK %s;", name->str);
+                named++;
+        }
+        return g_strdup_printf("on the %s:%s or, of each,%s", side_to_string(side), commits->str, rollbacks->str);
+}
+
 bool precheck_xa(Precheck *check, GError **error) {
         bool at_switch = check->input->stage == PRECHECK_SWITCH;
         for (Side side = 0; side < _SIDE_MAX; side++) {
@@ -313,9 +343,9 @@ bool precheck_xa(Precheck *check, GError **error) {
                 if (!rows)
                         return false;
                 guint64 count = conn_rows_count(rows);
+                g_autofree char *hint = xa_hint(rows, side);
                 if (count > 0)
-                        precheck_add(check, at_switch ? CHECK_ERROR : CHECK_WARNING, PS_ERROR_CHECK_FAILED,
-                                     "XA RECOVER; then XA COMMIT or XA ROLLBACK of each",
+                        precheck_add(check, at_switch ? CHECK_ERROR : CHECK_WARNING, PS_ERROR_CHECK_FAILED, hint,
                                      "%" G_GUINT64_FORMAT " prepared XA transactions are open on the %s; "
                                                           "read_only does not stop their commit",
                                      count, side_to_string(side));

@@ -165,6 +165,30 @@ bool precheck_long_names(Precheck *check, GError **error) {
         return true;
 }
 
+#define RAW_NAME "#mysql50#"
+
+/* A folder or file whose name was never encoded (MySQL 5.0 and before) is shown so; a newer server has another folder for that name, or none. */
+bool precheck_old_names(Precheck *check, GError **error) {
+        const Flavor *flavor = destination(check);
+        if (!check->objects || (!flavor->mariadb && flavor->version < 80000))
+                return true;
+        for (guint i = 0; i < check->objects->databases->len; i++) {
+                const DatabaseDefaults *database = check->objects->databases->pdata[i];
+                g_autofree char *name = sql_identifier(database->name), *hint = g_strdup_printf("on the source: ALTER DATABASE %s UPGRADE DATA DIRECTORY NAME;", name);
+                if (g_str_has_prefix(database->name, RAW_NAME))
+                        precheck_add(check, CHECK_ERROR, PS_ERROR_UNSUPPORTED_OBJECT, hint, "the name of database %s is from before MySQL 5.1", name);
+        }
+        for (guint i = 0; i < check->objects->tables->len; i++) {
+                const TableSchema *table = check->objects->tables->pdata[i];
+                if (!g_str_has_prefix(table->name, RAW_NAME))
+                        continue;
+                g_autofree char *name = sql_table(table->database, table->name), *new = sql_table(table->database, table->name + strlen(RAW_NAME));
+                g_autofree char *hint = g_strdup_printf("on the source: RENAME TABLE %s TO %s;", name, new);
+                precheck_add(check, CHECK_ERROR, PS_ERROR_UNSUPPORTED_OBJECT, hint, "the name of table %s is from before MySQL 5.1", name);
+        }
+        return true;
+}
+
 /* ---- storage */
 
 static bool is_compressed(const TableSchema *table, const void *data) {
@@ -202,27 +226,6 @@ bool precheck_index_prefixes(Precheck *check, GError **error) {
                                      "index %s of %s holds a prefix of a spatial column, which the destination does not take", quoted, name);
                 }
         }
-        return true;
-}
-
-static bool is_partitioned(const TableSchema *table, const void *data) {
-        return strstr(table->options, "partitioned") != NULL;
-}
-
-/* MySQL 8 has partitions inside of InnoDB only, always; before that, and on MariaDB, they are a plugin that can be off. */
-bool precheck_partitioning(Precheck *check, GError **error) {
-        g_autofree char *first = NULL;
-        guint count = is_mysql_since(destination(check), 80000) ? 0 : count_tables(check, is_partitioned, NULL, &first);
-        guint64 active = 0;
-        if (count == 0)
-                return true;
-        if (!conn_query_uint64(check->input->servers[SIDE_DESTINATION],
-                               "SELECT COUNT(*) FROM information_schema.PLUGINS WHERE PLUGIN_NAME='partition' AND PLUGIN_STATUS='ACTIVE'", &active, error))
-                return false;
-        if (active == 0)
-                precheck_add(check, CHECK_ERROR, PS_ERROR_UNSUPPORTED_OBJECT,
-                             "start the destination with partition=ON",
-                             "%u tables are partitioned (%s), and partitioning is switched off on the destination", count, first);
         return true;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 /* A table of named checks: each looks at one thing on one or both servers and adds rows. */
 
+#include "engine/account-map.h"
 #include "engine/spec.h"
 #include "engine/state.h"
 #include "mysql/conn.h"
@@ -17,6 +18,7 @@ typedef struct PrecheckInput {
         const char *uuid;         /* of the migration: our own leftovers on the destination are no obstacle */
         PrecheckStage stage;
         bool scheduler_returns[_SIDE_MAX]; /* a fence switched the event scheduler off there, and its end switches it on again */
+        const AccountMap *accounts; /* the credential NAME.accounts; NULL: there is none */
         Side writer;              /* that takes writes: PRECHECK_SWITCH looks at the way from there to the other one */
 } PrecheckInput;
 

@@ -3,12 +3,8 @@
 
 #include "engine/program-store.h"
 
-#include <string.h>
-
 #include "engine/json-text.h"
 #include "mysql/sql.h"
-
-#define FILE_NAME "programs.json"
 
 static char *key_of(ProgramKind kind, const char *database, const char *name) {
         g_autofree char *quoted = sql_table(database, name);
@@ -29,62 +25,30 @@ static void entry_free(gpointer data) {
         g_free(entry);
 }
 
-ProgramStore *program_store_new(void) {
-        ProgramStore *store = g_new0(ProgramStore, 1);
-        store->entries = g_ptr_array_new_with_free_func(entry_free);
-        store->index = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-        return store;
-}
-
-void program_store_free(ProgramStore *store) {
-        if (!store)
-                return;
-        g_hash_table_unref(store->index);
-        g_ptr_array_unref(store->entries);
-        g_free(store);
-}
-
-ProgramEntry *program_store_find(const ProgramStore *store, ProgramKind kind, const char *database, const char *name) {
+ProgramEntry *program_store_find(const PairStore *store, ProgramKind kind, const char *database, const char *name) {
         g_autofree char *key = key_of(kind, database, name);
-        return g_hash_table_lookup(store->index, key);
+        return pair_store_find(store, key);
 }
 
-ProgramEntry *program_store_add(ProgramStore *store, ProgramKind kind, const char *database, const char *name) {
+ProgramEntry *program_store_add(PairStore *store, ProgramKind kind, const char *database, const char *name) {
         ProgramEntry *entry = g_new0(ProgramEntry, 1);
         entry->kind = kind;
         entry->database = g_strdup(database);
         entry->name = g_strdup(name);
-        g_ptr_array_add(store->entries, entry);
-        g_hash_table_insert(store->index, key_of(kind, database, name), entry);
+        pair_store_add(store, entry);
         return entry;
 }
 
-void program_store_remove(ProgramStore *store, ProgramEntry *entry) {
-        g_autofree char *key = key_of(entry->kind, entry->database, entry->name);
-        g_hash_table_remove(store->index, key);
-        g_ptr_array_remove(store->entries, entry);
-}
-
 char *program_entry_name(const ProgramEntry *entry) {
-        g_autofree char *quoted = sql_table(entry->database, entry->name);
-        return g_strdup_printf("%s %s", program_kind_to_string(entry->kind), quoted);
+        return key_of(entry->kind, entry->database, entry->name);
 }
 
-char *program_store_refused(const ProgramStore *store, Side side, guint *ret_count) {
-        char *first = NULL;
-        guint count = 0;
-        for (guint i = 0; i < store->entries->len; i++) {
-                const ProgramEntry *entry = g_ptr_array_index(store->entries, i);
-                if (!entry->refused[side])
-                        continue;
-                g_autofree char *name = program_entry_name(entry);
-                if (!first)
-                        first = g_strdup_printf("%s: %s", name, entry->refused[side]);
-                count++;
-        }
-        if (ret_count)
-                *ret_count = count;
-        return first;
+static char *entry_name(gconstpointer data) {
+        return program_entry_name(data);
+}
+
+static const char *entry_refused(gconstpointer data, Side side) {
+        return ((const ProgramEntry *) data)->refused[side];
 }
 
 /* --- the file --- */
@@ -92,7 +56,8 @@ char *program_store_refused(const ProgramStore *store, Side side, guint *ret_cou
 static const char *const side_members[_SIDE_MAX] = {[SIDE_SOURCE] = "source", [SIDE_DESTINATION] = "destination"};
 static const char *const refused_members[_SIDE_MAX] = {[SIDE_SOURCE] = "source-refused", [SIDE_DESTINATION] = "destination-refused"};
 
-static JsonObject *entry_to_json(const ProgramEntry *entry) {
+static JsonObject *entry_to_json(gconstpointer data) {
+        const ProgramEntry *entry = data;
         JsonObject *object = json_object_new();
         json_object_set_string_member(object, "kind", program_kind_to_string(entry->kind));
         json_put_text(object, "database", entry->database);
@@ -120,16 +85,6 @@ static JsonObject *entry_to_json(const ProgramEntry *entry) {
         return object;
 }
 
-bool program_store_save(const ProgramStore *store, const char *directory, GError **error) {
-        g_autoptr(JsonObject) object = json_object_new();
-        JsonArray *array = json_array_new();
-        for (guint i = 0; i < store->entries->len; i++)
-                json_array_add_object_element(array, entry_to_json(g_ptr_array_index(store->entries, i)));
-        json_object_set_int_member(object, "version", 1);
-        json_object_set_array_member(object, "programs", array);
-        return json_save(object, directory, FILE_NAME, error);
-}
-
 static Definition *definition_from_json(JsonObject *object) {
         g_autoptr(Definition) definition = g_new0(Definition, 1);
         definition->sql = json_get_text(object, "sql");
@@ -143,10 +98,7 @@ static Definition *definition_from_json(JsonObject *object) {
         return g_steal_pointer(&definition);
 }
 
-static bool entry_from_json(ProgramStore *store, JsonNode *node) {
-        if (!node || !JSON_NODE_HOLDS_OBJECT(node))
-                return false;
-        JsonObject *object = json_node_get_object(node);
+static bool entry_from_json(PairStore *store, JsonObject *object) {
         g_autofree char *kind_text = json_get_text(object, "kind"), *database = json_get_text(object, "database"), *name = json_get_text(object, "name");
         ProgramKind kind = kind_text ? program_kind_from_string(kind_text) : _PROGRAM_INVALID;
         if (kind == _PROGRAM_INVALID || !database || !name || program_store_find(store, kind, database, name))
@@ -170,16 +122,12 @@ static bool entry_from_json(ProgramStore *store, JsonNode *node) {
         return entry->definer != NULL && (kind != PROGRAM_TRIGGER || entry->table);
 }
 
-ProgramStore *program_store_load(const char *directory, GError **error) {
-        g_autoptr(ProgramStore) store = program_store_new();
-        g_autoptr(JsonArray) array = NULL;
-        bool good = true;
-        if (!json_load(directory, FILE_NAME, "programs", &array, error))
-                return NULL;
-        for (guint i = 0; good && array && i < json_array_get_length(array); i++)
-                good = entry_from_json(store, json_array_get_element(array, i));
-        if (good)
-                return g_steal_pointer(&store);
-        g_propagate_error(error, json_unreadable(directory, FILE_NAME));
-        return NULL;
-}
+const PairKind program_entry_kind = {
+        .file = "programs.json",
+        .member = "programs",
+        .name = entry_name,
+        .refused = entry_refused,
+        .to_json = entry_to_json,
+        .from_json = entry_from_json,
+        .free = entry_free,
+};

@@ -4,6 +4,7 @@
  * program that nobody changed is never made anew, and the way back brings exactly what was there; why a side does not have it; and what the side that
  * does not take writes has to do without: its triggers, and that its events run. Written before anything is made or dropped. */
 
+#include "engine/pair-store.h"
 #include "engine/program.h"
 
 typedef struct ProgramEntry {
@@ -18,22 +19,8 @@ typedef struct ProgramEntry {
         char *note;                    /* what came out otherwise there; or NULL */
 } ProgramEntry;
 
-typedef struct ProgramStore {
-        GPtrArray *entries; /* of ProgramEntry */
-        GHashTable *index;  /* key → entry */
-} ProgramStore;
-
-ProgramStore *program_store_new(void);
-void program_store_free(ProgramStore *store);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(ProgramStore, program_store_free)
-/* From DIRECTORY; empty when there is no file yet. PS_ERROR_STATE_UNREADABLE. */
-ProgramStore *program_store_load(const char *directory, GError **error);
-bool program_store_save(const ProgramStore *store, const char *directory, GError **error);
-
-ProgramEntry *program_store_find(const ProgramStore *store, ProgramKind kind, const char *database, const char *name); /* or NULL */
-ProgramEntry *program_store_add(ProgramStore *store, ProgramKind kind, const char *database, const char *name);
-void program_store_remove(ProgramStore *store, ProgramEntry *entry); /* frees it */
-
-/* The first program that SIDE refused, as "view `db`.`v`: why"; NULL: none. *ret_count (may be NULL): how many. */
-char *program_store_refused(const ProgramStore *store, Side side, guint *ret_count);
+/* Of ProgramEntry, found by program_entry_name(). */
+extern const PairKind program_entry_kind;
+ProgramEntry *program_store_find(const PairStore *store, ProgramKind kind, const char *database, const char *name); /* or NULL */
+ProgramEntry *program_store_add(PairStore *store, ProgramKind kind, const char *database, const char *name);
 char *program_entry_name(const ProgramEntry *entry); /* "view `db`.`v`" */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The triggers and events of one side, off and on; see program-sync.h. Every function looks first at what the server says, and does what is
+/* The triggers and events of one side, off and on (triggers on: program-arm.c); see program-sync.h. Every function looks first at what the server says, and does what is
  * left to do: each can be interrupted anywhere and called again. */
 
 #include "engine/program-sync.h"
@@ -25,7 +25,7 @@ static bool is_carried(ProgramSync *sync, Side side, const char *database, const
         return true;
 }
 
-static bool drop_triggers(ProgramSync *sync, Side side, guint *ret_dropped, GError **error) {
+static bool drop_triggers(ProgramSync *sync, Side side, GError **error) {
         Conn *conn = sync->conns[side];
         g_autoptr(ConnRows) rows = conn_query(conn, "SELECT TRIGGER_SCHEMA, TRIGGER_NAME, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS "
                                                     "WHERE TRIGGER_SCHEMA NOT IN ('mysql','sys','" LEDGER_DATABASE "')", error);
@@ -37,7 +37,6 @@ static bool drop_triggers(ProgramSync *sync, Side side, guint *ret_dropped, GErr
                 if (program_store_find(sync->store, PROGRAM_TRIGGER, row[0], row[1])) {
                         if (!program_drop(conn, PROGRAM_TRIGGER, row[0], row[1], error))
                                 return false;
-                        (*ret_dropped)++;
                         continue;
                 }
                 bool carried;
@@ -118,106 +117,11 @@ static bool stop_events(ProgramSync *sync, Side side, GError **error) {
         return events != NULL;
 }
 
-bool programs_disarm(ProgramSync *sync, Side side, guint *ret_dropped, GError **error) {
-        *ret_dropped = 0;
-        return drop_triggers(sync, side, ret_dropped, error) && stop_events(sync, side, error);
+bool programs_disarm(ProgramSync *sync, Side side, GError **error) {
+        return programs_end_arming(sync, side, error) && drop_triggers(sync, side, error) && stop_events(sync, side, error);
 }
 
 /* --- on --- */
-
-static gint by_order(gconstpointer a, gconstpointer b) {
-        const ProgramEntry *x = *(ProgramEntry *const *) a, *y = *(ProgramEntry *const *) b;
-        return x->order < y->order ? -1 : x->order > y->order;
-}
-
-static bool trigger_is_there(Conn *conn, const ProgramEntry *entry, bool *ret, GError **error) {
-        g_autofree char *database = sql_string(entry->database), *name = sql_string(entry->name);
-        g_autofree char *ask = g_strdup_printf("SELECT COUNT(*) FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA=%s AND TRIGGER_NAME=%s", database, name);
-        guint64 count = 0;
-        if (!conn_query_uint64(conn, ask, &count, error))
-                return false;
-        *ret = count > 0;
-        return true;
-}
-
-static bool make_trigger(ProgramSync *sync, Side side, ProgramSession *session, ProgramEntry *entry, GError **error) {
-        g_autoptr(GError) local = NULL;
-        bool there = false;
-        if (program_make(session, PROGRAM_TRIGGER, entry->database, entry->sides[side], /* replace= */ false, NULL, &local))
-                return true;
-        /* An earlier try got that far. */
-        if (program_error_is_refusal(session->conn, local)) {
-                if (!trigger_is_there(session->conn, entry, &there, error))
-                        return false;
-                if (there)
-                        return true;
-        }
-        g_autofree char *name = program_entry_name(entry);
-        g_propagate_prefixed_error(error, g_steal_pointer(&local), "cannot make %s: ", name);
-        return false;
-}
-
-/* On a server that waits for its disk at every statement most of the time goes there. */
-static bool make_triggers(ProgramSync *sync, Side side, ProgramSession *session, GPtrArray *triggers, bool in_switch, GError **error) {
-        bool good = make_trigger(sync, side, session, g_ptr_array_index(triggers, 0), error);
-        if (triggers->len == 1 || !good)
-                return good;
-        g_autoptr(GError) local = NULL;
-        if (in_switch && !conn_exec(session->conn, "SET GLOBAL sync_binlog=0", -1, NULL, &local)) {
-                if (!mysql_error_is_privilege(local)) {
-                        g_propagate_error(error, g_steal_pointer(&local));
-                        return false;
-                }
-                in_switch = false; /* slower, where the server does not let us */
-        }
-        for (guint i = 1; good && i < triggers->len; i++)
-                good = make_trigger(sync, side, session, g_ptr_array_index(triggers, i), error);
-        return (!in_switch || conn_exec(session->conn, "SET GLOBAL sync_binlog=1", -1, NULL, good ? error : NULL)) && good;
-}
-
-/* In the order in which they are made. */
-static GPtrArray *triggers_of(const ProgramSync *sync, Side side) {
-        GPtrArray *triggers = g_ptr_array_new();
-        for (guint i = 0; i < sync->store->entries->len; i++) {
-                ProgramEntry *entry = g_ptr_array_index(sync->store->entries, i);
-                if (entry->kind == PROGRAM_TRIGGER && entry->sides[side] && !entry->refused[side])
-                        g_ptr_array_add(triggers, entry);
-        }
-        g_ptr_array_sort(triggers, by_order);
-        return triggers;
-}
-
-bool programs_arm(ProgramSync *sync, Side side, bool in_switch, guint *ret_count, GError **error) {
-        g_autoptr(GPtrArray) triggers = triggers_of(sync, side);
-        ProgramSession session;
-        *ret_count = triggers->len;
-        if (triggers->len == 0)
-                return true;
-        if (!program_session_begin(&session, sync->conns[side], error))
-                return false;
-        bool good = make_triggers(sync, side, &session, triggers, in_switch, error);
-        if (!program_session_end(&session, good ? error : NULL) || !good)
-                return false;
-        return in_switch || programs_note_triggers(sync, side, error);
-}
-
-bool programs_note_triggers(ProgramSync *sync, Side side, GError **error) {
-        g_autoptr(GPtrArray) triggers = triggers_of(sync, side);
-        if (triggers->len == 0)
-                return true;
-        for (guint i = 0; i < triggers->len; i++) {
-                ProgramEntry *entry = g_ptr_array_index(triggers, i);
-                g_autofree char *why = NULL;
-                Definition *definition = NULL;
-                if (!program_read(sync->conns[side], PROGRAM_TRIGGER, entry->database, entry->name, &definition, &why, error))
-                        return false;
-                if (definition) {
-                        definition_free(entry->sides[side]);
-                        entry->sides[side] = definition;
-                }
-        }
-        return program_store_save(sync->store, sync->directory, error);
-}
 
 /* One that was being made anew when the agent was killed. */
 static bool make_lost_events(ProgramSync *sync, Side side, GPtrArray *failed, GError **error) {
@@ -277,7 +181,7 @@ bool programs_drop_all(ProgramSync *sync, Side side, GError **error) {
                 if (!entry->not_ours && entry->kind != PROGRAM_TRIGGER &&
                     !program_drop(sync->conns[side], entry->kind, entry->database, entry->name, error))
                         return false;
-                program_store_remove(sync->store, entry);
+                pair_store_remove(sync->store, entry);
         }
-        return program_store_save(sync->store, sync->directory, error);
+        return pair_store_save(sync->store, sync->directory, error);
 }

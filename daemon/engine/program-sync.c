@@ -23,7 +23,7 @@ typedef struct Round {
         GHashTable *up_index; /* entry → Program */
         GPtrArray *there_programs;
         GHashTable *there_index; /* entry → Program, of the down side */
-        GPtrArray *todo, *made;  /* of ProgramEntry (not owned) */
+        GPtrArray *waiting, *made;  /* of ProgramEntry (not owned) */
         GHashTable *tables;      /* set of `db`.`table`: whose triggers are to be tried */
         bool changed;            /* the store */
 } Round;
@@ -33,7 +33,7 @@ static void round_clear(Round *round) {
         g_clear_pointer(&round->there_index, g_hash_table_unref);
         g_clear_pointer(&round->up, g_ptr_array_unref);
         g_clear_pointer(&round->there_programs, g_ptr_array_unref);
-        g_clear_pointer(&round->todo, g_ptr_array_unref);
+        g_clear_pointer(&round->waiting, g_ptr_array_unref);
         g_clear_pointer(&round->made, g_ptr_array_unref);
         g_clear_pointer(&round->tables, g_hash_table_unref);
 }
@@ -66,7 +66,7 @@ static bool save(Round *round, GError **error) {
         if (!round->changed)
                 return true;
         round->changed = false;
-        return program_store_save(round->sync->store, round->sync->directory, error);
+        return pair_store_save(round->sync->store, round->sync->directory, error);
 }
 
 /* --- what is there, and what is to be done --- */
@@ -108,7 +108,7 @@ static bool found_below(const Round *round, const Program *program) {
 }
 
 static void look_at(Round *round, Program *program, guint order) {
-        ProgramStore *store = round->sync->store;
+        PairStore *store = round->sync->store;
         Side up = round->sync->up, down = round->down;
         ProgramEntry *entry = program_store_find(store, program->kind, program->database, program->name);
         bool fresh = !entry;
@@ -148,12 +148,12 @@ static void look_at(Round *round, Program *program, guint order) {
         if (entry->kind == PROGRAM_TRIGGER)
                 note_trigger_table(round, entry->database, entry->table);
         else
-                g_ptr_array_add(round->todo, entry);
+                g_ptr_array_add(round->waiting, entry);
 }
 
 /* Gone up, so gone below. What the up side never had, since it refused it, stays. */
 static bool drop_gone(Round *round, GError **error) {
-        ProgramStore *store = round->sync->store;
+        PairStore *store = round->sync->store;
         for (guint i = store->entries->len; i-- > 0;) {
                 ProgramEntry *entry = g_ptr_array_index(store->entries, i);
                 if (g_hash_table_contains(round->up_index, entry) || entry->refused[round->sync->up])
@@ -162,7 +162,7 @@ static bool drop_gone(Round *round, GError **error) {
                     !program_drop(round->sync->conns[round->down], entry->kind, entry->database, entry->name, error))
                         return false;
                 g_hash_table_remove(round->there_index, entry);
-                program_store_remove(store, entry);
+                pair_store_remove(store, entry);
                 round->changed = true;
         }
         return true;
@@ -200,13 +200,13 @@ static gint by_kind(gconstpointer a, gconstpointer b) {
 }
 
 static bool make_all(Round *round, ProgramSession *session, GError **error) {
-        g_ptr_array_sort(round->todo, by_kind);
+        g_ptr_array_sort(round->waiting, by_kind);
         bool moved = true;
-        while (moved && round->todo->len > 0) {
+        while (moved && round->waiting->len > 0) {
                 g_autoptr(GPtrArray) left = g_ptr_array_new();
                 moved = false;
-                for (guint i = 0; i < round->todo->len; i++) {
-                        ProgramEntry *entry = g_ptr_array_index(round->todo, i);
+                for (guint i = 0; i < round->waiting->len; i++) {
+                        ProgramEntry *entry = g_ptr_array_index(round->waiting, i);
                         g_autoptr(GError) refusal = NULL;
                         if (!make_one(round, session, entry, &refusal, error))
                                 return false;
@@ -219,11 +219,11 @@ static bool make_all(Round *round, ProgramSession *session, GError **error) {
                         g_autofree char *why = program_refusal(refusal);
                         set_text(&entry->note, why); /* the last reason is the one that counts */
                 }
-                g_ptr_array_unref(round->todo);
-                round->todo = g_steal_pointer(&left);
+                g_ptr_array_unref(round->waiting);
+                round->waiting = g_steal_pointer(&left);
         }
-        for (guint i = 0; i < round->todo->len; i++) {
-                ProgramEntry *entry = g_ptr_array_index(round->todo, i);
+        for (guint i = 0; i < round->waiting->len; i++) {
+                ProgramEntry *entry = g_ptr_array_index(round->waiting, i);
                 g_autofree char *why = g_steal_pointer(&entry->note);
                 refuse(round, entry, why);
         }
@@ -318,7 +318,7 @@ static bool read_back(Round *round, GError **error) {
 
 static bool make(Round *round, GError **error) {
         ProgramSession session;
-        if (round->todo->len > 0) {
+        if (round->waiting->len > 0) {
                 if (!program_session_begin(&session, round->sync->conns[round->down], error))
                         return false;
                 bool good = make_all(round, &session, error);
@@ -334,7 +334,7 @@ bool programs_sync(ProgramSync *sync, GError **error) {
                 .down = side_other(sync->up),
                 .up_index = g_hash_table_new(NULL, NULL),
                 .there_index = g_hash_table_new(NULL, NULL),
-                .todo = g_ptr_array_new(),
+                .waiting = g_ptr_array_new(),
                 .made = g_ptr_array_new(),
                 .tables = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
         };

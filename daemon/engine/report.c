@@ -314,6 +314,7 @@ char *report_build(const ReportInput *input) {
         add_side(b, input, SIDE_DESTINATION);
         if (input->state) {
                 add_double(b, "write_interruption", input->state->write_interruption);
+                add_json(b, "interruption", input->state->interruption_parts);
                 add_bool(b, "reverse_proven", input->state->reverse_proven);
                 add_u64(b, "foreign_writes", input->state->foreign_writes);
                 add_u64(b, "foreign_writes_acknowledged", input->state->foreign_writes_acknowledged);

@@ -14,9 +14,9 @@ typedef struct ReportInput {
         const char *phase_reason;
         guint64 created_at, expires_at;
         bool paused;
-        const ProgramStore *programs; /* NULL: not known */
+        const PairStore *programs; /* NULL: not known */
         JsonNode *objects; /* object_store_load(); NULL: not known */
-        const AccountStore *accounts; /* NULL: not known */
+        const PairStore *accounts; /* NULL: not known */
 } ReportInput;
 
 char *report_build(const ReportInput *input);

@@ -97,6 +97,7 @@ static const Member members[] = {
         MEMBER("verification-progress", MEMBER_STRING, verification_progress),
         MEMBER("reverse-proven", MEMBER_BOOL, reverse_proven),
         MEMBER("write-interruption", MEMBER_DOUBLE, write_interruption),
+        MEMBER_NEWER("interruption-parts", MEMBER_STRING, interruption_parts),
         MEMBER("foreign-writes-acknowledged", MEMBER_U64, foreign_writes_acknowledged),
         MEMBER("foreign-writes", MEMBER_U64, foreign_writes),
         MEMBER("watched", MEMBER_POSITION, watched),

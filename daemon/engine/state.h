@@ -90,6 +90,7 @@ typedef struct EngineState {
         char *verification_progress; /* how far a comparison is that has not ended (verify-point.h); or NULL */
         bool reverse_proven;
         double write_interruption; /* s of the last switch or rollback; -1: none yet */
+        char *interruption_parts;  /* JSON object: what that was made of (switch-account.h); NULL: the agent was restarted meanwhile */
         guint64 foreign_writes_acknowledged; /* how many of those seen were looked at */
         guint64 foreign_writes;              /* seen in all */
         BinlogPosition watched;              /* how far the read-only side was watched */

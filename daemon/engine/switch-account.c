@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "engine/control.h"
 #include "engine/fence.h"
+#include "engine/program-sync.h"
 
 #define SAMPLES 5
 #define STATEMENTS 30  /* round trips between the fence and the opening, by count of the steps */
@@ -132,7 +133,7 @@ static bool estimate(Engine *engine, Conn *a, Conn *b, Side to, Estimate *ret, G
         ret->statements = STATEMENTS * statement;
         ret->commits = COMMITS * commit;
         ret->journal = JOURNAL * journal;
-        ret->triggers = ret->triggers_to_make * (statement + TRIGGER_SYNCS * commit);
+        ret->triggers = ret->triggers_to_make * (statement + TRIGGER_SYNCS * commit) / CLAMP(ret->triggers_to_make, 1, PROGRAM_MAKERS);
         return true;
 }
 
@@ -178,6 +179,33 @@ bool switch_record_plan(Engine *engine, const EngineOperation *operation, Side f
         g_free(engine->state->last_plan);
         engine->state->last_plan = json_to_string(node, FALSE);
         return true;
+}
+
+/* --- meanwhile --- */
+
+void switch_parts_begin(SwitchParts *parts, gint64 at) {
+        switch_parts_clear(parts);
+        *parts = (SwitchParts){.at = at, .seconds = json_object_new()};
+}
+
+void switch_part(SwitchParts *parts, const char *name) {
+        if (!parts->seconds)
+                return;
+        gint64 now = clock_monotonic();
+        double before = json_object_get_double_member_with_default(parts->seconds, name, 0);
+        json_object_set_double_member(parts->seconds, name, before + (double) (now - parts->at) / USEC_PER_SEC);
+        parts->at = now;
+}
+
+char *switch_parts_text(const SwitchParts *parts) {
+        if (!parts->seconds)
+                return NULL;
+        g_autoptr(JsonNode) node = json_node_init_object(json_node_alloc(), parts->seconds);
+        return json_to_string(node, FALSE);
+}
+
+void switch_parts_clear(SwitchParts *parts) {
+        g_clear_pointer(&parts->seconds, json_object_unref);
 }
 
 /* --- behind it --- */

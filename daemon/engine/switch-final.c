@@ -14,9 +14,10 @@
 #define BATCH 200               /* keys of one SELECT */
 #define ROUND 20000u            /* keys between two looks at the position, … */
 #define FENCED_ROUND 1000u      /* … and behind the fence, at the time */
-#define FEW 200                 /* keys are left for behind the fence at once */
-#define PASSES 10
-#define GUARD_USEC (20 * USEC_PER_SEC)
+#define FEW 200                 /* keys are left for behind the fence at once, … */
+#define ENOUGH 1000             /* … these when they did not get less in … */
+#define STUCK 3                 /* … so many passes, … */
+#define GUARD_USEC (60 * USEC_PER_SEC) /* … and any number when that is over */
 #define WAIT_USEC (10 * USEC_PER_SEC) /* for a position to be applied: keys that wait longer are left for behind the fence */
 #define LOCK_WAIT 2 /* s */
 #define WHOLE_WAIT_USEC (60 * USEC_PER_SEC)
@@ -268,16 +269,19 @@ static guint64 keys_left(const FinalCheck *check) {
         return sum;
 }
 
-/* Each pass leaves what changed during it: that gets less as long as the servers are faster than the people. */
+/* Each pass leaves what changed during it: that gets less as long as the servers are faster than the people, and not less than what they change
+ * in the time of a short pass. More than ENOUGH are tried again in any case: the other side may have been behind for a moment, and what it
+ * applies all at once is dirty all at once. */
 static bool settle_keys(FinalCheck *check, GError **error) {
         gint64 until = clock_monotonic() + GUARD_USEC;
-        guint64 before = G_MAXUINT64, left;
-        for (guint pass = 0; pass < PASSES && clock_monotonic() < until; pass++) {
-                left = keys_left(check);
-                if (left <= FEW || left >= before)
+        guint64 least = G_MAXUINT64;
+        for (guint stuck = 0; clock_monotonic() < until;) {
+                guint64 left = keys_left(check), late;
+                stuck = left < least ? 0 : stuck + 1;
+                least = MIN(least, left);
+                if (left <= FEW || (left <= ENOUGH && stuck >= STUCK))
                         break;
-                before = left;
-                if (!compare_all(check, /* online= */ true, until, /* ret_different= */ NULL, &left, error))
+                if (!compare_all(check, /* online= */ true, until, /* ret_different= */ NULL, &late, error))
                         return false;
         }
         return true;

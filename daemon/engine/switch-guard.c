@@ -8,7 +8,6 @@
 #include "engine/control.h"
 #include "engine/fence.h"
 #include "engine/objects.h"
-#include "engine/precheck.h"
 #include "mysql/sql.h"
 
 #define DEFINITION_TRIES 3
@@ -70,18 +69,8 @@ static bool check_servers(Engine *engine, GError **error) {
         Conn *destination = source ? control_acquire(engine, SIDE_DESTINATION, error) : NULL;
         if (!destination)
                 return false;
-        PrecheckInput input = {.spec = engine->spec, .servers = {source, destination}, .uuid = engine->state->uuid, .stage = PRECHECK_SWITCH,
-                               .writer = engine->state->writer,
-                               .scheduler_returns = {engine->state->kept[SIDE_SOURCE].events_on, engine->state->kept[SIDE_DESTINATION].events_on}};
-        GPtrArray *rows = precheck_run(&input, error);
-        if (!rows) {
-                engine_name_link_error(engine, error);
-                return false;
-        }
-        g_clear_pointer(&engine->state->checks, g_ptr_array_unref);
-        engine->state->checks = rows;
-        engine->state->checked_at = clock_real();
-        return precheck_verdict(rows, /* accept_warnings= */ true, error);
+        return engine_run_checks(engine, (Conn *[]){source, destination}, PRECHECK_SWITCH, error) &&
+               precheck_verdict(engine->state->checks, /* accept_warnings= */ true, error);
 }
 
 /* A statement may have been taken on the other side and mean something else there, or was passed over. */

@@ -41,6 +41,7 @@ typedef struct Switchover {
         char *mark;       /* fence_log_mark() of A at the end position */
         guint64 uptime;   /* of A, when it was fenced */
         FinalCheck *final; /* of rows */
+        SwitchParts parts; /* of the write interruption */
         unsigned killed;
 } Switchover;
 
@@ -141,6 +142,7 @@ static bool do_fence(Switchover *s, GError **error) {
         if (engine->link) /* what the fence says about accounts and events is nobody's change of them */
                 link_pass_over_programs(engine->link, conn_id(a));
         s->fenced_at = clock_monotonic();
+        switch_parts_begin(&s->parts, s->fenced_at);
         engine->state->fenced_at = clock_real();
         FenceClosing how = {.look = &engine->session_looks[s->from], .kill_sessions = s->operation->kill_sessions,
                             .timeout_usec = time_left(s), .stop = fence_stop, .userdata = s};
@@ -396,7 +398,9 @@ static bool journal(Switchover *s, SwitchStep step, GError **error) {
         if (step == SWITCH_STEP_EPOCH)
                 engine->state->epoch++; /* the intention is what recovery counts from */
         engine_set_step(engine, switch_step_to_string(step));
-        return engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, error);
+        bool good = engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, error);
+        switch_part(&s->parts, "journal");
+        return good;
 }
 
 /* --- undo --- */
@@ -541,12 +545,16 @@ static void commit_and_finish(Switchover *s) {
         Engine *engine = s->engine;
         after(s, "owner");
         take_over(s);
+        switch_part(&s->parts, "owner");
         if (!until_done(s, open_new_side))
                 return;
-        forget_watch(engine);
+        switch_part(&s->parts, "open");
         guint64 now = clock_real();
-        engine->state->write_interruption = s->fenced_at ? (double) (clock_monotonic() - s->fenced_at) / USEC_PER_SEC
+        engine->state->write_interruption = s->fenced_at ? (double) (s->parts.at - s->fenced_at) / USEC_PER_SEC
                                             : now > engine->state->fenced_at ? (double) (now - engine->state->fenced_at) / USEC_PER_SEC : 0;
+        g_free(engine->state->interruption_parts);
+        engine->state->interruption_parts = switch_parts_text(&s->parts);
+        forget_watch(engine);
         after(s, "open");
         if (!until_done(s, commit_phase))
                 return;
@@ -562,6 +570,7 @@ static bool run_step(Switchover *s, const Step *step, GError **error) {
         if (!step->run(s, error))
                 return false;
         after(s, switch_step_to_string(step->step));
+        switch_part(&s->parts, switch_step_to_string(step->step));
         return true;
 }
 
@@ -647,4 +656,5 @@ void engine_switch(Engine *engine, const EngineOperation *operation) {
                 recover(&s);
         g_free(s.mark);
         final_check_free(s.final);
+        switch_parts_clear(&s.parts);
 }

@@ -68,35 +68,40 @@ static bool look(Conn *conn, char **ret_file, guint64 *ret_position, char **ret_
         return true;
 }
 
+/* MariaDB tells it of any position, but reads the log file up to there for that. */
+static char *gtids_at(Conn *conn, const char *file, guint64 position) {
+        g_autofree char *name = sql_string(file), *sql = g_strdup_printf("SELECT BINLOG_GTID_POS(%s, %" G_GUINT64_FORMAT ")", name, position);
+        g_autofree char *gtids = conn_query_string(conn, sql, NULL);
+        return gtids ? canonical(gtids, /* mariadb= */ true) : NULL;
+}
+
 bool conn_binlog_gtid_position(Conn *conn, char **ret_file, guint64 *ret_position, char **ret_gtids, GError **error) {
         bool numbered, mariadb = conn_flavor(conn)->mariadb;
-        g_autofree char *file = NULL;
+        g_autofree char *file = NULL, *found = NULL;
         guint64 position;
         if (!conn_numbers_transactions(conn, &numbered, error) || !conn_binlog_position(conn, &file, &position, error))
                 return false;
-        if (!numbered || mariadb) {
-                g_autofree char *name = sql_string(file), *sql = g_strdup_printf("SELECT BINLOG_GTID_POS(%s, %" G_GUINT64_FORMAT ")", name, position);
-                g_autofree char *gtids = numbered ? conn_query_string(conn, sql, NULL) : NULL;
-                *ret_gtids = gtids ? canonical(gtids, mariadb) : NULL;
-                *ret_file = g_steal_pointer(&file);
-                *ret_position = position;
-                return true;
-        }
         /* Where nothing was logged between two looks, the set that was read in between is the one of that position. */
-        for (guint tries = 0; tries < QUIET_TRIES; tries++) {
+        for (guint tries = 0; numbered && !found && tries < QUIET_TRIES; tries++) {
                 g_autofree char *next_file = NULL, *gtids = NULL;
                 guint64 next;
                 if (!look(conn, &next_file, &next, &gtids, error))
                         return false;
                 if (next == position && g_str_equal(file, next_file)) {
-                        *ret_file = g_steal_pointer(&file);
-                        *ret_position = position;
-                        *ret_gtids = canonical(gtids, /* mariadb= */ false);
-                        return true;
+                        found = canonical(gtids, mariadb);
+                        break; /* also when it cannot be read */
                 }
                 g_free(file);
                 file = g_steal_pointer(&next_file);
                 position = next;
+                if (tries + 1 < QUIET_TRIES)
+                        continue;
+                if (!mariadb)
+                        return flushed_position(conn, ret_file, ret_position, ret_gtids, error);
+                found = gtids_at(conn, file, position);
         }
-        return flushed_position(conn, ret_file, ret_position, ret_gtids, error);
+        *ret_file = g_steal_pointer(&file);
+        *ret_position = position;
+        *ret_gtids = g_steal_pointer(&found);
+        return true;
 }

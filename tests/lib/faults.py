@@ -387,6 +387,21 @@ class Matrix:
                 self.load.go_on()
 
 
+def read_table(text):
+        """What table() made, also from among other text: {Cell: text}."""
+        outcomes, operation, known = {}, None, []
+        for line in text.splitlines():
+                words = [word.strip() for word in line.strip().strip('|').split('|')] if line.startswith('|') else []
+                if words and words[0] in (*CHANGES, *ENDING):
+                        operation, *known = words
+                elif not words:
+                        operation = None
+                elif operation and words[0].split(' ')[0] in ('before', 'after'):
+                        when, step = words[0].split(' ')
+                        outcomes.update({Cell(operation, step, when, fault): word for fault, word in zip(known, words[1:]) if word})
+        return outcomes
+
+
 def table(outcomes):
         """Rows: points. Columns: faults. OUTCOMES: {Cell: text}."""
         lines = []

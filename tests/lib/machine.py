@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A booted Debian with systemd, journald, dbus-daemon, polkitd and logind: a systemd-nspawn container over a fresh copy of the
+"""A booted Debian with systemd, journald, D-Bus, polkitd, logind and Cockpit: a systemd-nspawn container over a fresh copy of the
 image that `tests/setup --for=system` unpacked. It shares the host's network, so that it reaches the servers of servers.py.
 
     with Machine(binds={'/tmp/x': '/srv/x'}) as machine:      # booted
@@ -8,11 +8,14 @@ image that `tests/setup --for=system` unpacked. It shares the host's network, so
         machine.write('/etc/x', 'text'); machine.reboot()
 """
 
+import contextlib
 import os
+import pathlib
 import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 
 from servers import CACHE, die_with_parent, scratch_folder
@@ -74,7 +77,7 @@ class Machine:
                 """BINDS: folders of the host and where they are seen. PREPARE(root) changes the copy before it boots."""
                 if not os.path.exists(f'{IMAGE}/.complete'):
                         raise RuntimeError(f'no {IMAGE}: run tests/setup --for=system first')
-                self.folder = scratch_folder('pm-')
+                self.folder = scratch_folder('pm-', '/var/tmp')         # /tmp may be mounted nosuid; sudo is in there
                 self.root = os.path.join(self.folder, 'root')
                 self.console = os.path.join(self.folder, 'console.log')
                 self.name = 'polarshift-' + re.sub(r'[^a-z0-9]', '', os.path.basename(self.folder).lower())
@@ -85,6 +88,7 @@ class Machine:
                         subprocess.run(['cp', '-a', '--reflink=auto', IMAGE, self.root], check=True)
                         os.unlink(f'{self.root}/.complete')
                         os.makedirs(f'{self.root}/var/log/journal', exist_ok=True)      # the journal outlives a reboot
+                        os.symlink('/dev/null', f'{self.root}/etc/systemd/system/cockpit.socket')       # it would listen on the host
                         if prepare:
                                 prepare(self.root)
                         self._boot()
@@ -196,6 +200,20 @@ class Machine:
                 with open(self.console, encoding='utf-8', errors='replace') as f:
                         return f.read()[-6000:]
 
+        def use_bus(self, program):
+                """dbus-daemon or dbus-broker; another one than there is needs a reboot."""
+                if self.bus() == program:
+                        return
+                # Not for the system that runs, which would lose its bus.
+                self.run('systemctl', '--no-reload', 'enable' if program == 'dbus-broker' else 'disable', 'dbus-broker.service')
+                self.reboot()
+                if self.bus() != program:
+                        raise RuntimeError(f'the bus is {self.bus()}')
+
+        def bus(self):
+                unit = self.run('systemctl', 'show', 'dbus.service', '--property=Id', '--value').out.strip()
+                return {'dbus.service': 'dbus-daemon', 'dbus-broker.service': 'dbus-broker'}[unit]
+
         # ---- commands
 
         def inside(self, *command, user=None):
@@ -212,11 +230,42 @@ class Machine:
                         raise CommandFailed(repr(result))
                 return result
 
+        def outside(self, pid):
+                """The number by which the host knows the machine's process PID."""
+                namespace = os.readlink(f'/proc/{self.leader}/ns/pid')
+                for entry in filter(str.isdigit, os.listdir('/proc')):
+                        try:
+                                if os.readlink(f'/proc/{entry}/ns/pid') != namespace:
+                                        continue
+                                with open(f'/proc/{entry}/status', encoding='ascii', errors='replace') as f:
+                                        numbers = re.search(r'^NSpid:\s*(.*)$', f.read(), re.M).group(1).split()
+                        except (FileNotFoundError, ProcessLookupError, PermissionError):
+                                continue
+                        if numbers[-1] == str(pid):
+                                return int(entry)
+                raise RuntimeError(f'no process {pid} in the machine')
+
         def popen(self, *command, user=None, **options):
                 return subprocess.Popen(self.inside(*command, user=user), preexec_fn=die_with_parent, **options)
 
         def shell(self, script, **options):
                 return self.run('sh', '-ec', script, **options)
+
+        @contextlib.contextmanager
+        def monitor(self):
+                """Gives the path of a file that takes all that goes over the system bus, as root sees it."""
+                log = pathlib.Path(tempfile.mkstemp(prefix='monitor-', dir=self.folder)[1])
+                with log.open('wb') as out:
+                        process = self.popen('busctl', 'monitor', '--json=short', stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.DEVNULL)
+                try:
+                        deadline = time.monotonic() + 60
+                        while log.stat().st_size == 0:
+                                self.run('busctl', 'status', check=False)               # something to see
+                                assert time.monotonic() < deadline, 'the monitor sees nothing'
+                        yield log
+                finally:
+                        process.terminate()
+                        process.wait(10)
 
         def write(self, path, text, mode=0o644, owner=None):
                 place = self.root + path

@@ -12,12 +12,12 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 
 
 def source_files():
-        """What belongs to the tree: what git knows or would take, else all that is not a build folder."""
+        """What belongs to the tree: what git knows or would take, else all that is not a build folder; build() cleans the rest."""
         try:
                 listed = subprocess.run(['git', '-c', 'safe.directory=*', 'ls-files', '-z', '--cached', '--others', '--exclude-standard'],
                                         cwd=TOP, check=True, capture_output=True).stdout.decode().split('\0')
         except (OSError, subprocess.CalledProcessError):
-                listed = [str(p.relative_to(TOP)) for p in TOP.rglob('*') if not p.relative_to(TOP).parts[0].startswith(('build', '.git'))]
+                listed = [str(p.relative_to(TOP)) for p in TOP.rglob('*') if not p.relative_to(TOP).parts[0].startswith(('build', 'obj-', '.git', '.pc'))]
         return [name for name in listed if name and (TOP / name).is_file()]
 
 
@@ -28,7 +28,7 @@ def build(folder):
                 place = os.path.join(tree, name)
                 os.makedirs(os.path.dirname(place), exist_ok=True)
                 shutil.copy2(TOP / name, place)
-        done = subprocess.run(['dpkg-buildpackage', '--build=binary', '--unsigned-changes', '--no-pre-clean'], cwd=tree,
+        done = subprocess.run(['dpkg-buildpackage', '--build=binary', '--unsigned-changes'], cwd=tree,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
                               env={**os.environ, 'DEB_BUILD_OPTIONS': f'nocheck noautodbgsym parallel={os.cpu_count()}'})
         if done.returncode:

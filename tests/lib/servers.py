@@ -87,8 +87,8 @@ def free_port():
         raise RuntimeError('no free port')
 
 
-def scratch_folder(prefix='ps-'):
-        folder = tempfile.mkdtemp(prefix=prefix, dir=os.environ.get('POLARSHIFT_TEST_DIR', '/tmp'))
+def scratch_folder(prefix='ps-', parent='/tmp'):
+        folder = tempfile.mkdtemp(prefix=prefix, dir=os.environ.get('POLARSHIFT_TEST_DIR', parent))
         os.chmod(folder, 0o755)
         return folder
 

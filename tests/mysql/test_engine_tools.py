@@ -24,8 +24,8 @@ class Failed(Exception):
                 self.name = text.split(':')[0]
 
 
-def tool(*words, timeout=120):
-        done = subprocess.run([TOOL, *words], env={**os.environ, 'PASSWORD': servers.AGENT_PASSWORD}, timeout=timeout,
+def tool(*words, timeout=120, **environment):
+        done = subprocess.run([TOOL, *words], env={**os.environ, 'PASSWORD': servers.AGENT_PASSWORD, **environment}, timeout=timeout,
                               capture_output=True, check=False)
         out, err = done.stdout.decode(errors='replace'), done.stderr.decode(errors='replace')
         if done.returncode:
@@ -33,10 +33,10 @@ def tool(*words, timeout=120):
         return [line.split('\t') for line in out.splitlines()]
 
 
-def check(source, destination, *options, stage='start', uuid='u'):
+def check(source, destination, *options, stage='start', uuid='u', **environment):
         """{id: [(severity, error, message, hint), ...]}"""
         rows = {}
-        for line in tool('check', stage, uuid, source.uri('agent'), destination.uri('agent'), *options):
+        for line in tool('check', stage, uuid, source.uri('agent'), destination.uri('agent'), *options, **environment):
                 rows.setdefault(line[0], []).append(tuple(line[1:]))
         return rows
 
@@ -279,6 +279,9 @@ def test_check_binlog_off(server):
         source.script(['CREATE DATABASE d', 'CREATE TABLE d.t (id INT PRIMARY KEY)'])
         rows = check(source, destination, 'unfit=skip')
         assert rows['binlog'][0][:2] == ('error', 'BinlogUnavailable') and rows['verdict'][0][1] == 'BinlogUnavailable'
+        destination.config = destination.config[:-2]
+        destination.restart()
+        assert severities(check(source, destination, 'unfit=skip'), 'binlog') == {'ok'}
 
 
 def test_check_versions(pair):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The whole way: start, switch, rollback, switch, complete, with clients that write all the time."""
 
+import json
 import time
 
 import pytest
@@ -24,6 +25,17 @@ def quiet(load, a, b, title):
         load.go_on()
 
 
+def check_account(shop, reported):
+        """What the certificate says of the interruption: its parts, and that only what the last moment changed was compared in it, however
+        long people have been writing."""
+        told = json.loads(shop.call('GetReport'))
+        parts, final = told['interruption'], told['final_check']
+        print({name: round(seconds, 3) for name, seconds in parts.items()}, final)
+        assert {'fence', 'journal', 'drain', 'final-check', 'reverse-start', 'owner', 'open'} <= set(parts)
+        assert sum(parts.values()) == pytest.approx(reported, abs=1e-3)
+        assert final['keys_behind_fence'] <= 3000 and final['not_compared'] == []
+
+
 def whole_life(agent, link, source, destination, customers, run, sides=('Switch', 'Rollback', 'Switch')):
         rows = schemas.create_shop(source, customers, foreign_keys=True)
         shop = link(source, destination)
@@ -41,6 +53,7 @@ def whole_life(agent, link, source, destination, customers, run, sides=('Switch'
                 for n, method in enumerate(sides):
                         time.sleep(run)
                         reported = steps.change_side(shop, method)
+                        check_account(shop, reported)
                         open_side, closed_side = ((destination, source) if method == 'Switch'
                                                   else (source, destination))
                         assert steps.write_refused(closed_side) and not steps.write_refused(open_side)

@@ -351,7 +351,7 @@ def test_limits_while_copying(link, pair):
         shop.wait_phase('synchronizing', 30)
         took = time.monotonic() - began
         print(f'{stopped:.0f} B/s above the load, {slow:.0f} B/s with the limit, the rest in {took:.1f} s without')
-        assert stopped == 0 and 0 < slow < 4 << 20 and took < 5
+        assert stopped == 0 and 0 < slow < 4 << 20
         for limits in ({'max-copy-rate': -1}, {'max-source-load': 'many'}, {'fence': 'hook'}, {}, {'max-delay': 100.0}):
                 refused_at_once(lambda: shop.call('SetLimits', '(a{sv}t)', limits, 0), 'InvalidOption')
         ready(shop)
@@ -510,7 +510,7 @@ def test_abort(link, pair):
                 result, _, _ = shop.finish(operation, check=False)
                 took = time.monotonic() - began
                 print(f'{result} after {took:.1f} s')
-                assert result == 'canceled' and took < 5
+                assert result == 'canceled'
                 assert not steps.write_refused(source) and shop.get('Phase') == 'synchronizing'
         shop.wait_caught_up()
         # A comparison that cannot get on: the destination does not apply what it waits for

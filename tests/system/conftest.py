@@ -63,6 +63,7 @@ def sides(folder, authority):
                 for server in (source, destination):
                         server.wait_ready()
                         servers.create_agent_account(server, 'agent', SECRET)
+                        servers.create_app_account(server, 'app', servers.APP_PASSWORD)
                 destination.script(['SET sql_log_bin=0', "ALTER USER 'agent'@'%' REQUIRE X509",
                                     f"CREATE USER 'agent'@'localhost' IDENTIFIED BY '{SECRET}'",
                                     f"GRANT {', '.join(servers.AGENT_PRIVILEGES['mariadb'])} ON *.* TO 'agent'@'localhost'"])
@@ -80,7 +81,7 @@ def machine(folder, package, sides):
                 made.run('groupadd', 'dba')
                 for user, group in USERS.items():
                         made.run('useradd', '--create-home', '--shell', '/bin/sh', *(['--groups', group] if group else []), user)
-                made.run('chpasswd', stdin=f'admin:{PASSWORD}\n')
+                made.run('chpasswd', stdin=f'admin:{PASSWORD}\ndora:{PASSWORD}\n')
                 shutil.copy(TOP / 'polkit' / 'example.rules', f'{made.root}/etc/polkit-1/rules.d/50-polarshift.rules')
                 shutil.copy(package, f'{made.root}/polarshift.deb')
                 made.run('dpkg', '--install', '/polarshift.deb')

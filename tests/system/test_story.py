@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A whole migration by polarshiftctl on a booted machine, interrupted in every phase: restarted, rebooted, upgraded. The source is
-reached over TCP, the destination over TLS with a client certificate; one password comes from systemd, the other one is stored,
-encrypted. Then a short one over sockets."""
+"""A whole migration by polarshiftctl on a booted machine while clients write, interrupted in every phase: stopped, rebooted,
+upgraded. The source is reached over TCP, the destination over TLS with a client certificate; one password comes from systemd, the
+other one is stored, encrypted. Then a short one over sockets."""
 
 import json
 import os
@@ -15,6 +15,7 @@ import pytest
 import equal
 import package as package_module
 import schemas
+import workload
 from conftest import SECRET
 from test_service import AUDIT, UNIT, ctl, expect, records, show, until
 
@@ -30,6 +31,11 @@ def wait_get(machine, name, value, timeout=120):
         until(lambda: get(machine, name) == value, f'{name} = {value}', timeout)
 
 
+def remembered(machine):
+        """What must be the same whatever happens to the agent."""
+        return {name: get(machine, name) for name in ('Phase', 'LastOperation', 'Paused', 'CreatedAt')}
+
+
 def stop_and_start(machine):
         """A clean end, and on from there. Clean is within 10 s: what lasts longer the agent leaves, and then ends with a failure."""
         machine.run('systemctl', 'stop', UNIT)
@@ -37,16 +43,42 @@ def stop_and_start(machine):
         machine.run('systemctl', 'start', UNIT)
 
 
+class Interruptions:
+        """What an administrator does to the machine, and that nothing is forgotten over it."""
+
+        def __init__(self, machine, package, folder):
+                self.machine, self.package, self.folder, self.upgrades = machine, package, folder, 0
+
+        def upgrade(self):
+                """The package installs the next version; its scripts restart the agent."""
+                self.upgrades += 1
+                version = f'0.1.0+test{self.upgrades}'
+                shutil.copy(package_module.with_version(self.package, self.folder, version), f'{self.machine.root}/newer.deb')
+                before = show(self.machine, 'MainPID')
+                self.machine.run('dpkg', '--install', '/newer.deb')
+                assert self.machine.run('dpkg-query', '--show', '--showformat=${Version}', 'polarshift').out == version
+                assert show(self.machine, 'MainPID') != before and show(self.machine, 'ActiveState') == {'ActiveState': 'active'}
+
+        def all(self, linked=True):
+                """LINKED: rows flow in this phase, and have to afterwards."""
+                before = remembered(self.machine)
+                for interrupt in (lambda: stop_and_start(self.machine), self.machine.reboot, self.upgrade):
+                        interrupt()
+                        assert remembered(self.machine) == before
+                        if linked:
+                                wait_get(self.machine, 'ReplicationState', 'running')
+
+
+@pytest.fixture(scope='module')
+def interruptions(machine, package, folder):
+        return Interruptions(machine, package, folder)
+
+
 @pytest.fixture(scope='module')
 def monitored(machine):
-        """Everything that goes over the system bus from here on, as root sees it."""
-        log = os.path.join(machine.folder, 'monitor')
-        with open(log, 'wb') as out:
-                process = machine.popen('busctl', 'monitor', '--json=short', stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.DEVNULL)
-        until(lambda: ctl(machine, 'list') and os.path.getsize(log) > 0, 'the monitor')
-        yield log
-        process.send_signal(signal.SIGTERM)
-        process.wait(10)
+        """Everything that goes over the system bus until the first reboot."""
+        with machine.monitor() as log:
+                yield log
 
 
 @pytest.fixture(scope='module')
@@ -66,6 +98,19 @@ def given(machine, authority, sides):
         schemas.create_shop(source, CUSTOMERS, foreign_keys=True)
 
 
+@pytest.fixture(scope='module')
+def clients(given, sides):
+        """They go on writing to the side that takes it, whatever happens to the agent."""
+        with workload.Workload(sides, writers=2, rate=40) as load:
+                yield load
+
+
+def compare_at_rest(clients, sides):
+        clients.pause()
+        equal.wait_equal(*sides, ['shop'], 180)
+        clients.go_on()
+
+
 def test_credentials(machine, given, monitored):
         expect(ctl(machine, 'set-credential', 'shop.destination', '--password-file=-', stdin=SECRET), 0)
         for name in ('shop.ca', 'shop.cert', 'shop.key'):
@@ -76,52 +121,32 @@ def test_credentials(machine, given, monitored):
         assert stored.split() == ['polarshift', '700', 'polarshift', '600'], stored
 
 
-def test_create_and_check(machine, given, sides):
+def test_create_and_check(machine, given, sides, interruptions):
         source, destination = sides
         expect(ctl(machine, 'create', 'shop', f'--source=mysql://agent@127.0.0.1:{source.port}/?ssl-mode=disabled',
                    f'--destination=mysql://agent@127.0.0.1:{destination.port}/', '-o', 'destination-ca=shop.ca',
                    '-o', 'destination-cert=shop.cert', '-o', 'destination-key=shop.key', '-o', 'unfit=skip', '-o', 'max-copy-rate=4K'), 0)
         expect(ctl(machine, 'check', 'shop'), 0)
         assert re.fullmatch(r'\d+ migrations?; shop: created', show(machine, 'StatusText')['StatusText'])
-        stop_and_start(machine)
-        assert get(machine, 'Phase') == 'created'
+        interruptions.all(linked=False)
+        assert get(machine, 'Phase') == 'created' and 'operation=check result=done' in get(machine, 'LastOperation')
 
 
-def test_copying(machine, given, package, folder):
-        """Stopped, rebooted and upgraded while it copies."""
+def test_copying(machine, clients, interruptions):
         expect(ctl(machine, 'start', 'shop', '--accept-warnings'), 0)
         wait_get(machine, 'Phase', 'copying')
         until(lambda: 'shop: copying' in show(machine, 'StatusText')['StatusText'], 'the status')
-        stop_and_start(machine)
-        assert get(machine, 'Phase') == 'copying'
-        machine.reboot()
-        assert get(machine, 'Phase') == 'copying'
-        newer = package_module.with_version(package, folder, '0.1.0+test1')
-        shutil.copy(newer, f'{machine.root}/newer.deb')
-        before = show(machine, 'MainPID')
-        machine.run('dpkg', '--install', '/newer.deb')
-        assert machine.run('dpkg-query', '--show', '--showformat=${Version}', 'polarshift').out == '0.1.0+test1'
-        assert show(machine, 'MainPID') != before and show(machine, 'ActiveState') == {'ActiveState': 'active'}
+        interruptions.all()
         assert get(machine, 'Phase') == 'copying'
         expect(ctl(machine, 'limits', 'shop', 'max-copy-rate=0'), 0)
         expect(ctl(machine, 'wait', 'shop', '--for=synchronizing', timeout=400), 0)
 
 
-def change_rows(server, seed):
-        with server.connect(db='shop') as c, c.cursor() as cursor:
-                cursor.execute('UPDATE customers SET balance = balance + %s WHERE id %% 7 = %s', (seed, seed % 7))
-                cursor.execute('INSERT INTO ledger (writer, seq, token) VALUES (99, %s, UNHEX(MD5(%s)))', (seed, seed))
-
-
-def test_synchronizing(machine, given, sides):
-        source, _ = sides
-        change_rows(source, 1)
-        stop_and_start(machine)
-        change_rows(source, 2)
-        machine.reboot()
-        change_rows(source, 3)
+def test_synchronizing(machine, clients, sides, interruptions):
+        interruptions.all()
         assert get(machine, 'Phase') == 'synchronizing'
-        equal.wait_equal(*sides, ['shop'], 180)
+        until(lambda: 'shop: synchronizing' in show(machine, 'StatusText')['StatusText'], 'the status')
+        compare_at_rest(clients, sides)
 
 
 def ready(machine):
@@ -129,22 +154,20 @@ def ready(machine):
         expect(ctl(machine, 'verify', 'shop', timeout=400), 0)
 
 
-def test_switch_and_back(machine, given, sides):
+def test_switch_and_back(machine, clients, sides, interruptions):
         source, destination = sides
         ready(machine)
         expect(ctl(machine, 'plan', 'shop', 'switch'), 0)
         expect(ctl(machine, 'switch', 'shop', '--yes', timeout=400), 0)
         assert get(machine, 'Phase') == 'switched' and source.variable('read_only') == 1 and destination.variable('read_only') == 0
-        change_rows(destination, 4)
-        stop_and_start(machine)
-        machine.reboot()
-        change_rows(destination, 5)
-        assert get(machine, 'Phase') == 'switched'
-        equal.wait_equal(*sides, ['shop'], 180)
+        interruptions.all()
+        assert get(machine, 'Phase') == 'switched' and 'operation=switch result=done' in get(machine, 'LastOperation')
+        assert source.variable('read_only') == 1 and destination.variable('read_only') == 0
+        until(lambda: 'shop: switched' in show(machine, 'StatusText')['StatusText'], 'the status')
+        compare_at_rest(clients, sides)
         expect(ctl(machine, 'rollback', 'shop', '--yes', timeout=400), 0)
         assert source.variable('read_only') == 0
-        change_rows(source, 6)
-        equal.wait_equal(*sides, ['shop'], 180)
+        compare_at_rest(clients, sides)
 
 
 def test_secrets(machine, given, monitored):
@@ -157,25 +180,30 @@ def test_secrets(machine, given, monitored):
         assert found == [], found
         objects = machine.run('busctl', 'call', 'org.polarshift1', '/org/polarshift1', 'org.freedesktop.DBus.ObjectManager', 'GetManagedObjects').out
         assert 'shop' in objects and SECRET not in objects
-        for verb in (('show', 'shop'), ('report', 'shop'), ('log', 'shop', '--json=short'), ('plan', 'shop', 'switch')):
-                done = ctl(machine, *verb, '--no-pager')
-                assert done.code == 0 and SECRET not in done.out + done.err
+        with machine.monitor() as log:
+                for verb in (('show', 'shop'), ('report', 'shop'), ('log', 'shop', '--json=short'), ('plan', 'shop', 'switch'), ('check', 'shop'),
+                             ('set-credential', 'shop.destination', '--password-file=-')):
+                        done = ctl(machine, *verb, '--no-pager', stdin=SECRET)
+                        assert done.code == 0 and SECRET not in done.out + done.err, done
+                until(lambda: '"SetCredential"' in log.read_text(errors='replace'), 'the monitor')
         assert SECRET not in machine.read('/var/lib/polarshift/migrations/shop/state.json')
-        with open(monitored, encoding='utf-8', errors='replace') as f:
-                seen = f.read()
-        assert 'SetCredential' in seen and SECRET not in seen and 'PRIVATE KEY' not in seen
+        for seen in (monitored.read_text(errors='replace'), log.read_text(errors='replace')):
+                assert 'SetCredential' in seen and SECRET not in seen and 'PRIVATE KEY' not in seen
         assert re.search(r'Max core file size\s+0\s+0\s', machine.run('cat', f'/proc/{pid}/limits').out)
         assert 'PRIVATE KEY' not in machine.run('journalctl', '--no-pager', '-o', 'export').out
 
 
-def test_complete(machine, given, sides):
+def test_complete(machine, clients, sides, interruptions):
         ready(machine)
         expect(ctl(machine, 'switch', 'shop', '--yes', timeout=400), 0)
+        compare_at_rest(clients, sides)
         expect(ctl(machine, 'complete', 'shop', '--yes', timeout=400), 0)
-        assert get(machine, 'Phase') == 'completed'
         expect(ctl(machine, 'report', 'shop', '--format=text'), 0)
-        stop_and_start(machine)
+        interruptions.all(linked=False)
         assert get(machine, 'Phase') == 'completed'
+        clients.stop()
+        acknowledged, _ = clients.check(sides[1])
+        assert acknowledged > 0 and len(clients.switches()) >= 3, (acknowledged, clients.switches())
 
 
 def in_order(haystack, needles):
@@ -220,3 +248,5 @@ def test_over_sockets(machine, given, sides):
         equal.wait_equal(*sides, ['small'], 180)
         expect(ctl(machine, 'cancel', 'sockets', '--yes', timeout=400), 0)
         assert destination.variable('read_only') == 0
+        machine.reboot()
+        assert get(machine, 'Phase', 'sockets') == 'canceled' and destination.variable('read_only') == 0

@@ -326,6 +326,57 @@ static void test_tls(gconstpointer uri) {
         g_assert_error(error, PS_ERROR, PS_ERROR_INVALID_OPTION);
 }
 
+/* ---- positions */
+
+typedef struct Logger {
+        Conn *conn;
+        gint stop; /* atomic */
+} Logger;
+
+static void *log_transactions(void *data) {
+        Logger *logger = data;
+        for (guint i = 0; !g_atomic_int_get(&logger->stop); i++) {
+                g_autofree char *sql = g_strdup_printf("SET SESSION gtid_domain_id=%u, server_id=%u", i % 3, 70 + i % 2);
+                g_assert_true(conn_exec(logger->conn, sql, -1, NULL, NULL));
+                g_assert_true(conn_exec(logger->conn, "INSERT INTO logged.t VALUES (1)", -1, NULL, NULL));
+                if (i % 50 == 49)
+                        g_assert_true(conn_exec(logger->conn, "FLUSH BINARY LOGS", -1, NULL, NULL));
+        }
+        return NULL;
+}
+
+static void assert_position(Conn *conn) {
+        g_autofree char *file = NULL, *gtids = NULL, *name = NULL, *sql = NULL, *there = NULL;
+        guint64 offset;
+        g_assert_true(conn_binlog_gtid_position(conn, &file, &offset, &gtids, NULL));
+        sql = g_strdup_printf("SELECT BINLOG_GTID_POS('%s', %" G_GUINT64_FORMAT ")", file, offset);
+        there = conn_query_string(conn, sql, NULL);
+        g_assert_nonnull(there);
+        g_auto(GStrv) is = g_strsplit(gtids, ",", -1), said = g_strsplit(there, ",", -1);
+        g_assert_cmpuint(g_strv_length(is), ==, g_strv_length(said));
+        for (guint i = 0; is[i]; i++)
+                g_assert_true(g_strv_contains((const char *const *) said, is[i]));
+}
+
+/* A set and a position that belong together, as the server itself says of the position; also while others write. */
+static void test_gtid_position(gconstpointer uri) {
+        g_autoptr(Conn) conn = open_flags(uri, 0), other = open_flags(uri, 0);
+        if (!conn_flavor(conn)->mariadb)
+                return;
+        g_assert_true(conn_exec(conn, "CREATE DATABASE logged", -1, NULL, NULL));
+        g_assert_true(conn_exec(conn, "CREATE TABLE logged.t (a INT)", -1, NULL, NULL));
+        assert_position(conn);
+        Logger logger = {.conn = other};
+        pthread_t thread;
+        g_assert_cmpint(pthread_create(&thread, NULL, log_transactions, &logger), ==, 0);
+        for (guint i = 0; i < 200; i++)
+                assert_position(conn);
+        g_atomic_int_set(&logger.stop, 1);
+        pthread_join(thread, NULL);
+        assert_position(conn);
+        g_assert_true(conn_exec(conn, "DROP DATABASE logged", -1, NULL, NULL));
+}
+
 /* ---- without a server */
 
 static void test_errors(void) {
@@ -355,6 +406,7 @@ int main(int argc, char **argv) {
                         {"abort", test_abort},
                         {"time-out", test_time_out},
                         {"killed", test_killed},
+                        {"gtid-position", test_gtid_position},
         };
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/errors", test_errors);

@@ -62,7 +62,7 @@ static void test_event_body(void) {
 static void test_store(void) {
         g_autoptr(GError) error = NULL;
         g_autofree char *folder = g_dir_make_tmp("program-XXXXXX", &error), *path = g_build_filename(folder, "programs.json", NULL);
-        g_autoptr(ProgramStore) store = program_store_load(folder, &error);
+        g_autoptr(PairStore) store = pair_store_load(&program_entry_kind, folder, &error);
         g_assert_no_error(error);
         g_assert_cmpuint(store->entries->len, ==, 0);
         char bytes[256];
@@ -78,9 +78,9 @@ static void test_store(void) {
         entry->refused[SIDE_SOURCE] = g_strdup("why \"not\"");
         (void) program_store_add(store, PROGRAM_VIEW, "d", "v");
         ((ProgramEntry *) store->entries->pdata[1])->definer = g_strdup("");
-        g_assert_true(program_store_save(store, folder, &error));
+        g_assert_true(pair_store_save(store, folder, &error));
 
-        g_autoptr(ProgramStore) again = program_store_load(folder, &error);
+        g_autoptr(PairStore) again = pair_store_load(&program_entry_kind, folder, &error);
         g_assert_no_error(error);
         g_assert_cmpuint(again->entries->len, ==, 2);
         const ProgramEntry *read = program_store_find(again, PROGRAM_TRIGGER, "d`b", bytes);
@@ -90,17 +90,17 @@ static void test_store(void) {
         g_assert_cmpstr(read->refused[SIDE_SOURCE], ==, "why \"not\"");
         g_assert_cmpuint(read->order, ==, 7);
         guint count = 0;
-        g_autofree char *first = program_store_refused(again, SIDE_SOURCE, &count);
+        g_autofree char *first = pair_store_refused(again, SIDE_SOURCE, &count);
         g_assert_cmpuint(count, ==, 1);
         g_assert_true(g_str_has_prefix(first, "trigger `d``b`.`"));
-        program_store_remove(again, program_store_find(again, PROGRAM_VIEW, "d", "v"));
+        pair_store_remove(again, program_store_find(again, PROGRAM_VIEW, "d", "v"));
         g_assert_null(program_store_find(again, PROGRAM_VIEW, "d", "v"));
 
         static const char *const broken[] = {"", "[]", "{\"version\":2,\"programs\":[]}", "{\"version\":1}", "{\"version\":1,\"programs\":[{}]}",
                                              "{\"version\":1,\"programs\":[{\"kind\":\"view\",\"database\":\"d\",\"name\":\"v\",\"definer\":\"\",\"source\":{}}]}"};
         for (gsize i = 0; i < G_N_ELEMENTS(broken); i++) {
                 g_assert_true(g_file_set_contents(path, broken[i], -1, &error));
-                g_assert_null(program_store_load(folder, &error));
+                g_assert_null(pair_store_load(&program_entry_kind, folder, &error));
                 g_assert_error(error, PS_ERROR, PS_ERROR_STATE_UNREADABLE);
                 g_clear_error(&error);
         }

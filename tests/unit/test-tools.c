@@ -4,7 +4,7 @@
  *
  *   test-tools list SOURCE [KEY=VALUE…]                  one line per object: kind, name, reason
  *   test-tools create SOURCE DESTINATION [KEY=VALUE…]    makes databases and tables
- *   test-tools check STAGE UUID SOURCE DESTINATION [KEY=VALUE…]
+ *   test-tools check STAGE UUID SOURCE DESTINATION [KEY=VALUE…]   ($ACCOUNTS is the list of accounts)
  *   test-tools verify UPSTREAM DOWNSTREAM [repair|replica|busy…]
  *   test-tools sessions SERVER                           for each line on standard input: who is connected, and has a transaction (1)
  *
@@ -124,8 +124,13 @@ static int run_check(char **words) {
         g_autoptr(Conn) destination = source ? connect_side(spec, SIDE_DESTINATION, &error) : NULL;
         if (!destination)
                 return fail(error);
+        const char *list = g_getenv("ACCOUNTS");
+        g_autoptr(AccountMap) map = list ? account_map_parse(list, &error) : NULL;
+        if (list && !map)
+                return fail(error);
         PrecheckInput input = {.spec = spec,
                                .servers = {source, destination},
+                               .accounts = map,
                                .uuid = words[1],
                                .stage = strcmp(words[0], "switch") == 0 ? PRECHECK_SWITCH : PRECHECK_START};
         g_autoptr(GPtrArray) rows = precheck_run(&input, &error);
