@@ -501,6 +501,10 @@ guint64 apply_low_water(Apply *apply) {
         return low;
 }
 
+guint64 apply_dispatched(const Apply *apply) {
+        return apply->seq;
+}
+
 static guint64 persisted(Apply *apply) {
         guint64 low = G_MAXUINT64;
         for (guint32 w = 0; w < apply->config.workers; w++)

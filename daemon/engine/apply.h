@@ -47,6 +47,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Apply, apply_free)
 
 /* Every transaction up to here is committed downstream. */
 guint64 apply_low_water(Apply *apply);
+guint64 apply_dispatched(const Apply *apply); /* behind apply_stop(): the last whole transaction that was */
 /* Every table is copied, and every worker's checkpoint row is behind all of the copy: the chunks need not be known any more. An idle worker's
  * row lags behind its progress, and the events in between were passed over because of the chunks. */
 bool apply_all_live(Apply *apply);

@@ -155,6 +155,58 @@ void dirty_forget(DirtyKeys *dirty) {
         pthread_mutex_unlock(&dirty->lock);
 }
 
+static void add_table(GVariantBuilder *b, const char *name, const DirtyTable *table) {
+        GHashTableIter iter;
+        gpointer key;
+        g_variant_builder_open(b, G_VARIANT_TYPE("(aybaay)"));
+        g_variant_builder_add(b, "^ay", name);
+        g_variant_builder_add(b, "b", table->unknown);
+        g_variant_builder_open(b, G_VARIANT_TYPE("aay"));
+        g_hash_table_iter_init(&iter, table->keys);
+        while (g_hash_table_iter_next(&iter, &key, NULL))
+                g_variant_builder_add_value(b, g_variant_new_from_bytes(G_VARIANT_TYPE_BYTESTRING, key, /* trusted= */ TRUE));
+        g_variant_builder_close(b);
+        g_variant_builder_close(b);
+}
+
+GVariant *dirty_get(DirtyKeys *dirty, bool *ret_open) {
+        GVariantBuilder b;
+        GHashTableIter iter;
+        gpointer name, table;
+        g_variant_builder_init(&b, G_VARIANT_TYPE(DIRTY_TABLES));
+        pthread_mutex_lock(&dirty->lock);
+        const DirtySet *set = &dirty->sets[NOW];
+        *ret_open = set->open;
+        g_hash_table_iter_init(&iter, set->tables);
+        while (g_hash_table_iter_next(&iter, &name, &table))
+                add_table(&b, name, table);
+        pthread_mutex_unlock(&dirty->lock);
+        return g_variant_ref_sink(g_variant_builder_end(&b));
+}
+
+void dirty_set(DirtyKeys *dirty, bool open, GVariant *tables) {
+        GVariantIter iter, *keys;
+        const char *name;
+        gboolean unknown;
+        pthread_mutex_lock(&dirty->lock);
+        set_clear(dirty, NOW, open);
+        pthread_mutex_unlock(&dirty->lock);
+        g_variant_iter_init(&iter, tables);
+        while (g_variant_iter_next(&iter, "(^&aybaay)", &name, &unknown, &keys)) {
+                GVariant *key;
+                dirty_watch(dirty, name);
+                while (!unknown && (key = g_variant_iter_next_value(keys))) {
+                        gsize size;
+                        const char *bytes = g_variant_get_fixed_array(key, &size, 1);
+                        dirty_add(dirty, name, bytes, size);
+                        g_variant_unref(key);
+                }
+                if (unknown)
+                        dirty_add_unknown(dirty, name);
+                g_variant_iter_free(keys);
+        }
+}
+
 bool dirty_is_known(DirtyKeys *dirty, const char *name, guint64 *ret_keys) {
         pthread_mutex_lock(&dirty->lock);
         const DirtyTable *table = g_hash_table_lookup(dirty->sets[NOW].tables, name);

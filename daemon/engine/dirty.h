@@ -28,6 +28,12 @@ void dirty_end(DirtyKeys *dirty, bool equal);
 /* Nothing is known any more, until the next comparison: something happened that keys do not tell. */
 void dirty_forget(DirtyKeys *dirty);
 
+/* For a file (dirty-store.h): what is known now, tables with whether they are unknown and their keys; and OPEN, whether those that are not listed
+ * are known, without a key. */
+#define DIRTY_TABLES "a(aybaay)"
+GVariant *dirty_get(DirtyKeys *dirty, bool *ret_open);
+void dirty_set(DirtyKeys *dirty, bool open, GVariant *tables);
+
 bool dirty_is_known(DirtyKeys *dirty, const char *table, guint64 *ret_keys);
 /* TABLE alone is going to be compared: it is known from now on, without a key. */
 void dirty_watch(DirtyKeys *dirty, const char *table);

@@ -194,6 +194,10 @@ void engine_stop_link(Engine *engine) {
                 return;
         /* The verifier may be waiting in it: stopping makes it return, and only then the link goes. */
         link_stop(link);
+        if (engine->dirty_leg != engine->link_leg)
+                engine->dirty_seq = 0;
+        engine->dirty_leg = engine->link_leg;
+        engine->dirty_seq = MAX(engine->dirty_seq, link_dispatched(link));
         pthread_mutex_lock(&engine->lock);
         engine->link = NULL;
         while (engine->link_users > 0)
@@ -318,6 +322,11 @@ static bool start_link(Engine *engine, GError **error) {
                 engine_name_link_error(engine, error);
                 return false;
         }
+        /* It hands on again what is behind its beginning: before that nothing may be missing in what an earlier process left. */
+        if (engine->dirty_taken && (engine->dirty_leg != config.leg || link_begin(link) > engine->dirty_seq))
+                dirty_forget(engine->dirty);
+        engine->dirty_taken = false;
+        engine->link_leg = config.leg;
         engine_programs_forget(engine);
         pthread_mutex_lock(&engine->lock);
         engine->link = link;

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Parameters of a migration: carried at Start, as the last thing before the stream's position is taken; the old values are in the state, so that a
  * start that fails sets them back, and the report can tell them. From then on the source's are watched: the monitor reads them each second, and
- * what is another than at Start is an event, and in the report. A binary log in another format than ours stops the link at once. */
+ * what is another than at Start is an event, and in the report. A destination that was restarted has forgotten what SET GLOBAL gave it, and gets
+ * it again. A binary log in another format than ours stops the link at once. */
 
 #include "engine/engine-private.h"
 
 #include "base/error.h"
 #include "engine/control.h"
+#include "engine/monitor.h"
 #include "engine/parameter.h"
 
 /* Whole servers only: other databases of the destination may be somebody else's. */
@@ -62,6 +64,8 @@ bool engine_parameters_carry(Engine *engine, Conn *source, GError **error) {
                 return false;
         }
         remember(engine, parameters);
+        if (!monitor_boot_time(down, &engine->state->parameters_boot))
+                engine->state->parameters_boot = 0;
         for (guint i = 0; i < parameters->len; i++) {
                 const Parameter *parameter = parameters->pdata[i];
                 if (parameter->outcome == PARAMETER_NOT_CARRIED)
@@ -73,11 +77,12 @@ bool engine_parameters_carry(Engine *engine, Conn *source, GError **error) {
 /* ---- the watch */
 
 /* The monitor's thread: something is another than it said last. */
-void engine_parameters_seen(gpointer userdata, Side side, GHashTable *values) {
+void engine_parameters_seen(gpointer userdata, Side side, GHashTable *values, guint64 boot) {
         Engine *engine = userdata;
         pthread_mutex_lock(&engine->lock);
         g_clear_pointer(&engine->parameters_seen[side], g_hash_table_unref);
         engine->parameters_seen[side] = g_hash_table_ref(values);
+        engine->boot_seen[side] = boot;
         pthread_mutex_unlock(&engine->lock);
         engine_poke(engine);
 }
@@ -101,13 +106,40 @@ static void take_drift(Engine *engine, GHashTable *now) {
         (void) engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, NULL);
 }
 
+/* What somebody set on a running destination is his affair; what a restart undid is ours. false: to be tried again. */
+static bool set_again(Engine *engine, guint64 boot) {
+        g_autoptr(GPtrArray) parameters = parameters_from_text(engine->state->parameters);
+        guint64 known = engine->state->parameters_boot;
+        guint count = 0;
+        if (!parameters || known == 0 || monitor_same_boot(known, boot))
+                return true;
+        Conn *down = control_acquire(engine, SIDE_DESTINATION, NULL);
+        guint64 boot_of_down;
+        if (!down || !monitor_boot_time(down, &boot_of_down) || !monitor_same_boot(boot_of_down, boot) ||
+            !parameters_set_again(parameters, down, &count, NULL))
+                return false;
+        engine->state->parameters_boot = boot;
+        if (count > 0)
+                engine_event(engine, ENGINE_EVENT_PARAMETER_CHANGED, 5, "the destination was restarted: %u parameters that were carried are set there again", count);
+        (void) engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, NULL);
+        return true;
+}
+
 bool engine_parameters_look(Engine *engine, GError **error) {
+
         for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++) {
                 pthread_mutex_lock(&engine->lock);
                 g_autoptr(GHashTable) now = g_steal_pointer(&engine->parameters_seen[side]);
+                guint64 boot = engine->boot_seen[side];
                 pthread_mutex_unlock(&engine->lock);
                 if (!now)
                         continue;
+                if (side == SIDE_DESTINATION && !set_again(engine, boot)) {
+                        pthread_mutex_lock(&engine->lock);
+                        if (!engine->parameters_seen[side])
+                                engine->parameters_seen[side] = g_hash_table_ref(now);
+                        pthread_mutex_unlock(&engine->lock);
+                }
                 if (side == SIDE_SOURCE)
                         take_drift(engine, now);
                 g_free(engine->wrong_log[side]);

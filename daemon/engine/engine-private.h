@@ -43,6 +43,10 @@ struct Engine {
         Watch *watch;
         Throttle *throttle;
         DirtyKeys *dirty;                /* what changed since both sides were found equal */
+        guint32 link_leg;                /* of the link, or of the last one */
+        guint32 dirty_leg;               /* everything that was logged in this leg … */
+        guint64 dirty_seq;               /* … up to here is in it */
+        bool dirty_taken;                /* from the file of an earlier process: not proven yet */
         gint64 link_retry_at;            /* monotonic; 0: at once */
         unsigned link_failures;          /* in a row: the wait before the next try grows with it */
         bool link_broken;                /* failed for good: Resume tries again */
@@ -93,6 +97,7 @@ struct Engine {
         unsigned link_users;             /* who waits in the link, beside the thread */
         Link *link;                      /* set and freed by the thread under the lock; used by the verifier in between */
         GHashTable *parameters_seen[_SIDE_MAX]; /* the monitor's news; NULL: none */
+        guint64 boot_seen[_SIDE_MAX];           /* with them */
         EngineStatus status;             /* what get_status() shows, apart from what is asked at once */
 
         /* The verifier. */
@@ -228,7 +233,7 @@ void engine_accounts_undo(Engine *engine);
 /* engine-parameters.c: the servers' variables. */
 bool engine_parameters_carry(Engine *engine, Conn *source, GError **error);
 bool engine_parameters_undo(Engine *engine, GError **error); /* what Start set */
-void engine_parameters_seen(gpointer engine, Side side, GHashTable *values);
+void engine_parameters_seen(gpointer engine, Side side, GHashTable *values, guint64 boot);
 /* Takes the monitor's news. PS_ERROR_CHECK_FAILED: the log of the side that takes writes cannot be followed as that is set now. */
 bool engine_parameters_look(Engine *engine, GError **error);
 

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "engine/control.h"
+#include "engine/dirty-store.h"
 
 #define ER_QUERY_INTERRUPTED 1317 /* KILL QUERY */
 
@@ -272,6 +273,7 @@ static EngineOperation *next_operation(Engine *engine) {
 static void engine_thread(gpointer data) {
         Engine *engine = data;
         engine_verify_recover(engine);
+        engine->dirty_taken = dirty_store_take(engine->directory, engine->dirty, &engine->dirty_leg, &engine->dirty_seq);
         while (!engine_stopping(engine)) {
                 g_autofree EngineOperation *operation = next_operation(engine);
                 take_changes(engine); /* also those that came just before the operation */
@@ -287,6 +289,8 @@ static void engine_thread(gpointer data) {
         }
         engine_verify_cancel(engine);
         engine_stop_all(engine);
+        if (!migration_phase_is_final(engine->phase) && engine->dirty_leg > 0)
+                (void) dirty_store_save(engine->directory, engine->dirty, engine->dirty_leg, engine->dirty_seq, NULL); /* without it more is compared */
         mailbox_post(engine->config.mailbox, engine->config.id, ENGINE_MESSAGE_STOPPED, NULL, NULL);
 }
 

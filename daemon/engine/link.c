@@ -413,6 +413,14 @@ void link_stop(Link *link) {
         pthread_mutex_unlock(&link->lock);
 }
 
+guint64 link_dispatched(const Link *link) {
+        return apply_dispatched(link->apply);
+}
+
+guint64 link_begin(const Link *link) {
+        return link->begin_seq;
+}
+
 void link_free(Link *link) {
         if (!link)
                 return;

@@ -43,6 +43,9 @@ typedef struct LinkConfig {
 Link *link_start(const LinkConfig *config, GError **error);
 /* Ends and joins everything; what is not committed is lost, as after a crash. */
 void link_stop(Link *link);
+/* Behind that: the last transaction of which all changes were handed on, and are in `dirty`. */
+guint64 link_dispatched(const Link *link);
+guint64 link_begin(const Link *link); /* everything behind this one it reads, or reads again */
 void link_free(Link *link); /* stops */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Link, link_free)
 

@@ -62,8 +62,7 @@ static bool write_row(const Monitor *monitor, Conn *conn, unsigned id, guint64 v
                           monitor->config.ledger->watermark, id, value, value);
 }
 
-/* Since when the server runs, by its own clock, in s since the epoch: the same (but for rounding) for as long as it does. */
-static bool boot_time(Conn *conn, guint64 *ret) {
+bool monitor_boot_time(Conn *conn, guint64 *ret) {
         guint64 now;
         g_autoptr(ConnRows) rows = conn_query(conn, "SHOW GLOBAL STATUS LIKE 'Uptime'", NULL);
         char **row = conn_rows_take(rows);
@@ -73,11 +72,15 @@ static bool boot_time(Conn *conn, guint64 *ret) {
         return true;
 }
 
+bool monitor_same_boot(guint64 a, guint64 b) {
+        return MAX(a, b) - MIN(a, b) <= 2;
+}
+
 /* Whether it was started anew since it was last seen taking writes. */
 static bool restarted(const Monitor *monitor, Conn *conn, guint64 boot) {
         guint64 seen;
         g_autofree char *sql = g_strdup_printf("SELECT COALESCE(MAX(value), 0) FROM %s WHERE id=%u", monitor->config.ledger->watermark, BOOT_ROW);
-        return conn_query_uint64(conn, sql, &seen, NULL) && MAX(seen, boot) - MIN(seen, boot) > 2;
+        return conn_query_uint64(conn, sql, &seen, NULL) && !monitor_same_boot(seen, boot);
 }
 
 /* A side that took over may have read_only in its configuration, as a fence that outlives a restart: behind the switch that would keep
@@ -85,7 +88,7 @@ static bool restarted(const Monitor *monitor, Conn *conn, guint64 boot) {
 static bool greet_writer(Monitor *monitor, Side side, Conn *conn, const OwnerRow *owner) {
         guint64 boot;
         bool closed;
-        if (!boot_time(conn, &boot) || !fence_is_closed(monitor->config.fence, conn, &closed, NULL))
+        if (!monitor_boot_time(conn, &boot) || !fence_is_closed(monitor->config.fence, conn, &closed, NULL))
                 return !conn_is_dead(conn);
         pthread_mutex_lock(&monitor->lock);
         bool ours = monitor->changed_sides;
@@ -113,6 +116,7 @@ static bool connect_side(Monitor *monitor, Side side, Side writer, guint64 epoch
         if (side == writer && !greet_writer(monitor, side, fresh, &owner))
                 return false;
         set_conn(monitor, side, g_steal_pointer(&fresh));
+        g_clear_pointer(&monitor->seen[side], g_free); /* a server that was restarted is told of, whatever its variables are */
         return true;
 }
 
@@ -129,11 +133,14 @@ static bool look_at_parameters(Monitor *monitor, Side side, Conn *conn) {
                 g_hash_table_insert(values, g_ascii_strdown(row[0], -1), g_utf8_make_valid(row[1], -1));
                 g_string_append_printf(text, "%s=%s\n", row[0], row[1]);
         }
+        guint64 boot;
         if (g_strcmp0(text->str, monitor->seen[side]) == 0)
                 return true;
+        if (!monitor_boot_time(conn, &boot))
+                return !conn_is_dead(conn);
         g_free(monitor->seen[side]);
         monitor->seen[side] = g_string_free(g_steal_pointer(&text), FALSE);
-        monitor->config.on_parameters(monitor->config.userdata, side, values);
+        monitor->config.on_parameters(monitor->config.userdata, side, values, boot);
         return true;
 }
 

@@ -30,7 +30,8 @@ typedef struct MonitorConfig {
         void (*on_refenced)(gpointer userdata, Side side);   /* a side was found open and closed */
         void (*on_reopened)(gpointer userdata, Side side);   /* the other way round */
         char *parameters;  /* a statement, handed over: two columns, name and value, read at each beat */
-        void (*on_parameters)(gpointer userdata, Side side, GHashTable *values); /* name in lower case → value; when one changed, and the first time */
+        /* name in lower case → value; when one changed, and on each new connection. BOOT: monitor_boot_time() */
+        void (*on_parameters)(gpointer userdata, Side side, GHashTable *values, guint64 boot);
         gpointer userdata;
 } MonitorConfig;
 
@@ -41,4 +42,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Monitor, monitor_free)
 /* Between hold and release nothing is written anywhere; returns when a beat that was under way is over. */
 void monitor_hold(Monitor *monitor);
 void monitor_release(Monitor *monitor, Side writer, guint64 epoch);
+/* Since when a server runs, by its own clock, in s since the epoch: the same for as long as it does, but for rounding. */
+bool monitor_boot_time(Conn *conn, guint64 *ret);
+bool monitor_same_boot(guint64 a, guint64 b);
 ReadWriteStatus monitor_status(Monitor *monitor, Side side);

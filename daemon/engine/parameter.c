@@ -256,6 +256,13 @@ static char *read_value(const Parameter *parameter, Conn *conn, GError **error) 
         return conn_query_string(conn, sql, error);
 }
 
+/* NOW: as it was selected. */
+static bool has_wanted(const Parameter *parameter, const char *now) {
+        bool on = strcmp(now, "1") == 0 && g_ascii_strcasecmp(parameter->wanted, "ON") == 0; /* these are selected as numbers */
+        bool off = strcmp(now, "0") == 0 && g_ascii_strcasecmp(parameter->wanted, "OFF") == 0;
+        return on || off || parameter_is_alike(parameter->name, parameter->wanted, now);
+}
+
 /* true: the destination has it; LOCAL: why not. */
 static bool set_one(const Parameter *parameter, Conn *destination, bool persist, GError **local) {
         g_autofree char *sql = parameter_set(parameter, parameter->wanted, persist);
@@ -264,9 +271,7 @@ static bool set_one(const Parameter *parameter, Conn *destination, bool persist,
         g_autofree char *now = read_value(parameter, destination, local);
         if (!now)
                 return !*local;
-        bool on = strcmp(now, "1") == 0 && g_ascii_strcasecmp(parameter->wanted, "ON") == 0; /* these are selected as numbers */
-        bool off = strcmp(now, "0") == 0 && g_ascii_strcasecmp(parameter->wanted, "OFF") == 0;
-        if (on || off || parameter_is_alike(parameter->name, parameter->wanted, now))
+        if (has_wanted(parameter, now))
                 return true;
         g_set_error(local, PS_ERROR, PS_ERROR_FAILED, "the server made '%s' of it", now);
         return false;
@@ -294,6 +299,25 @@ bool parameters_carry(GPtrArray *parameters, Conn *destination, GError **error) 
                         parameter->why = g_utf8_make_valid(local->message, -1);
                 if (persist && done)
                         g_clear_pointer(&parameter->line, g_free);
+        }
+        return true;
+}
+
+bool parameters_set_again(const GPtrArray *parameters, Conn *destination, guint *ret_count, GError **error) {
+        for (guint i = 0; i < parameters->len; i++) {
+                const Parameter *parameter = parameters->pdata[i];
+                g_autoptr(GError) local = NULL;
+                if (parameter->outcome != PARAMETER_CARRIED)
+                        continue;
+                g_autofree char *now = read_value(parameter, destination, &local);
+                if (now && has_wanted(parameter, now))
+                        continue;
+                if (now && set_one(parameter, destination, /* persist= */ false, &local))
+                        (*ret_count)++;
+                else if (conn_is_dead(destination)) {
+                        g_propagate_error(error, g_steal_pointer(&local));
+                        return false;
+                }
         }
         return true;
 }

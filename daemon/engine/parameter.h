@@ -39,6 +39,9 @@ GHashTable *parameters_read(Conn *conn, GError **error);
 GPtrArray *parameters_compare(GHashTable *source, GHashTable *destination, const Flavor *destination_flavor);
 /* Sets those that are to be carried; what the server refuses becomes NOT_CARRIED, with its words. Fails when it went away. */
 bool parameters_carry(GPtrArray *parameters, Conn *destination, GError **error);
+/* After a restart of the destination: sets again what parameters_carry() set and the server forgot. *RET_COUNT: how many were set; what the server
+ * refuses now is left as it is. Fails when it went away. */
+bool parameters_set_again(const GPtrArray *parameters, Conn *destination, guint *ret_count, GError **error);
 /* Sets back what parameters_carry() set. */
 bool parameters_restore(const GPtrArray *parameters, Conn *destination, GError **error);
 /* Whether two values of parameter NAME mean the same. Pure. */

@@ -112,6 +112,7 @@ static const Member members[] = {
         MEMBER("final-check", MEMBER_STRING, final_check),
         MEMBER("left-at", MEMBER_POSITION, left_at),
         MEMBER("sessions-left", MEMBER_STRING, sessions_left),
+        MEMBER("parameters-boot", MEMBER_U64, parameters_boot),
         MEMBER("parameters", MEMBER_STRING, parameters),
         MEMBER("last-plan", MEMBER_STRING, last_plan),
 };

@@ -3,6 +3,9 @@
 
 #include "engine/dirty.h"
 
+#include "engine/dirty-store.h"
+
+#include <glib/gstdio.h>
 #include <string.h>
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DirtyKeys, dirty_free)
@@ -101,11 +104,75 @@ static void test_bounded(void) {
         check(dirty, T, true, 0);
 }
 
+static bool take(const char *folder, DirtyKeys *dirty) {
+        guint32 leg = 0;
+        guint64 seq = 0;
+        if (!dirty_store_take(folder, dirty, &leg, &seq))
+                return false;
+        g_assert_cmpuint(leg, ==, 3);
+        g_assert_cmpuint(seq, ==, G_MAXUINT32 + G_GUINT64_CONSTANT(7));
+        return true;
+}
+
+static void save(const char *folder, DirtyKeys *dirty) {
+        g_assert_true(dirty_store_save(folder, dirty, 3, G_MAXUINT32 + G_GUINT64_CONSTANT(7), NULL));
+}
+
+/* What is known is kept, once; a file with a bit that is not as it was is none. */
+static void test_store(void) {
+        g_autofree char *folder = g_dir_make_tmp("dirty-XXXXXX", NULL), *path = g_build_filename(folder, "changed-rows", NULL), *text = NULL;
+        g_autoptr(DirtyKeys) dirty = dirty_new(1 << 20), nothing = dirty_new(1 << 20);
+        gsize size;
+        save(folder, nothing);
+        g_assert_false(take(folder, nothing));
+        dirty_begin(dirty);
+        dirty_end(dirty, true);
+        add(dirty, T, "1");
+        dirty_add(dirty, T, "\0\xff\0", 3);
+        dirty_add(dirty, T, "", 0);
+        dirty_add_unknown(dirty, "`d`.`u\xff`");
+        save(folder, dirty);
+        g_assert_true(g_file_get_contents(path, &text, &size, NULL));
+
+        g_autoptr(DirtyKeys) again = dirty_new(1 << 20);
+        g_assert_true(take(folder, again));
+        g_assert_false(take(folder, nothing));
+        check(again, T, true, 3);
+        check(again, "`d`.`u\xff`", false, 0);
+        check(again, "`d`.`other`", true, 0);
+        bool found = false;
+        g_autoptr(GPtrArray) keys = dirty_take(again, T);
+        for (guint i = 0; i < keys->len; i++)
+                found |= g_bytes_get_size(keys->pdata[i]) == 3 && memcmp(g_bytes_get_data(keys->pdata[i], NULL), "\0\xff\0", 3) == 0;
+        g_assert_true(found);
+
+        g_autoptr(DirtyKeys) some = dirty_new(1 << 20);
+        dirty_watch(some, T);
+        add(some, T, "1");
+        save(folder, some);
+        g_assert_true(take(folder, nothing));
+        check(nothing, T, true, 1);
+        check(nothing, "`d`.`other`", false, 0);
+
+        for (gsize at = 0; at < size; at++) {
+                g_autoptr(DirtyKeys) broken = dirty_new(1 << 20);
+                g_assert_true(g_file_set_contents(path, text, (gssize) at, NULL));
+                g_assert_false(take(folder, broken));
+                text[at] ^= 1;
+                g_assert_true(g_file_set_contents(path, text, (gssize) size, NULL));
+                text[at] ^= 1;
+                g_assert_false(take(folder, broken));
+                check(broken, T, false, 0);
+        }
+        g_assert_cmpint(g_rmdir(folder), ==, 0);
+}
+
 int main(int argc, char **argv) {
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/dirty/comparison", test_comparison);
         g_test_add_func("/dirty/take", test_take);
         g_test_add_func("/dirty/watch", test_watch);
         g_test_add_func("/dirty/bounded", test_bounded);
+        g_test_add_func("/dirty/store", test_store);
         return g_test_run();
 }
