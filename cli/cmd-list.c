@@ -154,7 +154,10 @@ static void print_progress(JsonObject *properties, GString *out) {
         g_autofree char *total = format_size((uint64_t) value_int(properties, "BytesTotal"));
         gint64 end = value_int(properties, "EstimatedEnd");
 
-        if (value_int(properties, "BytesTotal") > 0 || progress >= 0)
+        /* What is left to copy was an estimate; nothing is left now. */
+        if (progress >= 1 && !g_str_equal(value_string(properties, "Phase"), "copying"))
+                line(out, "Copied", "%s, %" G_GINT64_FORMAT " rows", copied, value_int(properties, "RowsCopied"));
+        else if (value_int(properties, "BytesTotal") > 0 || progress >= 0)
                 line(out, "Copied", "%.0f%%, %s of %s, %" G_GINT64_FORMAT " of %" G_GINT64_FORMAT " rows",
                      MAX(progress, 0) * 100, copied, total, value_int(properties, "RowsCopied"),
                      value_int(properties, "RowsTotal"));

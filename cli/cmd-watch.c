@@ -32,7 +32,7 @@ static int pass_second(Client *client) {
         return r;
 }
 
-static int draw(Client *client, Picture *picture, const char *name, GString *out, sd_bus_error *error) {
+static int draw(Client *client, Picture *picture, const char *name, unsigned columns, GString *out, sd_bus_error *error) {
         g_autoptr(JsonObject) properties = NULL;
         g_autoptr(GPtrArray) all = NULL;
         g_autofree char *path = NULL;
@@ -43,9 +43,8 @@ static int draw(Client *client, Picture *picture, const char *name, GString *out
                 if (r >= 0)
                         r = client_properties(client, path, MIGRATION_INTERFACE, &properties, error);
                 if (r >= 0) {
-                        status_print(properties, out);
                         picture_look(picture, properties, g_get_monotonic_time());
-                        picture_draw_rates(picture, properties, g_get_real_time(), out);
+                        picture_draw_one(picture, properties, g_get_real_time(), columns, out);
                 }
                 return r;
         }
@@ -55,7 +54,7 @@ static int draw(Client *client, Picture *picture, const char *name, GString *out
         if (r >= 0 && all->len == 0)
                 g_string_append(out, "There are no migrations.\n");
         else if (r >= 0)
-                picture_draw_all(picture, client->options, all, g_get_real_time(), out);
+                picture_draw_all(picture, client->options, all, g_get_real_time(), columns, out);
         return r;
 }
 
@@ -71,13 +70,13 @@ static int watch_terminal(Client *client, const char *name) {
 
                 if (client->options->legend)
                         g_string_append_printf(text, "%s  (Ctrl-C to leave; the migrations go on)\n\n", now);
-                r = draw(client, picture, name, text, &error);
+                format_terminal_size(STDOUT_FILENO, &columns, &rows);
+                r = draw(client, picture, name, columns, text, &error);
                 if (r < 0 && sd_bus_error_is_set(&error) && client->bus &&
                     client_status_of(error.name) == STATUS_UNREACHABLE)
                         g_string_append(text, "The agent is not there; waiting for it.\n");
                 else if (r < 0)
                         return client_fail(client, r, &error);
-                format_terminal_size(STDOUT_FILENO, &columns, &rows);
                 picture_to_screen(text, columns, rows, out);
                 fputs(first ? "\033[2J" : "", stdout);
                 fputs(out->str, stdout);

@@ -153,6 +153,23 @@ void table_row(Table *table, const char *first_cell, ...) {
         va_end(cells);
 }
 
+static bool column_is_empty(const Table *table, guint column) {
+        for (guint i = table->columns + column; i < table->cells->len; i += table->columns)
+                if (strcmp(g_ptr_array_index(table->cells, i), "-") != 0)
+                        return false;
+        return true;
+}
+
+void table_drop_empty(Table *table, const char *heading) {
+        for (guint column = table->columns - 1; column > 0; column--) {
+                if (strcmp(g_ptr_array_index(table->cells, column), heading) != 0 || !column_is_empty(table, column))
+                        continue;
+                for (guint row = table->cells->len / table->columns; row-- > 0;)
+                        g_ptr_array_remove_index(table->cells, row * table->columns + column);
+                table->columns--;
+        }
+}
+
 void table_print(const Table *table, const Options *options, GString *out) {
         guint rows = table->cells->len / table->columns;
 

@@ -26,6 +26,7 @@ char *format_value(JsonNode *node);
 typedef struct Table Table;
 Table *table_new(const char *first_heading, ...) G_GNUC_NULL_TERMINATED;
 void table_row(Table *table, const char *first_cell, ...); /* as many cells as headings */
+void table_drop_empty(Table *table, const char *heading);   /* that column, when nothing is in any row */
 void table_print(const Table *table, const Options *options, GString *out);
 void table_free(Table *table);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Table, table_free)

@@ -6,10 +6,16 @@
 #include <math.h>
 #include <string.h>
 
+#include "cmd.h"
 #include "format.h"
 #include "value.h"
 
 #define BAR_WIDTH 12
+/* Below this many columns of the terminal the table is made narrower. */
+#define NARROW 110
+#define NARROW_BAR_WIDTH 5
+/* Where the values of status_print() begin. */
+#define VALUE_INDENT 16
 /* A rate is an average that forgets: what was this many seconds ago counts a third. */
 #define RATE_SECONDS 5.0
 
@@ -17,12 +23,12 @@
 static const struct {
         const char *property;
         bool bytes;
-        const char *unit;
+        const char *unit, *short_unit;
 } counter_table[] = {
-        { "BytesCopied", true, "/s" },
-        { "RowsCopied", false, " rows/s" },
-        { "TransactionsApplied", false, " transactions/s" },
-        { "RowsApplied", false, " rows/s" },
+        { "BytesCopied", true, "/s", "/s" },
+        { "RowsCopied", false, " rows/s", " rows/s" },
+        { "TransactionsApplied", false, " transactions/s", " tx/s" },
+        { "RowsApplied", false, " rows/s", " rows/s" },
 };
 enum { BYTES_COPIED, ROWS_COPIED, TRANSACTIONS_APPLIED, ROWS_APPLIED, COUNTERS };
 G_STATIC_ASSERT(G_N_ELEMENTS(counter_table) == COUNTERS);
@@ -85,25 +91,26 @@ void picture_look(Picture *picture, JsonObject *properties, gint64 now) {
 }
 
 /* NULL: unknown, or nothing happens. */
-static char *rate_text(const Picture *picture, JsonObject *properties, gsize counter) {
+static char *rate_text(const Picture *picture, JsonObject *properties, gsize counter, bool in_table) {
         const Sample *sample = g_hash_table_lookup(picture->samples, value_string(properties, "Name"));
         double rate = sample ? sample->rates[counter] : -1;
+        const char *unit = in_table ? counter_table[counter].short_unit : counter_table[counter].unit;
 
         if (rate < 0.05)
                 return NULL;
         if (counter_table[counter].bytes) {
                 g_autofree char *size = format_size((uint64_t) rate);
 
-                return g_strconcat(size, counter_table[counter].unit, NULL);
+                return g_strconcat(size, unit, NULL);
         }
-        return g_strdup_printf(rate < 10 ? "%.1f%s" : "%.0f%s", rate, counter_table[counter].unit);
+        return g_strdup_printf(rate < 10 ? "%.1f%s" : "%.0f%s", rate, unit);
 }
 
 static bool is_copying(JsonObject *properties) {
         return g_str_equal(value_string(properties, "Phase"), "copying");
 }
 
-static char *bar(JsonObject *properties) {
+static char *bar(JsonObject *properties, int width) {
         double progress = value_double(properties, "Progress");
         GString *text;
         int full;
@@ -111,8 +118,8 @@ static char *bar(JsonObject *properties) {
         if (!is_copying(properties) || progress < 0)
                 return NULL;
         text = g_string_new(NULL);
-        full = (int) (CLAMP(progress, 0, 1) * BAR_WIDTH);
-        for (int i = 0; i < BAR_WIDTH; i++)
+        full = (int) (CLAMP(progress, 0, 1) * width);
+        for (int i = 0; i < width; i++)
                 g_string_append_c(text, i < full ? '#' : '.');
         g_string_append_printf(text, " %3.0f%%", CLAMP(progress, 0, 1) * 100);
         return g_string_free(text, FALSE);
@@ -134,55 +141,111 @@ static char *deadline(JsonObject *properties, gint64 real_now) {
         return expiry ? g_strdup_printf("expires in %s", expiry) : NULL;
 }
 
-static void row(const Picture *picture, JsonObject *object, gint64 real_now, Table *table) {
-        double delay = value_double(object, "ReplicationDelay");
-        const char *step = value_string(object, "OperationStep");
-        g_autofree char *delay_text = delay >= 0 ? format_duration(delay) : NULL;
-        g_autofree char *operation = g_strdup_printf("%s%s%s", value_string(object, "Operation"), *step ? "/" : "", step);
-        g_autofree char *done = bar(object);
-        g_autofree char *rate = rate_text(picture, object, is_copying(object) ? BYTES_COPIED : TRANSACTIONS_APPLIED);
-        g_autofree char *left = is_copying(object) ? time_left(object, "EstimatedEnd", real_now) : NULL;
-        g_autofree char *until = deadline(object, real_now);
+/* With as many digits from one second to the next. */
+static char *delay_text(JsonObject *properties) {
+        double delay = value_double(properties, "ReplicationDelay");
 
-        table_row(table, value_string(object, "Name"), value_string(object, "Phase"), operation, delay_text, rate, done, left,
-                  value_string(object, "VerificationState"), until,
-                  value_bool(object, "Paused") ? "paused" : value_string(object, "ReplicationState"));
+        if (delay < 0)
+                return NULL;
+        return delay < 60 ? g_strdup_printf("%.1f s", delay) : format_duration(delay);
 }
 
-void picture_draw_all(const Picture *picture, const Options *options, GPtrArray *all, gint64 real_now, GString *out) {
-        g_autoptr(Table) table = table_new("NAME", "PHASE", "OPERATION", "DELAY", "RATE", "COPIED", "LEFT", "VERIFIED",
-                                           "DEADLINE", "LINK", NULL);
+static char *operation_text(JsonObject *properties) {
+        const char *operation = value_string(properties, "Operation");
+        const char *step = value_string(properties, "OperationStep");
+
+        return g_strdup_printf("%s%s%s", operation, *step && !g_str_equal(step, operation) ? "/" : "",
+                               g_str_equal(step, operation) ? "" : step);
+}
+
+static void row(const Picture *picture, JsonObject *object, gint64 real_now, bool narrow, Table *table) {
+        bool copying = is_copying(object);
+        g_autofree char *link = g_strdup_printf("%s%s", value_bool(object, "Paused") ? "paused" : value_string(object, "ReplicationState"),
+                                                *value_string(value_object(object, "LastError"), "name") ? " !" : "");
+        g_autofree char *delay = delay_text(object);
+        g_autofree char *operation = operation_text(object);
+        g_autofree char *done = bar(object, narrow ? NARROW_BAR_WIDTH : BAR_WIDTH);
+        g_autofree char *rate = rate_text(picture, object, copying ? BYTES_COPIED : TRANSACTIONS_APPLIED, true);
+        g_autofree char *left = copying ? time_left(object, "EstimatedEnd", real_now) : NULL;
+        g_autofree char *until = deadline(object, real_now);
+
+        table_row(table, value_string(object, "Name"), value_string(object, "Phase"), link, delay, rate, done, left,
+                  value_string(object, "VerificationState"), operation, until);
+}
+
+void picture_draw_all(const Picture *picture, const Options *options, GPtrArray *all, gint64 real_now, unsigned columns, GString *out) {
+        static const char *const optional[] = { "COPIED", "LEFT", "OPERATION", "DEADLINE" };
+        /* What matters most comes first: a terminal that is too narrow loses the end. */
+        g_autoptr(Table) table = table_new("NAME", "PHASE", "LINK", "DELAY", "RATE", "COPIED", "LEFT", "VERIFIED",
+                                           "OPERATION", "DEADLINE", NULL);
 
         for (guint i = 0; i < all->len; i++)
-                row(picture, g_ptr_array_index(all, i), real_now, table);
+                row(picture, g_ptr_array_index(all, i), real_now, columns < NARROW, table);
+        for (gsize i = 0; i < G_N_ELEMENTS(optional); i++)
+                table_drop_empty(table, optional[i]);
         table_print(table, options, out);
         for (guint i = 0; i < all->len; i++) {
                 JsonObject *object = g_ptr_array_index(all, i);
                 JsonObject *error = value_object(object, "LastError");
+                g_autoptr(GString) text = g_string_new(NULL);
 
                 if (!*value_string(error, "name"))
                         continue;
+                format_append_safe(text, value_string(object, "Name"));
+                g_string_append(text, ": ");
+                format_append_safe(text, value_string(error, "message"));
                 g_string_append_c(out, '\n');
-                format_append_safe(out, value_string(object, "Name"));
-                g_string_append(out, ": ");
-                format_append_safe(out, value_string(error, "message"));
+                picture_wrap(text->str, columns, 2, out);
                 g_string_append_c(out, '\n');
         }
 }
 
-void picture_draw_rates(const Picture *picture, JsonObject *properties, gint64 real_now, GString *out) {
+void picture_draw_one(const Picture *picture, JsonObject *properties, gint64 real_now, unsigned columns, GString *out) {
         bool copying = is_copying(properties);
-        g_autofree char *first = rate_text(picture, properties, copying ? BYTES_COPIED : TRANSACTIONS_APPLIED);
-        g_autofree char *second = rate_text(picture, properties, copying ? ROWS_COPIED : ROWS_APPLIED);
-        g_autofree char *done = bar(properties);
+        g_autofree char *first = rate_text(picture, properties, copying ? BYTES_COPIED : TRANSACTIONS_APPLIED, false);
+        g_autofree char *second = rate_text(picture, properties, copying ? ROWS_COPIED : ROWS_APPLIED, false);
+        g_autofree char *done = bar(properties, BAR_WIDTH);
         g_autofree char *left = copying ? time_left(properties, "EstimatedEnd", real_now) : NULL;
         g_autofree char *until = deadline(properties, real_now);
+        g_autoptr(GString) text = g_string_new(NULL);
 
-        g_string_append_printf(out, "%14s: %s%s%s\n", "Rate", first ? first : "-", second ? ", " : "", second ? second : "");
+        status_print(properties, text);
+        g_string_append_printf(text, "%14s: %s%s%s\n", "Rate", first ? first : "-", second ? ", " : "", second ? second : "");
         if (done)
-                g_string_append_printf(out, "%14s: %s%s%s\n", "Progress", done, left ? ", left: " : "", left ? left : "");
+                g_string_append_printf(text, "%14s: %s%s%s\n", "Progress", done, left ? ", left: " : "", left ? left : "");
         if (until)
-                g_string_append_printf(out, "%14s: %s\n", "Deadline", until);
+                g_string_append_printf(text, "%14s: %s\n", "Deadline", until);
+        picture_wrap(text->str, columns, VALUE_INDENT, out);
+}
+
+/* One line, broken at blanks. */
+static void wrap_line(const char *line, unsigned columns, unsigned indent, GString *out) {
+        unsigned room = columns;
+
+        while (room > indent && (unsigned) g_utf8_strlen(line, -1) > room) {
+                const char *end = g_utf8_offset_to_pointer(line, (glong) room);
+                const char *blank = end;
+
+                while (blank > line && *blank != ' ')
+                        blank--;
+                if (blank - line <= (room == columns ? (gssize) indent : 0)) /* one long word is cut like any line */
+                        break;
+                g_string_append_len(out, line, blank - line);
+                g_string_append_printf(out, "\n%*s", (int) indent, "");
+                line = blank + 1;
+                room = columns - indent;
+        }
+        g_string_append(out, line);
+}
+
+void picture_wrap(const char *text, unsigned columns, unsigned indent, GString *out) {
+        g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+
+        for (guint i = 0; lines[i]; i++) {
+                if (i > 0)
+                        g_string_append_c(out, '\n');
+                wrap_line(lines[i], columns, indent, out);
+        }
 }
 
 void picture_to_screen(const GString *text, unsigned columns, unsigned rows, GString *out) {

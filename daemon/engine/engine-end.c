@@ -34,18 +34,51 @@ static bool unreachable(const GError *error) {
         return g_error_matches(error, PS_ERROR, PS_ERROR_SOURCE_UNREACHABLE) || g_error_matches(error, PS_ERROR, PS_ERROR_DESTINATION_UNREACHABLE);
 }
 
+/* The next engine_step() may bring a link. */
+static bool link_may_come(Engine *engine) {
+        pthread_mutex_lock(&engine->lock);
+        bool paused = engine->paused;
+        pthread_mutex_unlock(&engine->lock);
+        return !paused && !engine->link_broken;
+}
+
+/* A link that failed a moment ago, or that has not begun since the agent started, is waited for: nobody would know but by asking again. */
+static bool apply_up_to(Ending *ending, const char *file, guint64 offset, gint64 until, GError **error) {
+        Engine *engine = ending->engine;
+        g_autoptr(GError) last = NULL;
+        do {
+                if (engine->link) {
+                        g_autoptr(GError) local = NULL;
+                        if (link_wait_applied(engine->link, file, offset, USEC_PER_SEC / 10, &local))
+                                return true;
+                        g_autoptr(GError) broken = link_error(engine->link); /* says more than that it has ended */
+                        g_clear_error(&last);
+                        last = broken ? g_steal_pointer(&broken) : g_steal_pointer(&local);
+                        engine_name_link_error(engine, &last);
+                        if (g_error_matches(last, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED))
+                                continue;
+                        if (ending->without_unreachable && unreachable(last))
+                                break;
+                } else if (ending->without_unreachable && !ending->operation->resumed)
+                        break;
+                engine_step(engine);
+                engine_wait(engine, USEC_PER_SEC / 10);
+        } while ((engine->link || link_may_come(engine)) && clock_monotonic() < until && !engine_aborted(engine, ending->operation->id));
+        if (last)
+                g_propagate_error(error, g_steal_pointer(&last));
+        else
+                g_set_error(error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED, "replication is not running, so the %s cannot be brought up to date; Resume first",
+                            side_to_string(engine_reader(engine)));
+        return false;
+}
+
 /* Everything that the writer's side has logged at the call is on the other one. */
 static bool drain(Ending *ending, GError **error) {
         Engine *engine = ending->engine;
         g_autofree char *file = NULL;
         guint64 offset;
-        gint64 until = clock_monotonic() + DRAIN_USEC;
         engine_set_step(engine, "drain");
         before(ending, "drain");
-        while (!engine->link && ending->operation->resumed && clock_monotonic() < until && !engine_aborted(engine, ending->operation->id)) {
-                engine_step(engine); /* the agent has just started */
-                engine_wait(engine, USEC_PER_SEC / 10);
-        }
         Conn *up = control_acquire(engine, engine->state->writer, error);
         if (!up)
                 return false;
@@ -53,24 +86,10 @@ static bool drain(Ending *ending, GError **error) {
                 engine_name_error(engine, engine->state->writer, error);
                 return false;
         }
-        while (engine->link) {
-                g_autoptr(GError) local = NULL;
-                if (link_wait_applied(engine->link, file, offset, USEC_PER_SEC / 10, &local)) {
-                        after(ending, "drain");
-                        return true;
-                }
-                if (g_error_matches(local, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED) && clock_monotonic() < until &&
-                    !engine_aborted(engine, ending->operation->id))
-                        continue;
-                g_autoptr(GError) broken = link_error(engine->link); /* says more than that it has ended */
-                g_propagate_error(error, broken ? g_steal_pointer(&broken) : g_steal_pointer(&local));
-                engine_name_link_error(engine, error);
+        if (!apply_up_to(ending, file, offset, clock_monotonic() + DRAIN_USEC, error))
                 return false;
-        }
-        if (!engine->link)
-                g_set_error(error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED, "replication is not running, so the %s cannot be brought up to date; Resume first",
-                            side_to_string(engine_reader(engine)));
-        return false;
+        after(ending, "drain");
+        return true;
 }
 
 #define CLONE_USEC (60 * USEC_PER_SEC)

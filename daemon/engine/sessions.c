@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/error.h"
 
+#define ER_CANNOT_CONVERT_STRING 3854
 #define LOOK_USEC (120 * USEC_PER_MSEC) /* the server's own measure is 100, on its clock */
 
 void session_free(Session *session) {
@@ -29,23 +31,66 @@ bool session_look_wait(Conn *conn, const SessionLook *look, GError **error) {
         return left <= 0 || sessions_sleep(conn, left, error);
 }
 
+/* --- transactions --- */
+
+static GHashTable *ages_new(void) {
+        return g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
+}
+
+static void ages_add(GHashTable *ages, guint64 id, guint64 seconds) {
+        g_hash_table_insert(ages, g_memdup2(&id, sizeof id), g_memdup2(&seconds, sizeof seconds));
+}
+
+/* "---TRANSACTION 1560, ACTIVE (PREPARED) 3 sec", some lines about locks, and "MySQL thread id 15, OS thread handle …". The texts of statements are
+ * in there as well, as they are. What a server leaves out of a text that would be too long it leaves out of this list. */
+static GHashTable *transactions_of_monitor(Conn *conn, GError **error) {
+        static const char head[] = "---TRANSACTION ", active_mark[] = ", ACTIVE", thread[] = "MySQL thread id ";
+        g_autoptr(ConnRows) rows = conn_query(conn, "SHOW ENGINE INNODB STATUS", error);
+        char **row = conn_rows_take(rows);
+        const char *line = row && row[2] ? strstr(row[2], "\nLIST OF TRANSACTIONS") : NULL;
+        if (!line || strstr(row[2], "... truncated...")) {
+                if (rows)
+                        g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "%s does not list its transactions", conn_label(conn));
+                return NULL;
+        }
+        GHashTable *ages = ages_new();
+        guint64 seconds = 0;
+        bool active = false;
+        for (; line; line = strchr(line, '\n')) {
+                line++;
+                if (g_str_has_prefix(line, head)) {
+                        const char *mark = line + strlen(head) + strspn(line + strlen(head), "0123456789");
+                        active = g_str_has_prefix(mark, active_mark);
+                        seconds = active ? g_ascii_strtoull(mark + strcspn(mark, "0123456789\n"), NULL, 10) : 0;
+                } else if (active && g_str_has_prefix(line, thread)) {
+                        ages_add(ages, g_ascii_strtoull(line + strlen(thread), NULL, 10), seconds);
+                        active = false;
+                }
+        }
+        return ages;
+}
+
 /* By thread number: how long its transaction has been open, in s. Recovered XA transactions belong to no thread. */
 static GHashTable *transactions(Conn *conn, GError **error) {
-        g_autoptr(GHashTable) ages = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
+        g_autoptr(GError) local = NULL;
         g_autoptr(ConnRows) rows = conn_query(conn, "SELECT trx_mysql_thread_id, TIMESTAMPDIFF(SECOND, trx_started, NOW()) "
-                                                    "FROM information_schema.innodb_trx WHERE trx_mysql_thread_id > 0", error);
-        if (!rows)
+                                                    "FROM information_schema.innodb_trx WHERE trx_mysql_thread_id > 0", &local);
+        if (g_error_matches(local, MYSQL_ERROR, ER_CANNOT_CONVERT_STRING))
+                return transactions_of_monitor(conn, error);
+        if (!rows) {
+                g_propagate_error(error, g_steal_pointer(&local));
                 return NULL;
-        for (char **row; (row = conn_rows_take(rows));) {
-                if (!row[0])
-                        continue;
-                guint64 id = g_ascii_strtoull(row[0], NULL, 10);
-                gint64 age = row[1] ? g_ascii_strtoll(row[1], NULL, 10) : 0;
-                guint64 seconds = age > 0 ? (guint64) age : 0;
-                g_hash_table_insert(ages, g_memdup2(&id, sizeof id), g_memdup2(&seconds, sizeof seconds));
         }
-        return g_steal_pointer(&ages);
+        GHashTable *ages = ages_new();
+        for (char **row; (row = conn_rows_take(rows));)
+                if (row[0]) {
+                        gint64 age = row[1] ? g_ascii_strtoll(row[1], NULL, 10) : 0;
+                        ages_add(ages, g_ascii_strtoull(row[0], NULL, 10), age > 0 ? (guint64) age : 0);
+                }
+        return ages;
 }
+
+/* --- sessions --- */
 
 static const char *bypass_privileges(const Flavor *flavor) {
         if (!flavor_super_bypasses_read_only(flavor))

@@ -2,7 +2,7 @@
 #pragma once
 /* Who is connected to a server. By SHOW PROCESSLIST, not by information_schema.processlist: MySQL 9.7 converts the text of every session's
  * statement when that table is read, whatever is selected, and fails with error 3854 when there are bytes of a blob in it [M]; its table in
- * performance_schema is empty when that is off. */
+ * performance_schema is empty when that is off. It does the same with innodb_trx [M]: then the transactions are read from InnoDB's monitor. */
 
 #include <stdbool.h>
 

@@ -255,6 +255,10 @@ class Mock(dbus.service.Object):
     def SetString(self, migration, name, value):
         self.world.migrations[migration].set(**{str(name): value})
 
+    @dbus.service.method(MOCK, in_signature="sss")
+    def SetError(self, migration, name, message):
+        self.world.migrations[migration].set(LastError=dbus.Struct((name, message), signature="ss"))
+
     @dbus.service.method(MOCK, in_signature="sst")
     def SetNumber(self, migration, name, value):
         self.world.migrations[migration].properties[str(name)] = dbus.UInt64(value)

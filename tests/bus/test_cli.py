@@ -2,6 +2,7 @@
 """polarshiftctl against a stand-in for the agent (cli_agent.py) on a bus of its own: exit statuses, JSON, what is sent,
 confirmation, following an operation through Ctrl-C, time-outs and a restart of the agent."""
 
+import fcntl
 import json
 import os
 import pathlib
@@ -9,8 +10,10 @@ import pty
 import re
 import select
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 
 import dbus
@@ -581,8 +584,9 @@ def test_set_credential_refused(agent, tmp_path):
 # On a terminal
 
 class Terminal:
-    def __init__(self, agent, *words):
+    def __init__(self, agent, *words, columns=140):
         self.master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         self.process = subprocess.Popen([CTL, *words], env=dict(agent.environment, TERM="xterm", LINES="24"),
                                         stdin=slave, stdout=slave, stderr=slave, close_fds=True)
         os.close(slave)
@@ -712,3 +716,30 @@ def test_watch_one_on_a_terminal(agent):
     terminal.expect("Replication: ")
     terminal.process.send_signal(signal.SIGINT)
     assert terminal.end() == 130
+
+
+def screen(text):
+    """The lines of the last picture that was drawn whole."""
+    drawn = [frame for frame in text.split("\033[H") if "\033[J" in frame][-1]
+    return re.sub(r"\033\[[0-9;]*[A-Za-z]", "", drawn).replace("\r", "").split("\n")
+
+
+def test_watch_on_a_narrow_terminal(agent):
+    """80 columns show the state of each migration, and all of what is wrong."""
+    trouble = "the source cannot be reached: db1:3306: cannot connect (2002, HY000); look whether it runs, and at the network"
+    agent.mock("SetString", "shop", "Phase", "copying")
+    agent.mock("SetString", "shop", "ReplicationState", "retrying")
+    agent.mock("SetError", "shop", ERROR + "SourceUnreachable", trouble)
+    for words in (("watch",), ("watch", "shop")):
+        terminal = Terminal(agent, *words, columns=80)
+        terminal.expect("the network")
+        terminal.expect("\033[J")
+        lines = screen(terminal.text)
+        assert max(map(len, lines)) <= 80, lines
+        assert trouble in " ".join(" ".join(lines).split()), lines
+        terminal.process.send_signal(signal.SIGINT)
+        assert terminal.end() == 130
+        if words == ("watch",):
+            heading, row = lines[2].split(), lines[3].split()
+            assert heading[:4] == ["NAME", "PHASE", "LINK", "DELAY"] and row[:4] == ["shop", "copying", "retrying", "!"], lines
+            assert "#" in lines[3] and "OPERATION" not in heading and "DEADLINE" not in heading, lines

@@ -69,7 +69,7 @@ def allowed(cell):
         """The results that LastOperation may tell."""
         operation, step, when, fault = cell
         if operation not in CHANGES:
-                return {'done'} if fault.startswith('agent') else {'done', 'failed'}
+                return {'done', 'failed'} if fault in ('writer', 'reader') else {'done'}
         if step == 'undo':
                 return {'canceled', 'undone'}           # undone: the agent was killed meanwhile, and Abort is not in the journal
         at = 2 * STEPS.index(step) + (when == 'after')

@@ -490,7 +490,7 @@ def create_account(server, user, password, privileges, option=False):
 
 
 def create_agent_account(server, user='agent', password='secret', without=()):
-        """The agent's account with the privileges that the README names, and no other one."""
+        """The agent's account with the privileges that docs/privileges.md names, and no other one."""
         create_account(server, user, password,
                        [p for p in AGENT_PRIVILEGES[server.flavor] if p not in without], option='GRANT OPTION' not in without)
 

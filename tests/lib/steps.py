@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Steps that several real-server tests take with a migration."""
 
+import contextlib
+import threading
+import time
+
 import pymysql
 
 import servers
@@ -52,3 +56,25 @@ def change_side(migration, method, timeout=120, **opts):
         phase = 'switched' if method == 'Switch' else 'synchronizing'
         assert migration.get('Phase') == phase
         return migration.get('WriteInterruption')
+
+
+@contextlib.contextmanager
+def busy_with_bytes(server, *before):
+        """A session, which is given, runs a statement whose text is not text: whoever lists the sessions must not stumble over it."""
+        c = server.connect()
+
+        def run():
+                with contextlib.suppress(pymysql.err.MySQLError), c.cursor() as cursor:
+                        for statement in before:
+                                cursor.execute(statement)
+                        cursor.execute(b"SELECT GET_LOCK('busy', 0), SLEEP(600), _binary'\xaczA]s8\xf0\x9f\x98\x80 \xff\xfe'")
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+                while server.scalar("SELECT IS_USED_LOCK('busy')") is None:
+                        time.sleep(0.05)
+                yield c
+        finally:
+                server.admin(f'KILL {c.thread_id()}')
+                thread.join()

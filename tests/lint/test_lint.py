@@ -202,6 +202,13 @@ def test_command_line_is_described(name):
         assert not missing, ' '.join(missing)
 
 
+def test_accounts_are_described_alike():
+        """The manual page has the SQL of docs/privileges.md."""
+        def statements(name):
+                return re.findall(r'CREATE USER .*? WITH GRANT OPTION;', ' '.join(text(name).replace('\\-', '-').split()))
+        assert len(statements('docs/privileges.md')) == 3 and statements('docs/polarshiftd.8') == statements('docs/privileges.md')
+
+
 @pytest.mark.parametrize('page', ['docs/polarshiftctl.1', 'docs/polarshift.conf.5'])
 def test_create_options_are_described(page):
         """Every option of CreateMigration that the agent takes stands in the manual pages."""

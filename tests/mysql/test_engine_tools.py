@@ -13,6 +13,7 @@ import pytest
 import equal
 import schemas
 import servers
+import steps
 
 BUILD = pathlib.Path(os.environ.get('POLARSHIFT_BUILD') or pathlib.Path(__file__).resolve().parents[2] / 'build')
 TOOL = BUILD / 'tests' / 'unit' / 'test-tools'
@@ -389,7 +390,8 @@ def test_verify_while_written(pair):
 
 @pytest.mark.parametrize('kind', [servers.MySQL56, servers.MariaDB, servers.MySQL97])
 def test_sessions_as_they_are(server, kind):
-        """However soon it is looked again: innodb_trx shows an old copy to those who read it all the time."""
+        """However soon it is looked again: innodb_trx shows an old copy to those who read it all the time. And whatever bytes are in the statements
+        that run: MySQL 9.7 does not show it then."""
         missing = kind.missing() if hasattr(kind, 'missing') else None
         if missing and os.environ.get('POLARSHIFT_TEST_ALL') != '1':
                 pytest.skip(missing)
@@ -405,5 +407,11 @@ def test_sessions_as_they_are(server, kind):
                                 looks.stdin.flush()
                                 shown = dict(word.split(':') for word in looks.stdout.readline().split())
                                 assert shown.get(str(c.thread_id())) == expected, (statement, shown)
+                with steps.busy_with_bytes(server, 'BEGIN', 'UPDATE shop.t SET a = a + 1') as busy, server.connect() as idle:
+                        for _ in range(3):
+                                looks.stdin.write('\n')
+                                looks.stdin.flush()
+                                shown = dict(word.split(':') for word in looks.stdout.readline().split())
+                                assert (shown.get(str(busy.thread_id())), shown.get(str(idle.thread_id()))) == ('1', '0'), shown
                 looks.stdin.close()
                 assert looks.wait(10) == 0

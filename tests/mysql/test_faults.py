@@ -16,7 +16,7 @@ def selection():
 
 
 # Those that a killed agent begins again pass every point of their operation.
-ENDINGS = [Cell('complete', 'drain', 'before', 'agent'), Cell('complete', 'source', 'after', 'writer'),
+ENDINGS = [Cell('complete', 'drain', 'before', 'agent'), Cell('complete', 'source', 'after', 'writer'), Cell('complete', 'ask', 'before', 'reset-both'),
            Cell('cancel', 'destination', 'before', 'agent'), Cell('cancel', 'source', 'after', 'reader')]
 
 

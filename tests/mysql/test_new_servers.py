@@ -4,13 +4,10 @@
 They take a gigabyte of another Debian release, so only `tests/setup --for=servers` fetches them, and only a machine that
 has them, or POLARSHIFT_TEST_ALL=1 (where their absence is a failure), runs this."""
 
-import contextlib
 import os
 import random
-import threading
 import time
 
-import pymysql
 import pytest
 
 import agent as agent_module
@@ -59,24 +56,6 @@ WAYS_TO_LOG = {
 }
 
 
-@contextlib.contextmanager
-def busy_with_bytes(server):
-        """A session runs a statement whose text is not text: whoever lists the sessions must not stumble over it."""
-        c = server.connect()
-        def run():
-                with contextlib.suppress(pymysql.err.MySQLError), c.cursor() as cursor:
-                        cursor.execute(b"SELECT GET_LOCK('busy', 0), SLEEP(600), _binary'\xaczA]s8\xf0\x9f\x98\x80 \xff\xfe'")
-        thread = threading.Thread(target=run)
-        thread.start()
-        try:
-                while server.scalar("SELECT IS_USED_LOCK('busy')") is None:
-                        time.sleep(0.05)
-                yield
-        finally:
-                server.admin(f'KILL {c.thread_id()}')
-                thread.join()
-
-
 def test_ways_to_log(link, server, destination):
         """All that the newer servers write into their binary logs arrives on the old one."""
         source = server(servers.MySQL56)
@@ -108,7 +87,7 @@ def test_ways_to_log(link, server, destination):
                 shop.call('Resume', '(a{sv}t)', {}, 0)
                 equal.wait_equal(source, destination, ['all_types'])
                 print(f'{title}: equal')
-        with busy_with_bytes(destination):
+        with steps.busy_with_bytes(destination):
                 steps.change_side(shop, 'Rollback')
         equal.wait_equal(source, destination, ['all_types'])
 

@@ -3,6 +3,7 @@
 other, in the order of their names."""
 
 import os
+import re
 import shutil
 
 import pytest
@@ -48,6 +49,16 @@ def authority(folder):
         return certificates.Authority(folder, 'company')
 
 
+def create_documented_account(server):
+        """The agent's account by the SQL of the manual page, as a new administrator makes it."""
+        page = ' '.join((TOP / 'docs' / 'polarshiftd.8').read_text(encoding='utf-8').split()).replace('\\-', '-')
+        heading = {'mysql56': 'On MySQL 5.6:', 'mariadb': 'On MariaDB:'}[server.flavor]
+        create, grant = re.search(heading + r' \.PP \.nf (CREATE USER .*?;) (GRANT .*?;)', page).groups()
+        for statement in (create, grant):
+                statement = statement.replace("'polarshift'@'10.0.0.5'", "'agent'@'%'").replace("'...'", f"'{SECRET}'")
+                server.script(['SET sql_log_bin=0', statement])
+
+
 @pytest.fixture(scope='session')
 def sides(folder, authority):
         """MySQL 5.6, and MariaDB with TLS that knows its clients by certificate; the sockets of both are in FOLDER."""
@@ -62,7 +73,7 @@ def sides(folder, authority):
                         server.start(wait=False)
                 for server in (source, destination):
                         server.wait_ready()
-                        servers.create_agent_account(server, 'agent', SECRET)
+                        create_documented_account(server)
                         servers.create_app_account(server, 'app', servers.APP_PASSWORD)
                 destination.script(['SET sql_log_bin=0', "ALTER USER 'agent'@'%' REQUIRE X509",
                                     f"CREATE USER 'agent'@'localhost' IDENTIFIED BY '{SECRET}'",

@@ -170,8 +170,8 @@ def with_prompt(machine, user, command, password):
                                 more = os.read(process.stdout.fileno(), 4096)
                                 assert more, f'the terminal is gone: {seen}'
                                 seen += more.decode(errors='replace')
-                        # What is typed before the prompt has switched the echo off is thrown away: then once more.
-                        if seen.endswith('assword: ') and time.monotonic() > typed + 5:
+                        # What is typed before the prompt has switched the echo off is shown, and thrown away: then once more.
+                        if re.search(rf'assword: (?:{re.escape(password)})*\s*$', seen) and time.monotonic() > typed + 5:
                                 type_in(password)
                                 typed = time.monotonic()
                 type_in('exit')
