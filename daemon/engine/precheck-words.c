@@ -33,8 +33,10 @@ static void free_text(gpointer p) {
 static GPtrArray *program_texts(Precheck *check, GError **error) {
         if (check->texts)
                 return check->texts;
-        g_autoptr(GPtrArray) programs = programs_read(check->input->servers[SIDE_SOURCE], check->input->spec, error);
+        GPtrArray *programs = check->programs; /* of the source: these are checks of the start */
         if (!programs)
+                g_propagate_error(error, g_error_copy(check->programs_error));
+        if (!programs || !programs_define(check->input->servers[SIDE_SOURCE], programs, error))
                 return NULL;
         check->texts = g_ptr_array_new_with_free_func(free_text);
         for (guint i = 0; i < programs->len; i++) {

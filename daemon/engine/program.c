@@ -427,14 +427,20 @@ GPtrArray *programs_list(Conn *conn, const MigrationSpec *spec, GError **error) 
         return g_steal_pointer(&programs);
 }
 
-GPtrArray *programs_read(Conn *conn, const MigrationSpec *spec, GError **error) {
-        g_autoptr(GPtrArray) programs = programs_list(conn, spec, error);
-        for (guint i = 0; programs && i < programs->len; i++) {
+bool programs_define(Conn *conn, GPtrArray *programs, GError **error) {
+        for (guint i = 0; i < programs->len; i++) {
                 Program *p = g_ptr_array_index(programs, i);
+                if (p->definition || p->unreadable)
+                        continue;
                 if (p->kind == PROGRAM_PACKAGE)
                         p->unreadable = g_strdup("packages are not carried");
                 else if (!program_read(conn, p->kind, p->database, p->name, &p->definition, &p->unreadable, error))
-                        return NULL;
+                        return false;
         }
-        return g_steal_pointer(&programs);
+        return true;
+}
+
+GPtrArray *programs_read(Conn *conn, const MigrationSpec *spec, GError **error) {
+        g_autoptr(GPtrArray) programs = programs_list(conn, spec, error);
+        return programs && programs_define(conn, programs, error) ? g_steal_pointer(&programs) : NULL;
 }

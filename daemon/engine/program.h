@@ -54,7 +54,9 @@ char *program_quote_definer(const char *definer);
 
 /* → GPtrArray of Program in the order of making, the triggers of one table in the order in which they fire. Five statements, without definitions. */
 GPtrArray *programs_list(Conn *conn, const MigrationSpec *spec, GError **error);
-/* The same with their definitions: one statement more for each. */
+/* Reads the definitions of those that have none yet: one statement for each. */
+bool programs_define(Conn *conn, GPtrArray *programs, GError **error);
+/* Both. */
 GPtrArray *programs_read(Conn *conn, const MigrationSpec *spec, GError **error);
 /* Reads one. true with *ret_definition NULL: it is not there, or cannot be shown: *ret_why. */
 bool program_read(Conn *conn, ProgramKind kind, const char *database, const char *name, Definition **ret_definition, char **ret_why, GError **error);
