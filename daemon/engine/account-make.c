@@ -118,7 +118,7 @@ static void append_column(GString *sql, const char *column, const char *value) {
         sql_append_string(sql, value, strlen(value));
 }
 
-static bool write_row(Conn *conn, const Account *account, GError **error) {
+static bool write_row(Conn *conn, const Account *account, bool locked, GError **error) {
         g_autofree char *user = sql_string(account->user), *host = sql_string(account->host);
         bool own = strcmp(account->plugin, ACCOUNT_NATIVE) == 0 || strcmp(account->plugin, ACCOUNT_OLD) == 0;
         GString *sql = g_string_new(NULL);
@@ -132,11 +132,36 @@ static bool write_row(Conn *conn, const Account *account, GError **error) {
         append_column(sql, "x509_subject", account->subject);
         append_column(sql, "password_expired", account->expired ? "Y" : "N");
         if (*account->plugin) {
-                append_column(sql, "plugin", account->plugin);
+                g_autofree char *shut = g_strconcat(ACCOUNT_SHUT ":", account->plugin, NULL);
+                append_column(sql, "plugin", locked ? shut : account->plugin);
                 append_column(sql, "Password", own ? account->secret : "");
                 append_column(sql, "authentication_string", own ? "" : account->secret);
         }
         g_string_append_printf(sql, " WHERE User=%s AND Host=%s", user, host);
+        bool good = exec_secret(conn, sql->str, error);
+        wipe(sql);
+        return good;
+}
+
+#define SHUT_PLUGIN "IF(plugin IS NULL, '" ACCOUNT_SHUT "', CONCAT('" ACCOUNT_SHUT ":', plugin))"
+#define OPEN_PLUGIN "IF(plugin='" ACCOUNT_SHUT "', NULL, SUBSTRING(plugin, CHAR_LENGTH('" ACCOUNT_SHUT "') + 2))"
+#define IS_SHUT "(plugin='" ACCOUNT_SHUT "' OR plugin LIKE '" ACCOUNT_SHUT ":%%')"
+
+bool account_shut_row(Conn *conn, const char *user, const char *host, bool shut, const char *secret, GError **error) {
+        g_autofree char *quoted_user = sql_string(user), *quoted_host = sql_string(host);
+        if (shut) /* the column holds 64 characters; a name that does not fit stays open, and whoever closes sees that */
+                return conn_execf(conn, error, "UPDATE mysql.user SET plugin=" SHUT_PLUGIN " WHERE User=%s AND Host=%s AND (plugin IS NULL OR NOT " IS_SHUT ") AND "
+                                  "CHAR_LENGTH(COALESCE(plugin, '')) <= 64 - CHAR_LENGTH('" ACCOUNT_SHUT ":')", quoted_user, quoted_host);
+        if (!conn_execf(conn, error, "UPDATE mysql.user SET plugin=" OPEN_PLUGIN " WHERE User=%s AND Host=%s AND " IS_SHUT, quoted_user, quoted_host))
+                return false;
+        if (!*secret)
+                return true;
+        GString *sql = g_string_new("UPDATE mysql.user SET authentication_string=IF(plugin IS NULL OR plugin IN ('', '" ACCOUNT_NATIVE "', '" ACCOUNT_OLD "'), "
+                                    "authentication_string, ");
+        sql_append_string(sql, secret, strlen(secret));
+        g_string_append(sql, "), Password=IF(plugin IS NULL OR plugin IN ('', '" ACCOUNT_NATIVE "', '" ACCOUNT_OLD "'), ");
+        sql_append_string(sql, secret, strlen(secret));
+        g_string_append_printf(sql, ", Password) WHERE User=%s AND Host=%s AND Password='' AND COALESCE(authentication_string, '')=''", quoted_user, quoted_host);
         bool good = exec_secret(conn, sql->str, error);
         wipe(sql);
         return good;
@@ -160,7 +185,7 @@ static bool create_old(Conn *conn, const Account *account, const AccountMapping 
                 account_set(&mapped->plugin, mapping->plugin);
                 account_set(&mapped->secret, mapping->secret);
         }
-        return good && write_row(conn, mapped, error) && accounts_flush(conn, error);
+        return good && write_row(conn, mapped, /* locked= */ false, error) && accounts_flush(conn, error);
 }
 
 /* --- both --- */
@@ -170,7 +195,7 @@ bool account_create(Conn *conn, const Account *account, const AccountMapping *ma
 }
 
 bool account_alter(Conn *conn, const Account *account, bool locked, GError **error) {
-        return account_target_locks(conn_flavor(conn)) ? alter_new(conn, account, locked, error) : write_row(conn, account, error);
+        return account_target_locks(conn_flavor(conn)) ? alter_new(conn, account, locked, error) : write_row(conn, account, locked, error);
 }
 
 bool account_drop(Conn *conn, const char *user, const char *host, GError **error) {

@@ -21,5 +21,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(RegrantResult, regrant_result_clear)
 /* Takes the first grants (of AccountGrant) from it and gives it the others. What the server does not grant is named in RET. */
 bool account_regrant(Conn *conn, const Account *account, const GPtrArray *revoke, const GPtrArray *grant, RegrantResult *ret, GError **error);
 bool accounts_flush(Conn *conn, GError **error);
+/* MySQL 5.6: what stands for a lock there (ACCOUNT_SHUT), or takes it away. It counts after accounts_flush(). SECRET: the hash that it had: SET PASSWORD
+ * empties that of a closed account, which must not stay so. */
+bool account_shut_row(Conn *conn, const char *user, const char *host, bool shut, const char *secret, GError **error);
 /* NAMES: account_name() of accounts. On a server that locks accounts. */
 bool accounts_lock(Conn *conn, const GPtrArray *names, bool locked, GError **error);

@@ -75,7 +75,13 @@ static void take_user(GPtrArray *accounts, ConnRows *rows, char **row) {
                 [ACCOUNT_LIMIT_USER_CONNECTIONS] = "max_user_connections",
         };
         Account *account = account_new(text(rows, row, "User"), text(rows, row, "Host"));
-        take_password(account, text(rows, row, "plugin"), text(rows, row, "Password"), text(rows, row, "authentication_string"));
+        const char *plugin = text(rows, row, "plugin");
+        if (g_str_has_prefix(plugin, ACCOUNT_SHUT)) { /* closed by us, on a server without locks */
+                account->locked = true;
+                plugin += strlen(ACCOUNT_SHUT);
+                plugin += *plugin == ':';
+        }
+        take_password(account, plugin, text(rows, row, "Password"), text(rows, row, "authentication_string"));
         account_set(&account->tls, text(rows, row, "ssl_type"));
         account_set(&account->cipher, text(rows, row, "ssl_cipher"));
         account_set(&account->issuer, text(rows, row, "x509_issuer"));
@@ -83,7 +89,7 @@ static void take_user(GPtrArray *accounts, ConnRows *rows, char **row) {
         for (AccountLimit limit = 0; limit < _ACCOUNT_LIMIT_MAX; limit++)
                 account->limits[limit] = g_ascii_strtoull(text(rows, row, limits[limit]), NULL, 10);
         account->expired = yes(field(rows, row, "password_expired"));
-        account->locked = yes(field(rows, row, "account_locked"));
+        account->locked |= yes(field(rows, row, "account_locked"));
         account->role = yes(field(rows, row, "is_role"));
         const char *lifetime = field(rows, row, "password_lifetime"), *statement = text(rows, row, "max_statement_time");
         if (lifetime)

@@ -78,9 +78,18 @@ static void refuse(Round *round, AccountEntry *entry, char *why, char *sql) {
 
 /* --- what is to be done --- */
 
-/* What DOWN shows of it when it is as we left it. */
-static Account *closed_form(const Flavor *flavor, const AccountEntry *entry, Side side, const Account *open) {
+static bool is_fenced(const AccountSync *sync, const AccountEntry *entry) {
+        g_autofree char *name = account_name(entry->user, entry->host);
+        return sync->fenced && g_hash_table_contains(sync->fenced, name);
+}
+
+/* What DOWN shows of it when it is as we left it; FENCED: and as the fence did. */
+static Account *closed_form(const Flavor *flavor, const AccountEntry *entry, Side side, const Account *open, bool fenced) {
         Account *closed = account_copy(open);
+        if (fenced) {
+                closed->locked = true;
+                return closed;
+        }
         if (!entry->ours[side])
                 return closed;
         if (account_target_locks(flavor))
@@ -103,6 +112,8 @@ static void join(char **member, const GPtrArray *notes) {
 static bool look_at_stranger(Round *round, AccountEntry *entry, const Account *now, const Account *wanted, const Account *there, bool no_password) {
         unsigned difference = account_compare(wanted, there);
         const Account *before = entry->sides[round->sync->up];
+        if (is_fenced(round->sync, entry))
+                difference &= ~(unsigned) ACCOUNT_DIFFERS_LOCKED;
         if (no_password)
                 difference &= ~(unsigned) ACCOUNT_DIFFERS_PASSWORD; /* its own way of logging in, which somebody gave it */
         if (difference == 0)
@@ -122,7 +133,7 @@ static void take_new_password(Round *round, AccountEntry *entry, Account *wanted
         const Account *left = entry->sides[down];
         bool locks = account_target_locks(round->target.flavor), shut = !locks && strcmp(there->secret, ACCOUNT_IMPOSSIBLE) == 0;
         bool changed = left && *left->secret && strcmp(left->secret, there->secret) != 0;
-        if ((locks && !there->locked) || (changed && !shut))
+        if ((locks && (!there->locked || is_fenced(round->sync, entry))) || (changed && !shut))
                 entry->pending[down] = false;
         const Account *what = shut && left && *left->secret ? left : there;
         account_set(&wanted->plugin, what->plugin);
@@ -242,6 +253,17 @@ static void add_proxies(const Account *closed, const GPtrArray *less, GPtrArray 
         }
 }
 
+/* What was open, because it could not write or was locked by its owner, must not become able to. */
+static bool cover(Round *round, const AccountEntry *entry, const Account *wanted, const Account *there, GError **error) {
+        AccountSync *sync = round->sync;
+        if (!sync->fenced || !there || entry->ours[round->down] || wanted->locked || !account_may_write(wanted) || is_fenced(sync, entry))
+                return true;
+        if (!sync->cover(sync->userdata, entry->user, entry->host, error))
+                return false;
+        g_hash_table_add(sync->fenced, account_name(entry->user, entry->host));
+        return true;
+}
+
 static bool bring_in_line(Round *round, Carried *carried, GError **error) {
         Side down = round->down;
         Conn *conn = round->sync->conns[down];
@@ -255,7 +277,9 @@ static bool bring_in_line(Round *round, Carried *carried, GError **error) {
                 account_set(&carried->wanted->plugin, "");
                 there = NULL;
         }
-        g_autoptr(Account) closed = closed_form(conn_flavor(conn), entry, down, carried->wanted);
+        if (!cover(round, entry, carried->wanted, there, error))
+                return false;
+        g_autoptr(Account) closed = closed_form(conn_flavor(conn), entry, down, carried->wanted, is_fenced(round->sync, entry));
         unsigned difference = there ? account_compare(closed, there) : 0;
         if (!there && !account_create(conn, closed, carried->mapping, closed->locked, error))
                 return false;
@@ -365,7 +389,9 @@ static bool each_of_ours(AccountSync *sync, Side side, bool closing, guint *ret_
                                 g_ptr_array_add(names, account_name(entry->user, entry->host));
                         continue;
                 }
-                g_autoptr(Account) form = closing ? closed_form(flavor, entry, side, entry->sides[side]) : account_copy(entry->sides[side]);
+                if (now->locked) /* by the fence, which opens it again */
+                        continue;
+                g_autoptr(Account) form = closing ? closed_form(flavor, entry, side, entry->sides[side], /* fenced= */ false) : account_copy(entry->sides[side]);
                 if (!(account_compare(form, now) & ACCOUNT_DIFFERS_PASSWORD))
                         continue;
                 if (!account_alter(conn, form, /* locked= */ false, error))

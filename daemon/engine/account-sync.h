@@ -13,6 +13,9 @@ typedef struct AccountSync {
         const AccountMap *map; /* may be NULL */
         Conn *conns[_SIDE_MAX];
         Side up;
+        GHashTable *fenced; /* accounts that a fence has closed on the other side, as a set of account_name(); NULL: none, ever */
+        /* Such a fence: has to close one there, before it becomes what it is now on the up side. */
+        bool (*cover)(gpointer userdata, const char *user, const char *host, GError **error);
         bool partial; /* only some tables are migrated: accounts are named, and stay */
         void (*on_refused)(gpointer userdata, const AccountEntry *entry, Side side); /* an account that the other side does not take; once for each reason */
         gpointer userdata;

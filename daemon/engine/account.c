@@ -231,6 +231,29 @@ char *account_difference_text(unsigned difference) {
         return g_string_free(g_steal_pointer(&text), FALSE);
 }
 
+/* Of what is not on this list a server may have more than we know. */
+static bool only_reads(const char *privilege) {
+        static const char *const names[] = {"USAGE", "SELECT", "PROCESS", "RELOAD", "SHUTDOWN", "FILE", "SHOW DATABASES", "SHOW VIEW", "SHOW CREATE ROUTINE", "LOCK TABLES",
+                                            "CREATE TEMPORARY TABLES", "REPLICATION SLAVE", "REPLICATION CLIENT", "BINLOG MONITOR", "SLAVE MONITOR", "REPLICA MONITOR",
+                                            "REPLICATION MASTER ADMIN", "BACKUP_ADMIN", "SHOW_ROUTINE"};
+        for (gsize i = 0; i < G_N_ELEMENTS(names); i++)
+                if (strcmp(names[i], privilege) == 0)
+                        return true;
+        return false;
+}
+
+bool account_may_write(const Account *account) {
+        for (guint i = 0; i < account->beyond->len; i++)
+                if (g_str_has_prefix(account->beyond->pdata[i], "role "))
+                        return true;
+        for (guint i = 0; i < account->grants->len; i++) {
+                const AccountGrant *grant = account->grants->pdata[i];
+                if (!only_reads(grant->privilege))
+                        return true;
+        }
+        return false;
+}
+
 const char *account_stays(const Account *account, const char *own_user) {
         static const char *const system[] = {"mysql.sys", "mysql.session", "mysql.infoschema", "mariadb.sys", "PUBLIC"};
         for (gsize i = 0; i < G_N_ELEMENTS(system); i++)

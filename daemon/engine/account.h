@@ -90,6 +90,11 @@ void account_remove_grants(Account *account, const GPtrArray *grants); /* those 
 /* → GPtrArray of AccountGrant that are A's and not B's; they belong to A. */
 GPtrArray *account_grants_without(const Account *a, const Account *b);
 
+/* Whether it has a privilege that lets it change data or definitions, itself or through a routine, or a role, which is not looked into. */
+bool account_may_write(const Account *account);
+/* On MySQL 5.6, which has no locks, `locked` is this before the name of the plugin; alone, the name was NULL. */
+#define ACCOUNT_SHUT "polarshift-closed"
+
 /* Why an account always stays with its server: the server's own, the agent's (its user is OWN_USER), an administrator's. NULL: it may be carried. */
 const char *account_stays(const Account *account, const char *own_user);
 

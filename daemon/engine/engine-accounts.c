@@ -64,13 +64,28 @@ static bool end(Engine *engine, bool good, GError **error) {
         return false;
 }
 
+static bool cover(gpointer userdata, const char *user, const char *host, GError **error) {
+        Engine *engine = userdata;
+        return fence_cover_account(&engine->fence, engine->control[engine_reader(engine)], user, host, error);
+}
+
 bool engine_accounts_carry(Engine *engine, GError **error) {
         AccountSync sync;
         g_autoptr(AccountMap) map = NULL;
+        g_autoptr(GHashTable) fenced = NULL;
         if (!engine_accounts_map(engine, &map, error) || !begin(engine, engine->state->writer, /* both= */ true, &sync, error))
                 return end(engine, false, error);
+        if (fence_is_of_accounts(&engine->fence) && !(fenced = fence_closed_accounts(&engine->fence, sync.conns[engine_reader(engine)], error)))
+                return end(engine, false, error);
         sync.map = map;
+        sync.fenced = fenced;
+        sync.cover = cover;
         return end(engine, accounts_sync(&sync, error), error);
+}
+
+bool engine_account_stays_closed(Engine *engine, Side side, const char *user, const char *host) {
+        const AccountEntry *entry = engine->accounts ? account_store_find(engine->accounts, user, host) : NULL;
+        return entry && !entry->stays && entry->sides[side] && (entry->sides[side]->locked || entry->pending[side]);
 }
 
 bool engine_accounts_complete(Engine *engine, Side side, GError **error) {

@@ -210,6 +210,18 @@ static bool arm(Ending *ending, GError **error) {
         return true;
 }
 
+/* It stays closed, and the report says how to open it. A try before may have taken our tables with it. */
+static bool shut_for_good(Engine *engine, Side side, Conn *conn, GError **error) {
+        OwnerRow owner;
+        if (!ledger_read_owner(engine->ledger, conn, &owner, error))
+                return false;
+        if (!owner.present)
+                return true;
+        /* Our tables go, which say what is closed, too. */
+        return fence_shut(&engine->fence, conn, error) && engine_remember_closed(engine, side, conn, error) &&
+               engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, error);
+}
+
 static bool close_side(Ending *ending, Side side, GError **error) {
         Engine *engine = ending->engine;
         bool writer = side == engine->state->writer;
@@ -219,8 +231,11 @@ static bool close_side(Ending *ending, Side side, GError **error) {
         Conn *conn = control_acquire(engine, side, error);
         if (!conn)
                 return false;
-        bool good = (side != SIDE_DESTINATION || name_incomplete(ending, conn, error)) && ledger_drop(engine->ledger, conn, error) &&
-                    (writer || (open ? fence_open(&engine->fence, conn, /* kept= */ NULL, error) : fence_shut(&engine->fence, conn, error)));
+        /* Opened before our tables go: they say what the fence has closed. */
+        if (!writer && open && !engine_open_side(engine, side, ENGINE_OPENING_END, error))
+                return false;
+        bool good = (side != SIDE_DESTINATION || name_incomplete(ending, conn, error)) &&
+                    (open || shut_for_good(engine, side, conn, error)) && ledger_drop(engine->ledger, conn, error);
         if (!good)
                 engine_name_error(engine, side, error);
         return good;
@@ -257,9 +272,9 @@ static bool close_sides(Ending *ending, GError **error) {
                 const char *task = engine->ledger->task;
                 g_free(engine->state->left_sql[side]);
                 engine->state->left_sql[side] = g_strdup_printf("DROP TABLE IF EXISTS `" LEDGER_DATABASE "`.`ckpt_%s`, `" LEDGER_DATABASE "`.`chunk_%s`, `"
-                                                                LEDGER_DATABASE "`.`wm_%s`, `" LEDGER_DATABASE "`.`canary_%s`, `" LEDGER_DATABASE "`.`intent_%s`, `" LEDGER_DATABASE "`.`trial_%s`; DELETE FROM `"
+                                                                LEDGER_DATABASE "`.`wm_%s`, `" LEDGER_DATABASE "`.`canary_%s`, `" LEDGER_DATABASE "`.`intent_%s`, `" LEDGER_DATABASE "`.`trial_%s`, `" LEDGER_DATABASE "`.`fence_%s`; DELETE FROM `"
                                                                 LEDGER_DATABASE "`.`owner` WHERE uuid='%s';",
-                                                                task, task, task, task, task, task, engine->state->uuid);
+                                                                task, task, task, task, task, task, task, engine->state->uuid);
                 g_string_append_printf(ending->left, "on the %s: %s ", side_to_string(side), engine->state->left_sql[side]);
         }
         return true;

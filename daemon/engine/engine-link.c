@@ -284,7 +284,7 @@ static bool prepare_servers(Engine *engine, GError **error) {
         Conn *down = up ? control_acquire(engine, reader, error) : NULL;
         if (!down)
                 return false;
-        if (fence_shut(&engine->fence, down, error) &&
+        if (fence_shut(&engine->fence, down, error) && engine_remember_closed(engine, reader, down, error) &&
             ledger_raise_epoch(engine->ledger, down, engine->state->epoch, error) && engine_empty_again(engine, down, error))
                 return engine_programs_disarm(engine, reader, error); /* what is applied must not fire anything */
         engine_name_error(engine, reader, error);

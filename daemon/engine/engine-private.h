@@ -208,6 +208,18 @@ void engine_programs_undo(Engine *engine);   /* what Start made */
 void engine_programs_follow(Engine *engine); /* between operations, with a link */
 void engine_programs_forget(Engine *engine); /* a new link: compare anew */
 
+/* engine-fence.c */
+typedef enum EngineOpening {
+        ENGINE_OPENING_BACK,      /* as it was when it was closed */
+        ENGINE_OPENING_COMMITTED, /* it takes writes from now on, as the other side did */
+        ENGINE_OPENING_END,       /* the migration is over; its events stay off */
+} EngineOpening;
+bool engine_open_side(Engine *engine, Side side, EngineOpening what, GError **error);
+/* What is closed on SIDE, into the state. */
+bool engine_remember_closed(Engine *engine, Side side, Conn *conn, GError **error);
+bool engine_event_is_carried(Engine *engine, const char *database, const char *name);
+bool engine_account_stays_closed(Engine *engine, Side side, const char *user, const char *host);
+
 /* engine-accounts.c: accounts and grants; called by engine-programs.c. */
 /* Keeps their rows in the state, to be committed with whatever comes next. */
 bool engine_run_checks(Engine *engine, Conn *const servers[_SIDE_MAX], PrecheckStage stage, GError **error);

@@ -10,7 +10,7 @@
 #include "engine/control.h"
 #include "engine/program-sync.h"
 
-#define READ_USEC (30 * USEC_PER_SEC)  /* in the guard: until what changed programs was read and applied */
+#define READ_USEC (10 * USEC_PER_SEC)  /* in the guard: until what changed programs was read and applied */
 #define RETRY_USEC (10 * USEC_PER_SEC)
 #define FOLLOW_USEC (2 * USEC_PER_SEC)
 
@@ -117,7 +117,7 @@ bool engine_programs_arm(Engine *engine, Side side, bool in_switch, GError **err
         ProgramSync sync;
         guint count = 0;
         gint64 began = clock_monotonic();
-        if (!engine_accounts_arm(engine, side, error))
+        if (!(in_switch && fence_is_of_accounts(&engine->fence)) && !engine_accounts_arm(engine, side, error))
                 return false;
         if (!end(engine, begin(engine, side, /* both= */ false, &sync, error) && programs_arm(&sync, side, in_switch, &count, error), error))
                 return false;
@@ -125,6 +125,10 @@ bool engine_programs_arm(Engine *engine, Side side, bool in_switch, GError **err
                 engine_event(engine, ENGINE_EVENT_OPERATION_STEP, 6, "%u triggers made on the %s in %.3f s", count, side_to_string(side),
                              (double) (clock_monotonic() - began) / USEC_PER_SEC);
         return true;
+}
+
+bool engine_event_is_carried(Engine *engine, const char *database, const char *name) {
+        return load(engine, NULL) && program_store_find(engine->programs, PROGRAM_EVENT, database, name);
 }
 
 bool engine_programs_start_events(Engine *engine, Side side, GError **error) {

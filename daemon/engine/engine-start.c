@@ -140,11 +140,11 @@ static void undo_start(Engine *engine, const ObjectList *objects, bool was_close
         if (down) {
                 (void) engine_parameters_undo(engine, NULL);
                 engine_programs_undo(engine);
+                if (!was_closed)
+                        (void) engine_open_side(engine, SIDE_DESTINATION, ENGINE_OPENING_BACK, NULL);
                 for (guint i = 0; objects && i < objects->tables->len; i++)
                         (void) objects_drop_empty(down, g_ptr_array_index(objects->tables, i), NULL);
                 (void) ledger_drop(engine->ledger, down, NULL);
-                if (!was_closed)
-                        (void) fence_open(&engine->fence, down, /* kept= */ NULL, NULL);
         }
         Conn *up = control_acquire(engine, SIDE_SOURCE, NULL);
         if (up)
@@ -169,7 +169,7 @@ static bool look(Engine *engine, const EngineOperation *operation, Pair *pair, O
             !engine_run_checks(engine, pair->conns, PRECHECK_START, error) || !precheck_verdict(engine->state->checks, operation->flags & 1, error))
                 return false;
         *ret_objects = objects_list(pair->conns[SIDE_SOURCE], engine->spec, error);
-        if (*ret_objects && fence_is_closed(&engine->fence, pair->conns[SIDE_DESTINATION], ret_closed, error))
+        if (*ret_objects && fence_found_closed(&engine->fence, pair->conns[SIDE_DESTINATION], ret_closed, error))
                 return true;
         engine_name_link_error(engine, error);
         return false;

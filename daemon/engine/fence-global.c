@@ -54,7 +54,7 @@ bool fence_global_prepare(Conn *conn, FenceKept *ret, GError **error) {
 /* Those that hold a transaction, and on request those that read_only does not stop; the others can write nothing. */
 static bool would_end(const Session *session, gconstpointer data) {
         const FenceClosing *how = data;
-        return fence_would_end(&(Fence){.kind = FENCE_GLOBAL}, session, how->kill_sessions);
+        return fence_would_end(session, how->kill_sessions);
 }
 
 bool fence_global_close(Conn *conn, const FenceClosing *how, FenceKept *kept, unsigned *ret_killed, GError **error) {

@@ -7,15 +7,25 @@
 #include "base/error.h"
 #include "engine/fence-internal.h"
 
+/* Providers of MySQL 5.6 keep SUPER, and with it KILL, to themselves, and have a procedure instead. */
+static bool kill_by_procedure(Conn *conn, guint64 id) {
+        g_autoptr(GError) local = NULL;
+        if (conn_flavor(conn)->mariadb || flavor_has_dynamic_privileges(conn_flavor(conn)))
+                return false;
+        return conn_execf(conn, &local, "CALL mysql.rds_kill(%" G_GUINT64_FORMAT ")", id) || g_error_matches(local, MYSQL_ERROR, 1094);
+}
+
 /* A session that went by itself is as good as killed. MySQL 8 keeps those of SYSTEM_USER from everybody who is not one. */
 static bool kill_session(Conn *conn, guint64 id, GError **error) {
         g_autoptr(GError) local = NULL;
         if (conn_execf(conn, &local, "KILL %" G_GUINT64_FORMAT, id) || g_error_matches(local, MYSQL_ERROR, 1094))
                 return true;
+        if (g_error_matches(local, MYSQL_ERROR, 1095) && kill_by_procedure(conn, id))
+                return true;
         if (g_error_matches(local, MYSQL_ERROR, 1095))
                 g_set_error(error, PS_ERROR, PS_ERROR_INSUFFICIENT_PRIVILEGE,
-                            "session %" G_GUINT64_FORMAT " on %s holds a transaction or gets past read_only, and the agent may not end it: "
-                            "end it, or grant SYSTEM_USER to the agent's account", id, conn_label(conn));
+                            "session %" G_GUINT64_FORMAT " on %s could still write, and the agent may not end it: end it, or grant %s to the agent's account", id,
+                            conn_label(conn), flavor_has_dynamic_privileges(conn_flavor(conn)) ? "SYSTEM_USER" : conn_flavor(conn)->mariadb ? "CONNECTION ADMIN" : "SUPER");
         else
                 g_propagate_error(error, g_steal_pointer(&local));
         return false;
@@ -42,7 +52,7 @@ static gint64 kill_those(Conn *conn, const GPtrArray *sessions, FenceChoice woul
  * take 0.1 s more (sessions.h). Whoever was killed is gone, with what he changed, when the server does not list him any more. */
 bool fence_kill_sessions(Conn *conn, SessionLook *look, FenceChoice would_end, gconstpointer data, gint64 until, unsigned *ret_killed, GError **error) {
         g_autoptr(GHashTable) ended = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
-        g_autoptr(GPtrArray) sessions = sessions_of_others(conn, look, error);
+        g_autoptr(GPtrArray) sessions = look ? sessions_of_others(conn, look, error) : sessions_connected(conn, error);
         while (sessions) {
                 gint64 found = kill_those(conn, sessions, would_end, data, ended, error);
                 *ret_killed = g_hash_table_size(ended);
@@ -87,11 +97,20 @@ static bool not_there(const Fence *fence, GError **error) {
         return false;
 }
 
+bool fence_is_of_accounts(const Fence *fence) {
+        return fence->kind == FENCE_ACCOUNTS;
+}
+
+bool fence_may_come_back(const Fence *fence) {
+        return fence->kind == FENCE_GLOBAL;
+}
+
 bool fence_prepare(const Fence *fence, Conn *conn, FenceKept *ret, GError **error) {
         switch (fence->kind) {
         case FENCE_GLOBAL:
                 return fence_global_prepare(conn, ret, error);
         case FENCE_ACCOUNTS:
+                return fence_accounts_prepare(conn, ret, error);
         case FENCE_HOOK:
         case _FENCE_MAX:
         case _FENCE_INVALID:
@@ -106,6 +125,7 @@ bool fence_close(const Fence *fence, Conn *conn, const FenceClosing *how, FenceK
         case FENCE_GLOBAL:
                 return fence_global_close(conn, how, kept, ret_killed, error);
         case FENCE_ACCOUNTS:
+                return fence_accounts_close(fence->ledger, conn, how, kept, ret_killed, error);
         case FENCE_HOOK:
         case _FENCE_MAX:
         case _FENCE_INVALID:
@@ -114,14 +134,16 @@ bool fence_close(const Fence *fence, Conn *conn, const FenceClosing *how, FenceK
         return not_there(fence, error);
 }
 
-bool fence_open(const Fence *fence, Conn *conn, const FenceKept *kept, GError **error) {
+bool fence_open(const Fence *fence, Conn *conn, const FenceOpening *how, GError **error) {
+        static const FenceOpening unknown = {0};
         static const FenceKept nothing = {0};
-        if (!kept)
-                kept = &nothing;
+        if (!how)
+                how = &unknown;
         switch (fence->kind) {
         case FENCE_GLOBAL:
-                return fence_global_open(conn, kept, error);
+                return fence_global_open(conn, how->kept ? how->kept : &nothing, error);
         case FENCE_ACCOUNTS:
+                return fence_accounts_open(fence->ledger, conn, how, error);
         case FENCE_HOOK:
         case _FENCE_MAX:
         case _FENCE_INVALID:
@@ -135,6 +157,7 @@ bool fence_shut(const Fence *fence, Conn *conn, GError **error) {
         case FENCE_GLOBAL:
                 return fence_global_shut(conn, error);
         case FENCE_ACCOUNTS:
+                return fence_accounts_shut(fence->ledger, conn, error);
         case FENCE_HOOK:
         case _FENCE_MAX:
         case _FENCE_INVALID:
@@ -148,6 +171,7 @@ bool fence_is_closed(const Fence *fence, Conn *conn, bool *ret, GError **error) 
         case FENCE_GLOBAL:
                 return fence_is_read_only(conn, ret, error);
         case FENCE_ACCOUNTS:
+                return fence_accounts_is_closed(fence->ledger, conn, ret, error);
         case FENCE_HOOK:
         case _FENCE_MAX:
         case _FENCE_INVALID:
@@ -156,27 +180,56 @@ bool fence_is_closed(const Fence *fence, Conn *conn, bool *ret, GError **error) 
         return not_there(fence, error);
 }
 
-bool fence_may_come_back(const Fence *fence) {
-        return fence->kind == FENCE_GLOBAL;
+bool fence_found_closed(const Fence *fence, Conn *conn, bool *ret, GError **error) {
+        *ret = false; /* accounts that somebody else has locked are not ours to open, and are not recorded */
+        return fence_is_of_accounts(fence) || fence_is_read_only(conn, ret, error);
+}
+
+/* --- accounts --- */
+
+bool fence_remember(const Fence *fence, Conn *conn, FenceKept *kept, GError **error) {
+        return !fence_is_of_accounts(fence) || fence_accounts_remember(fence->ledger, conn, kept, error);
+}
+
+GHashTable *fence_closed_accounts(const Fence *fence, Conn *conn, GError **error) {
+        return fence_accounts_closed(fence->ledger, conn, error);
+}
+
+bool fence_cover_account(const Fence *fence, Conn *conn, const char *user, const char *host, GError **error) {
+        return fence_accounts_cover(fence->ledger, conn, user, host, error);
+}
+
+char *fence_opening_sql(const FenceKept *kept, const Flavor *flavor) {
+        return kept->closed ? fence_accounts_sql(kept->closed, flavor) : NULL;
 }
 
 /* --- looking --- */
 
-/* Those that hold a transaction, and on request those that read_only does not stop; the others can write nothing. */
-bool fence_would_end(const Fence *fence, const Session *session, bool kill_sessions) {
-        (void) fence;
-        return session->transaction || (kill_sessions && session->bypasses && !session->dump);
+GPtrArray *fence_sessions(const Fence *fence, Conn *conn, SessionLook *look, GError **error) {
+        g_autoptr(GPtrArray) sessions = sessions_of_others(conn, look, error);
+        if (!sessions || (fence_is_of_accounts(fence) && !fence_accounts_look(conn, sessions, error)))
+                return NULL;
+        return g_steal_pointer(&sessions);
+}
+
+/* Those that hold a transaction or are of an account that is closed, and on request those of accounts that no fence stops. */
+bool fence_would_end(const Session *session, bool kill_sessions) {
+        return session->transaction || session->locked_out || (kill_sessions && session->bypasses && !session->dump);
+}
+
+const char *fence_why_end(const Session *session) {
+        return session->transaction ? "transaction" : session->locked_out ? "account-closed" : "past-read-only";
 }
 
 bool fence_survey(const Fence *fence, Conn *conn, SessionLook *look, bool kill_sessions, unsigned *ret_sessions, guint64 *ret_oldest, GError **error) {
-        g_autoptr(GPtrArray) sessions = sessions_of_others(conn, look, error);
+        g_autoptr(GPtrArray) sessions = fence_sessions(fence, conn, look, error);
         unsigned found = 0;
         guint64 oldest = 0;
         if (!sessions)
                 return false;
         for (guint i = 0; i < sessions->len; i++) {
                 const Session *session = sessions->pdata[i];
-                found += fence_would_end(fence, session, kill_sessions);
+                found += fence_would_end(session, kill_sessions);
                 oldest = MAX(oldest, session->seconds);
         }
         *ret_sessions = found;

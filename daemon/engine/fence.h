@@ -7,6 +7,7 @@
 
 #include <glib.h>
 
+#include "engine/ledger.h"
 #include "engine/sessions.h"
 #include "engine/spec.h"
 #include "engine/state.h"
@@ -15,6 +16,7 @@
 /* Of one migration. Does not change: every thread may use it, each with its own connection. */
 typedef struct Fence {
         FenceKind kind;
+        const Ledger *ledger;
 } Fence;
 
 /* What opening a side will have to put back is found out before it is closed, and on disk by then. */
@@ -32,18 +34,38 @@ typedef struct FenceClosing {
  * transaction is left. On an error the caller opens it again. *ret_killed: sessions. PS_ERROR_DEADLINE_EXCEEDED, PS_ERROR_CHECK_FAILED (XA),
  * PS_ERROR_STOPPED (stop() said so). */
 bool fence_close(const Fence *fence, Conn *conn, const FenceClosing *how, FenceKept *kept, unsigned *ret_killed, GError **error);
-/* KEPT NULL: as it is when nothing was kept. */
-bool fence_open(const Fence *fence, Conn *conn, const FenceKept *kept, GError **error);
+/* How a side is opened. */
+typedef struct FenceOpening {
+        const FenceKept *kept; /* NULL: nothing */
+        /* Whether what becomes of something that the fence has closed is decided elsewhere: of the account (user, host), or the EVENT (database, name).
+         * NULL: everything is opened again. */
+        bool (*elsewhere)(gpointer userdata, bool event, const char *first, const char *second);
+        gpointer userdata;
+} FenceOpening;
+bool fence_open(const Fence *fence, Conn *conn, const FenceOpening *how, GError **error); /* HOW NULL: nothing is known */
 /* Closes a side that takes no writes anyhow, or sees to it that it still is closed. */
 bool fence_shut(const Fence *fence, Conn *conn, GError **error);
 bool fence_is_closed(const Fence *fence, Conn *conn, bool *ret, GError **error);
+/* The same before a migration begins: whether it is so by somebody else's doing, and has to be left so. */
+bool fence_found_closed(const Fence *fence, Conn *conn, bool *ret, GError **error);
+/* What it has closed by now goes into KEPT. */
+bool fence_remember(const Fence *fence, Conn *conn, FenceKept *kept, GError **error);
+/* Accounts are what is closed: those that were carried are opened behind the commit point only. */
+bool fence_is_of_accounts(const Fence *fence);
+/* Such a fence: the accounts that it has closed, as a set of account_name(). And closes one more, which is about to become able to write. */
+GHashTable *fence_closed_accounts(const Fence *fence, Conn *conn, GError **error);
+bool fence_cover_account(const Fence *fence, Conn *conn, const char *user, const char *host, GError **error);
+/* The statements with which an administrator opens what KEPT says. NULL: there is nothing. */
+char *fence_opening_sql(const FenceKept *kept, const Flavor *flavor);
 /* Whether a restart can bring it back on a side that was opened: by a line in the server's configuration. */
 bool fence_may_come_back(const Fence *fence);
 
 /* How many sessions fence_close() would kill now, and for how long the oldest transaction has been open (s). */
 bool fence_survey(const Fence *fence, Conn *conn, SessionLook *look, bool kill_sessions, unsigned *ret_sessions, guint64 *ret_oldest, GError **error);
-/* Of a session of others (sessions.h): whether fence_close() would end it. */
-bool fence_would_end(const Fence *fence, const Session *session, bool kill_sessions);
+/* Those of others (sessions.h); and of one of them whether fence_close() would end it, and why ("transaction"). */
+GPtrArray *fence_sessions(const Fence *fence, Conn *conn, SessionLook *look, GError **error);
+bool fence_would_end(const Session *session, bool kill_sessions);
+const char *fence_why_end(const Session *session);
 
 /* Whether a server refuses the writes of ordinary accounts by itself, as a standby does that was not promoted; not whether a side is closed. */
 bool fence_is_read_only(Conn *conn, bool *ret, GError **error);

@@ -19,6 +19,7 @@ Ledger *ledger_new(const char *uuid) {
         ledger->canary_name = g_strdup_printf("canary_%s", ledger->task);
         ledger->intent_name = g_strdup_printf("intent_%s", ledger->task);
         ledger->intent = g_strdup_printf("`" LEDGER_DATABASE "`.`%s`", ledger->intent_name);
+        ledger->fence = g_strdup_printf("`" LEDGER_DATABASE "`.`fence_%s`", ledger->task);
         ledger->checkpoint = g_strdup_printf("`" LEDGER_DATABASE "`.`%s`", ledger->checkpoint_name);
         ledger->chunk = g_strdup_printf("`" LEDGER_DATABASE "`.`chunk_%s`", ledger->task);
         ledger->watermark = g_strdup_printf("`" LEDGER_DATABASE "`.`%s`", ledger->watermark_name);
@@ -40,6 +41,7 @@ void ledger_free(Ledger *ledger) {
         g_free(ledger->canary);
         g_free(ledger->intent_name);
         g_free(ledger->intent);
+        g_free(ledger->fence);
         g_free(ledger);
 }
 
@@ -75,6 +77,10 @@ bool ledger_create(const Ledger *ledger, Conn *conn, GError **error) {
                           "PRIMARY KEY (leg, seq)) ENGINE=InnoDB",
                           ledger->intent) &&
                conn_execf(conn, error,
+                          "CREATE TABLE IF NOT EXISTS %s (kind VARBINARY(15) NOT NULL, first VARBINARY(256) NOT NULL, second VARBINARY(256) NOT NULL, "
+                          "secret BLOB NOT NULL, PRIMARY KEY (kind, first, second)) ENGINE=InnoDB",
+                          ledger->fence) &&
+               conn_execf(conn, error,
                           "CREATE TABLE IF NOT EXISTS %s (id INT UNSIGNED NOT NULL PRIMARY KEY, "
                           "value BIGINT UNSIGNED NOT NULL) ENGINE=InnoDB",
                           ledger->canary);
@@ -89,8 +95,8 @@ bool ledger_drop(const Ledger *ledger, Conn *conn, GError **error) {
                 return false;
         if (exists > 0) {
                 if (!conn_execf(conn, error, "DELETE FROM `" LEDGER_DATABASE "`.`owner` WHERE uuid='%s'", ledger->uuid) ||
-                    !conn_execf(conn, error, "DROP TABLE IF EXISTS %s, %s, %s, %s, %s, `" LEDGER_DATABASE "`.`trial_%s`", ledger->checkpoint, ledger->chunk,
-                                ledger->watermark, ledger->canary, ledger->intent, ledger->task) ||
+                    !conn_execf(conn, error, "DROP TABLE IF EXISTS %s, %s, %s, %s, %s, %s, `" LEDGER_DATABASE "`.`trial_%s`", ledger->checkpoint, ledger->chunk,
+                                ledger->watermark, ledger->canary, ledger->intent, ledger->fence, ledger->task) ||
                     !conn_query_uint64(conn, "SELECT COUNT(*) FROM `" LEDGER_DATABASE "`.`owner`", &owners, error))
                         return false;
                 if (owners > 0)

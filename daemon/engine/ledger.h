@@ -31,6 +31,7 @@ typedef struct Ledger {
         char *chunk;
         char *watermark;
         char *canary;
+        char *fence;  /* what a fence has closed, see fence-record.h */
         char *intent; /* statements that are carried, see ddl-carry.h */
         char *checkpoint_name, *watermark_name, *canary_name, *intent_name; /* unquoted, as a TABLE_MAP has them */
         char *task; /* 16 hex digits of the uuid */

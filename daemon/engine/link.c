@@ -508,6 +508,10 @@ bool link_wait_canary(Link *link, guint64 value, gint64 timeout_usec, GError **e
         return apply_wait(link->apply, seq, MAX(end - clock_monotonic(), 0), error);
 }
 
+void link_pass_over_programs(Link *link, guint64 connection) {
+        stream_pass_over_programs(link->stream, connection);
+}
+
 guint64 link_programs_changed(Link *link) {
         return stream_programs_changed(link->stream);
 }

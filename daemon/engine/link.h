@@ -66,6 +66,8 @@ bool link_wait_applied(Link *link, const char *file, guint64 offset, gint64 time
 bool link_wait_canary(Link *link, guint64 value, gint64 timeout_usec, GError **error);
 
 /* How many statements about views, routines, triggers and events were read from the upstream's log. */
+/* … but for statements of this connection on the upstream, from now on; 0: none. */
+void link_pass_over_programs(Link *link, guint64 connection);
 guint64 link_programs_changed(Link *link);
 
 typedef struct LinkStatus {

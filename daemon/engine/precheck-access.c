@@ -152,6 +152,7 @@ typedef struct Need {
         bool source, destination;
         Family families;
         const char *why;
+        enum { FENCE_ANY, FENCE_BY_SERVER, FENCE_BY_ACCOUNTS } fence;
 } Need;
 
 static const Need needs[] = {
@@ -172,13 +173,15 @@ static const Need needs[] = {
         {{"REPLICATION SLAVE", "REPLICATION REPLICA"}, true, true, true, FAMILY_ALL, "to read the binary log"},
         {{"REPLICATION CLIENT", "BINLOG MONITOR"}, true, true, true, FAMILY_MYSQL, "to read the binary log's position"},
         {{"BINLOG MONITOR", "REPLICATION CLIENT"}, true, true, true, FAMILY_MARIADB, "to read the binary log's position"},
-        {{"SUPER"}, true, true, true, FAMILY_MYSQL56 | FAMILY_MARIADB, "to switch read_only and the event scheduler"},
+        {{"SUPER"}, true, true, true, FAMILY_MYSQL56 | FAMILY_MARIADB, "to switch read_only and the event scheduler", FENCE_BY_SERVER},
         {{"SLAVE MONITOR", "REPLICA MONITOR"}, true, true, true, FAMILY_MARIADB, "to see whether the server is a replica"},
-        {{"READ ONLY ADMIN"}, true, true, true, FAMILY_MARIADB, "to switch read_only and to write behind it"},
+        {{"READ ONLY ADMIN"}, true, true, true, FAMILY_MARIADB, "to switch read_only and to write behind it", FENCE_BY_SERVER},
         {{"CONNECTION ADMIN"}, true, true, true, FAMILY_MARIADB, "to end sessions that hold a transaction"},
-        {{"SYSTEM_VARIABLES_ADMIN", "SUPER"}, true, true, true, FAMILY_MYSQL8, "to switch read_only and the event scheduler"},
+        {{"SYSTEM_VARIABLES_ADMIN", "SUPER"}, true, true, true, FAMILY_MYSQL8, "to switch read_only and the event scheduler", FENCE_BY_SERVER},
         {{"CONNECTION_ADMIN", "SUPER"}, true, true, true, FAMILY_MYSQL8,
          "to write behind read_only and to end sessions that hold a transaction"},
+        {{"CREATE USER"}, true, true, true, FAMILY_MYSQL8 | FAMILY_MARIADB, "to lock accounts", FENCE_BY_ACCOUNTS},
+        {{"UPDATE"}, true, true, true, FAMILY_MYSQL56, "to close accounts in mysql.user", FENCE_BY_ACCOUNTS},
         {{"XA_RECOVER_ADMIN"}, true, true, true, FAMILY_MYSQL8, "to see prepared transactions, which read_only does not stop"},
 };
 
@@ -204,13 +207,41 @@ static const char *missing_on(const Precheck *check, Side side, const Need *need
         return NULL;
 }
 
+static bool is_for(const Need *need, FenceKind fence) {
+        return need->fence == FENCE_ANY || (need->fence == FENCE_BY_ACCOUNTS) == (fence == FENCE_ACCOUNTS);
+}
+
+/* A provider of MySQL 5.6 that keeps SUPER to itself has a procedure. */
+static bool may_kill(Precheck *check, Side side, bool *ret, GError **error) {
+        guint64 count = 0;
+        *ret = family_of(conn_flavor(check->input->servers[side])) != FAMILY_MYSQL56 || precheck_may(check, side, "SUPER", NULL);
+        if (*ret)
+                return true;
+        if (!conn_query_uint64(check->input->servers[side], "SELECT COUNT(*) FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA='mysql' AND ROUTINE_NAME='rds_kill'", &count, error))
+                return false;
+        *ret = count > 0;
+        return true;
+}
+
+static bool look_at_kill(Precheck *check, Side side, GError **error) {
+        bool may = true;
+        if (check->input->spec->fence != FENCE_ACCOUNTS)
+                return true;
+        if (!may_kill(check, side, &may, error))
+                return false;
+        if (!may)
+                precheck_add(check, CHECK_ERROR, PS_ERROR_INSUFFICIENT_PRIVILEGE, "GRANT SUPER, or EXECUTE on the provider's procedure mysql.rds_kill",
+                             "the agent's account on the %s may not end sessions of others (SUPER, or a procedure mysql.rds_kill)", side_to_string(side));
+        return true;
+}
+
 bool precheck_privileges(Precheck *check, GError **error) {
         for (Side side = 0; side < _SIDE_MAX; side++) {
                 Family family = family_of(conn_flavor(check->input->servers[side]));
                 for (gsize i = 0; i < G_N_ELEMENTS(needs); i++) {
                         const Need *need = &needs[i];
                         if (!(side == SIDE_SOURCE ? need->source : need->destination) ||
-                            !(need->families & family) || may_any(check, side, need, NULL))
+                            !(need->families & family) || !is_for(need, check->input->spec->fence) || may_any(check, side, need, NULL))
                                 continue;
                         if (!need->global && !missing_on(check, side, need))
                                 continue;
@@ -220,13 +251,15 @@ bool precheck_privileges(Precheck *check, GError **error) {
                                      "the agent's account on the %s lacks %s (%s)", side_to_string(side),
                                      need->any_of[0], need->why);
                 }
+                if (!look_at_kill(check, side, error))
+                        return false;
         }
         return true;
 }
 
 /* ---- fences */
 
-/* fence=global closes a whole server: two migrations on it would open what the other one has closed (life-cycle.md). */
+/* Every fence closes a whole server: two migrations on it would open what the other one has closed (life-cycle.md). */
 bool precheck_other_migrations(Precheck *check, GError **error) {
         for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++) {
                 Conn *conn = check->input->servers[side];
@@ -248,18 +281,18 @@ bool precheck_other_migrations(Precheck *check, GError **error) {
                 g_autofree char *hint = g_strdup_printf("complete or cancel the other migration first; the row of one that is gone for good: DELETE FROM "
                                                         "polarshift.owner WHERE uuid=%s;", quoted);
                 precheck_add(check, CHECK_ERROR, PS_ERROR_CHECK_FAILED, hint,
-                             "%" G_GUINT64_FORMAT " other migrations use the %s, which fence=global closes as a whole", conn_rows_count(rows),
-                             side_to_string(side));
+                             "%" G_GUINT64_FORMAT " other migrations use the %s, which fence=%s closes as a whole", conn_rows_count(rows),
+                             side_to_string(side), fence_kind_to_string(check->input->spec->fence));
         }
         return true;
 }
 
 bool precheck_fence_scope(Precheck *check, GError **error) {
         const MigrationSpec *spec = check->input->spec;
-        if (spec->fence != FENCE_GLOBAL)
-                precheck_add(check, CHECK_ERROR, PS_ERROR_NOT_SUPPORTED,
-                             "make the migration with fence=global", "fence=%s is not there yet",
-                             fence_kind_to_string(spec->fence));
+        if (spec->fence == FENCE_HOOK)
+                precheck_add(check, CHECK_ERROR, PS_ERROR_NOT_SUPPORTED, "make the migration with fence=global or fence=accounts", "fence=hook is not there yet");
+        else if (spec->fence == FENCE_ACCOUNTS)
+                return precheck_closed_accounts(check, error);
         else if (!spec_is_whole_instance(spec))
                 precheck_add(check, CHECK_WARNING, PS_ERROR_NOT_SUPPORTED,
                              "make sure that no application needs to write to the other databases of the "
@@ -272,6 +305,10 @@ bool precheck_fence_scope(Precheck *check, GError **error) {
 /* Which of the sides forget their fence when they restart. */
 bool precheck_fence_durable(Precheck *check, GError **error) {
         bool keeps[_SIDE_MAX];
+        if (check->input->spec->fence == FENCE_ACCOUNTS) {
+                precheck_add(check, CHECK_OK, PS_ERROR_FAILED, NULL, "accounts stay locked over a restart and a fail-over");
+                return true;
+        }
         for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++) {
                 keeps[side] = flavor_persists_variables(conn_flavor(check->input->servers[side])) &&
                               precheck_variable_on(check, side, "persisted_globals_load");

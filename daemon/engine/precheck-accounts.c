@@ -221,7 +221,50 @@ bool precheck_super_accounts(Precheck *check, GError **error) {
         if (count > 0)
                 precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED, hint->str,
                              "%u %s besides the agent's on the source and can write although it is "
-                             "read-only: %s",
+                             "closed: %s",
                              count, count == 1 ? "account has SUPER" : "accounts have SUPER", names->str);
+        return true;
+}
+
+/* Names are listed up to a point; all of them are in the plan of a switch. */
+static void add_name(GString *names, const Account *account, guint count) {
+        g_autofree char *name = account_name(account->user, account->host);
+        if (count <= 10)
+                g_string_append_printf(names, "%s%s", names->len ? ", " : "", name);
+        else if (count == 11)
+                g_string_append(names, ", …");
+}
+
+bool precheck_closed_accounts(Precheck *check, GError **error) {
+        if (!read_accounts(check, error))
+                return false;
+        if (!spec_is_whole_instance(check->input->spec))
+                precheck_add(check, CHECK_WARNING, PS_ERROR_NOT_SUPPORTED, "make sure that no application needs to write to the other databases of the source after the switch",
+                             "fence=accounts closes every account that may write on the source, although only a part of it is migrated");
+        for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++) {
+                g_autoptr(GString) standby = g_string_new(NULL);
+                guint standbys = 0, closed = 0;
+                guint64 everybody = 0;
+                for (guint i = 0; i < check->accounts[side]->len; i++) {
+                        const Account *account = check->accounts[side]->pdata[i];
+                        if (account_stays(account, check->own_user[side]) || !account_may_write(account))
+                                continue;
+                        closed++;
+                        if (account_has(account, "REPLICATION SLAVE"))
+                                add_name(standby, account, ++standbys);
+                }
+                if (!conn_query_uint64(check->input->servers[side], "SELECT COUNT(*) FROM mysql.db WHERE User=''", &everybody, error))
+                        return false;
+                if (standbys > 0)
+                        precheck_add(check, CHECK_WARNING, PS_ERROR_CHECK_FAILED, "give standbys an account with REPLICATION SLAVE alone",
+                                     "a standby that uses one of these accounts of the %s cannot come back while that side is closed, since they can write, too: %s",
+                                     side_to_string(side), standby->str);
+                if (everybody > 0)
+                        precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED, "if they are not used: DELETE FROM mysql.db WHERE User=''; FLUSH PRIVILEGES;",
+                                     "what the anonymous user of the %s was granted on databases holds for every account there: if that lets him write, all are closed, "
+                                     "those that only read or replicate, too", side_to_string(side));
+                precheck_add(check, CHECK_OK, PS_ERROR_FAILED, NULL, "%u accounts of the %s that can write are locked, and their sessions ended, while that side is closed",
+                             closed, side_to_string(side));
+        }
         return true;
 }

@@ -76,6 +76,7 @@ bool precheck_fence_scope(Precheck *check, GError **error);
 bool precheck_fence_durable(Precheck *check, GError **error);
 /* precheck-accounts.c */
 bool precheck_accounts(Precheck *check, GError **error);
+bool precheck_closed_accounts(Precheck *check, GError **error); /* fence=accounts: whom it closes */
 bool precheck_super_accounts(Precheck *check, GError **error);
 /* precheck-data.c */
 bool precheck_objects(Precheck *check, GError **error);

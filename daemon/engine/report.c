@@ -256,10 +256,12 @@ static void add_tasks(JsonBuilder *b, const ReportInput *input) {
         json_builder_set_member_name(b, "to_do");
         json_builder_begin_array(b);
         if (after_switch) {
-                add_task(b, SIDE_SOURCE,
-                         "the source stays read-only and can be released; to open it again, remove read_only "
-                         "from its configuration and run",
-                         "SET GLOBAL read_only=0;");
+                const char *sql = input->state ? input->state->opening_sql[SIDE_SOURCE] : NULL;
+                if (input->spec && input->spec->fence == FENCE_ACCOUNTS)
+                        add_task(b, SIDE_SOURCE, "the accounts of the source that can write stay closed, and it can be released; to open it again, run", sql);
+                else
+                        add_task(b, SIDE_SOURCE, "the source stays read-only and can be released; to open it again, remove read_only from its configuration and run",
+                                 "SET GLOBAL read_only=0;");
                 add_program_tasks(b, input);
                 add_task(b, SIDE_DESTINATION, "remove the agent's account when no other migration needs it",
                          "DROP USER ...;");
@@ -439,8 +441,8 @@ static const PlanStep steps_switch[] = {
                  "counters; run the pre hooks",
                  PLAN_BOTH},
                 {"fence",
-                 "stop writes: events off, read_only on, sessions that hold a transaction are ended; the "
-                 "write interruption begins",
+                 "stop writes, as the option fence says: events off and read_only on, and sessions that hold a transaction are ended; or accounts "
+                 "that can write are locked, their sessions ended, and events disabled. The write interruption begins",
                  PLAN_A},
                 {"end-position", "read the last position of the binary log behind the fence", PLAN_A},
                 {"drain", "wait until everything up to there is applied and committed", PLAN_B},
@@ -452,7 +454,7 @@ static const PlanStep steps_switch[] = {
                  "prove the fence once more, record the new owner and allow writes; the write interruption "
                  "ends",
                  PLAN_B},
-                {"release", "keep the side read-only and watch it for foreign writes", PLAN_A},
+                {"release", "keep the side closed and watch it for foreign writes", PLAN_A},
                 {"reverse", "start replication in the other direction and prove it; run the post hooks",
                  PLAN_BOTH},
 };

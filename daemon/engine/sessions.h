@@ -18,6 +18,7 @@ typedef struct Session {
         bool transaction; /* holds one open */
         guint64 seconds; /* for how long it does */
         bool bypasses;   /* its account has a privilege that gets past read_only */
+        bool locked_out; /* fence_sessions() alone: its account is one that the fence closes */
         bool dump;       /* reads the binary log */
 } Session;
 

@@ -60,6 +60,7 @@ ENUM_TABLE_DECLARE(switch_step, SwitchStep);
 /* What opening a side has to put back (fence.h). */
 typedef struct FenceKept {
         bool events_on; /* the event scheduler ran, and was switched off */
+        char *closed;   /* accounts and events, as fence-record.h writes them; NULL: none */
 } FenceKept;
 
 typedef struct EngineState {
@@ -71,6 +72,7 @@ typedef struct EngineState {
         BinlogPosition leg_start; /* on the writer's side: where the leg's stream begins (ordinal 0) */
         bool copied;       /* every chunk is in the destination */
         bool ending;       /* Complete, Cancel or expiry takes our tables down: no link any more, only forward */
+        char *opening_sql[_SIDE_MAX]; /* what opens accounts again on a side that stays closed for good; NULL: none are */
         char *left_sql[_SIDE_MAX]; /* what is left to run on a side that the end did without; NULL: nothing */
         char *identity[_SIDE_MAX]; /* server uuid seen at Start; NULL before */
 

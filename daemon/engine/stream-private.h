@@ -37,6 +37,8 @@ struct Stream {
         pthread_mutex_t lock;
         pthread_cond_t moved;
         guint64 started, completed, programs_changed;
+        guint32 begun_by;    /* the connection whose BEGIN was seen last; MariaDB writes none */
+        guint32 passed_over; /* under the lock: a connection whose statements about programs and accounts do not count; 0: none */
         char *file; /* how far everything was read */
         guint64 offset;
         Place *done;          /* where COMPLETED ended; NULL: not made yet of the two members below */
@@ -49,6 +51,7 @@ struct Stream {
 /* stream.c */
 bool stream_refuse(Stream *stream, const BinlogEvent *event, PsErrorCode code, const char *what, GError **error);
 
+bool stream_is_passed_over(Stream *stream, guint32 connection);
 void stream_note_programs(Stream *stream); /* something beside tables was changed: link_programs_changed() */
 
 /* stream-rows.c */

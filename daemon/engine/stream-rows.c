@@ -125,7 +125,7 @@ bool stream_take_table_map(Stream *stream, const BinlogEvent *event, GError **er
                 stream->first_table_seen = true;
                 stream->ours = is_ours(stream, entry->map);
         }
-        if (statement_table_is_of_accounts(entry->map->database, entry->map->table))
+        if (statement_table_is_of_accounts(entry->map->database, entry->map->table) && !stream_is_passed_over(stream, stream->begun_by))
                 stream_note_programs(stream);
         return stream->ours || !entry->table || keep(stream, event, error);
 }

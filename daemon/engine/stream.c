@@ -305,6 +305,13 @@ static bool take_data(Stream *stream, const BinlogEvent *event, const BinlogQuer
         return inside || end(stream, event, error);
 }
 
+bool stream_is_passed_over(Stream *stream, guint32 connection) {
+        pthread_mutex_lock(&stream->lock);
+        bool passed = stream->passed_over != 0 && stream->passed_over == connection;
+        pthread_mutex_unlock(&stream->lock);
+        return passed;
+}
+
 static bool take_query(Stream *stream, const BinlogEvent *event, GError **error) {
         g_auto(BinlogQuery) query = {0};
         if (!binlog_query_parse(event, &query, error))
@@ -316,11 +323,12 @@ static bool take_query(Stream *stream, const BinlogEvent *event, GError **error)
 
         Statement statement;
         statement_classify(query.sql, query.sql_length, query.database, stream->config.spec, &statement);
-        if (statement.kind == STATEMENT_PROGRAM || statement.kind == STATEMENT_ACCOUNT)
+        if ((statement.kind == STATEMENT_PROGRAM || statement.kind == STATEMENT_ACCOUNT) && !stream_is_passed_over(stream, query.thread_id))
                 stream_note_programs(stream);
         bool inside;
         switch (statement.kind) {
         case STATEMENT_BEGIN:
+                stream->begun_by = query.thread_id;
                 if (!stream->in_transaction)
                         begin(stream);
                 return true;
@@ -552,6 +560,12 @@ guint64 stream_completed(Stream *stream) {
 void stream_note_programs(Stream *stream) {
         pthread_mutex_lock(&stream->lock);
         stream->programs_changed++;
+        pthread_mutex_unlock(&stream->lock);
+}
+
+void stream_pass_over_programs(Stream *stream, guint64 connection) {
+        pthread_mutex_lock(&stream->lock);
+        stream->passed_over = (guint32) connection; /* as the log has it */
         pthread_mutex_unlock(&stream->lock);
 }
 

@@ -56,6 +56,7 @@ void stream_end(Stream *stream);
 guint64 stream_started(Stream *stream);
 guint64 stream_completed(Stream *stream);
 /* How many statements about views, routines, triggers and events were read. */
+void stream_pass_over_programs(Stream *stream, guint64 connection); /* link.h */
 guint64 stream_programs_changed(Stream *stream);
 /* Until everything up to FILE/OFFSET was read; *ret_seq: the last whole transaction then, *ret_place (may be NULL): where it ended.
  * PS_ERROR_DEADLINE_EXCEEDED, PS_ERROR_STOPPED. */

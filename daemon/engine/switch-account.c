@@ -40,19 +40,19 @@ static JsonNode *array_node(JsonArray *array /* consumed */) {
 }
 
 /* Those that the fence would end, and why. */
-static JsonNode *sessions_to_end(const Fence *fence, const GPtrArray *sessions, bool kill_sessions, guint64 *ret_oldest) {
+static JsonNode *sessions_to_end(const GPtrArray *sessions, bool kill_sessions, guint64 *ret_oldest) {
         JsonArray *array = json_array_new();
         for (guint i = 0; i < sessions->len; i++) {
                 const Session *session = sessions->pdata[i];
                 *ret_oldest = MAX(*ret_oldest, session->seconds);
-                if (!fence_would_end(fence, session, kill_sessions) || json_array_get_length(array) >= SESSIONS_MAX)
+                if (!fence_would_end(session, kill_sessions) || json_array_get_length(array) >= SESSIONS_MAX)
                         continue;
                 JsonObject *object = session_object(session);
                 if (session->transaction)
                         json_object_set_int_member(object, "seconds", (gint64) session->seconds);
                 else
                         json_object_set_null_member(object, "seconds");
-                json_object_set_string_member(object, "why", session->transaction ? "transaction" : "past-read-only");
+                json_object_set_string_member(object, "why", fence_why_end(session));
                 json_array_add_object_element(array, object);
         }
         return array_node(array);
@@ -156,12 +156,12 @@ bool switch_record_plan(Engine *engine, const EngineOperation *operation, Side f
         Conn *a = control_acquire(engine, from, error), *b = a ? control_acquire(engine, to, error) : NULL;
         if (!b)
                 return false;
-        g_autoptr(GPtrArray) sessions = sessions_of_others(a, &engine->session_looks[from], error);
+        g_autoptr(GPtrArray) sessions = fence_sessions(&engine->fence, a, &engine->session_looks[from], error);
         if (!sessions || !estimate(engine, a, b, to, &e, error)) {
                 engine_name_link_error(engine, error);
                 return false;
         }
-        JsonNode *listed = sessions_to_end(&engine->fence, sessions, operation->kill_sessions, &oldest);
+        JsonNode *listed = sessions_to_end(sessions, operation->kill_sessions, &oldest);
         link_get_status(engine->link, &status);
         JsonObject *plan = json_object_new();
         json_object_set_string_member(plan, "operation", operation_kind_to_string(operation->kind));

@@ -164,6 +164,25 @@ static bool raise_counters(Engine *engine, Side from, Side to, GError **error) {
         return false;
 }
 
+/* Where the agent may not set it, it has to be so. */
+static bool make_durable(Conn *b, const char *variable, GError **error) {
+        g_autoptr(GError) local = NULL;
+        g_autofree char *ask = g_strdup_printf("SELECT @@global.%s", variable);
+        guint64 value = 0;
+        if (conn_execf(b, &local, "SET GLOBAL %s=1", variable))
+                return true;
+        if (!mysql_error_is_privilege(local)) {
+                g_propagate_error(error, g_steal_pointer(&local));
+                return false;
+        }
+        if (!conn_query_uint64(b, ask, &value, error))
+                return false;
+        if (value != 1)
+                g_set_error(error, PS_ERROR, PS_ERROR_INSUFFICIENT_PRIVILEGE, "%s=%" G_GUINT64_FORMAT " on %s, and the agent may not set it: set it to 1, so that what is "
+                            "committed there outlives a crash", variable, value, conn_label(b));
+        return value == 1;
+}
+
 /* From the commit point on B is the only copy: what it acknowledges must survive a crash. And A gets its checkpoints for the way back now, so
  * that nothing is written there behind the fence. */
 static bool prepare_sides(Engine *engine, Side from, Side to, GError **error) {
@@ -171,7 +190,7 @@ static bool prepare_sides(Engine *engine, Side from, Side to, GError **error) {
         Conn *a = control_acquire(engine, from, error), *b = a ? control_acquire(engine, to, error) : NULL;
         if (!b)
                 return false;
-        if (!conn_exec(b, "SET GLOBAL innodb_flush_log_at_trx_commit=1", -1, NULL, error) || !conn_exec(b, "SET GLOBAL sync_binlog=1", -1, NULL, error)) {
+        if (!make_durable(b, "innodb_flush_log_at_trx_commit", error) || !make_durable(b, "sync_binlog", error)) {
                 engine_name_error(engine, to, error);
                 return false;
         }

@@ -139,6 +139,8 @@ static bool do_fence(Switchover *s, GError **error) {
         if (!a)
                 return false;
         s->uptime = uptime_of(a);
+        if (engine->link) /* what the fence says about accounts and events is nobody's change of them */
+                link_pass_over_programs(engine->link, conn_id(a));
         s->fenced_at = clock_monotonic();
         switch_parts_begin(&s->parts, s->fenced_at);
         engine->state->fenced_at = clock_real();
@@ -326,8 +328,7 @@ static bool commit_row(Switchover *s, GError **error) {
 }
 
 static bool open_new_side(Switchover *s, GError **error) {
-        Conn *b = conn_of(s, s->to, error);
-        return b && named(s, s->to, fence_open(&s->engine->fence, b, &s->engine->state->kept[s->to], error), error);
+        return engine_open_side(s->engine, s->to, ENGINE_OPENING_COMMITTED, error);
 }
 
 typedef struct Step {
@@ -408,12 +409,10 @@ static bool journal(Switchover *s, SwitchStep step, GError **error) {
 static bool reopen(Engine *engine, Side side) {
         for (;;) {
                 g_autoptr(GError) error = NULL;
-                Conn *a = control_acquire(engine, side, &error);
-                if (a && fence_open(&engine->fence, a, &engine->state->kept[side], &error)) {
+                if (engine_open_side(engine, side, ENGINE_OPENING_BACK, &error)) {
                         engine->state->kept[side].events_on = false;
                         return true;
                 }
-                engine_name_error(engine, side, &error);
                 engine_set_error(engine, error);
                 if (engine_stopping(engine))
                         return false;
@@ -426,6 +425,8 @@ static void undo(Switchover *s, const GError *why) {
         bool fenced = engine->state->step >= SWITCH_STEP_FENCE;
         engine_set_step(engine, "undo");
         before(s, "undo");
+        if (engine->link)
+                link_pass_over_programs(engine->link, 0);
         if (fenced && !reopen(engine, s->from))
                 return; /* the agent stops: the journal still says so, and the next start opens it */
         if (fenced) {

@@ -170,6 +170,6 @@ def can_log_in(server, user, password):
                 server.connect(user, password).close()
                 return True
         except Exception as e:                     # pylint: disable=broad-except
-                if e.args[0] in (1045, 3118, 4151, 1862, 1820):
+                if e.args[0] in (1045, 1524, 3118, 4151, 1862, 1820):
                         return False
                 raise

@@ -12,7 +12,7 @@ from agent import BusError
 
 # What a side that must not be written answers an application with: read-only, or the account's grants are gone.
 ENDED = {2006, 2013, 1927}              # a fence ended the session: the next one tells
-REFUSALS = {1290, 1836, 1044, 1045, 1142, 1143, 1227, 3118, 4151}
+REFUSALS = {1290, 1836, 1044, 1045, 1142, 1143, 1227, 1524, 3118, 4151}
 
 
 def write_refused(server, db='shop', user='app', password=servers.APP_PASSWORD):

@@ -345,15 +345,13 @@ def test_limits_while_copying(link, pair):
                 cursor.execute("LOCK TABLES big.t WRITE")
         stopped = rate(2.5)
         shop.call('SetLimits', '(a{sv}t)', {'max-source-load': 0}, 0)
-        reached = shop.get('BytesCopied')
-        shop.wait(lambda: shop.get('BytesCopied') > reached, 30, 'the copy to go on')
         slow = rate(4)
         began = time.monotonic()
         shop.call('SetLimits', '(a{sv}t)', {'max-copy-rate': 0}, 0)
         shop.wait_phase('synchronizing', 30)
         took = time.monotonic() - began
         print(f'{stopped:.0f} B/s above the load, {slow:.0f} B/s with the limit, the rest in {took:.1f} s without')
-        assert stopped == 0 and slow < 4 << 20
+        assert stopped == 0 and 0 < slow < 4 << 20
         for limits in ({'max-copy-rate': -1}, {'max-source-load': 'many'}, {'fence': 'hook'}, {}, {'max-delay': 100.0}):
                 refused_at_once(lambda: shop.call('SetLimits', '(a{sv}t)', limits, 0), 'InvalidOption')
         ready(shop)
@@ -600,10 +598,7 @@ def test_cancel_without_the_destination(link, pair, flag):
                 refused(shop, 'Cancel', 'DestinationUnreachable')
         if flag == 0:
                 destination.start()
-                # The refused ones have taken nothing down; and the link has found out that its connections are gone.
-                source.admin('UPDATE shop.stock SET quantity = quantity + 1 WHERE product_id = 1')
-                equal.wait_equal(source, destination, ['shop'])
-                ready(shop)
+                ready(shop)                             # the refused ones have taken nothing down
                 steps.change_side(shop, 'Switch')
                 steps.change_side(shop, 'Rollback')
                 shop.operate('Cancel')

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "engine/account-map.h"
 #include "engine/account-store.h"
+#include "engine/fence-record.h"
 
 static void test_map(void) {
         static const char text[] = "# comment\n\n'app'@'%' password  two  blanks \r\n\t'it''s'@'10.%'\thash caching_sha2_password $A$005$x y\n'o\\'b'@'' leave\n";
@@ -132,7 +133,48 @@ static void test_stays(void) {
         g_assert_nonnull(account_stays(system, "agent"));
 }
 
+static void test_may_write(void) {
+        g_autoptr(Account) account = account_new("reader", "%");
+        const char *const harmless[] = {"SELECT", "PROCESS", "REPLICATION SLAVE", "REPLICATION CLIENT", "BINLOG MONITOR", "SHOW VIEW", "LOCK TABLES"};
+        for (gsize i = 0; i < G_N_ELEMENTS(harmless); i++)
+                account_add_grant(account, ACCOUNT_LEVEL_GLOBAL, "", "", "", harmless[i]);
+        g_assert_false(account_may_write(account));
+        const char *const others[] = {"UPDATE", "EXECUTE", "GRANT OPTION", "TRIGGER", "CREATE USER", "PROXY", "A PRIVILEGE OF TOMORROW"};
+        for (gsize i = 0; i < G_N_ELEMENTS(others); i++) {
+                g_autoptr(Account) copy = account_copy(account);
+                account_add_grant(copy, ACCOUNT_LEVEL_DATABASE, "shop", "", "", others[i]);
+                g_assert_true(account_may_write(copy));
+        }
+        g_ptr_array_add(account->beyond, g_strdup("MAX_STATEMENT_TIME 3"));
+        g_assert_false(account_may_write(account));
+        g_ptr_array_add(account->beyond, g_strdup("role clerks"));
+        g_assert_true(account_may_write(account));
+}
+
+static void test_fence_record(void) {
+        g_autoptr(GPtrArray) items = g_ptr_array_new_with_free_func((GDestroyNotify) fence_item_free);
+        const char *const names[][2] = {{"", ""}, {"o'brien\\", "%"}, {"tab\t\n", "a\tb"}, {"\xff\xfe", "192.168.0.0/255.255.0.0"}};
+        for (gsize i = 0; i < G_N_ELEMENTS(names); i++)
+                g_ptr_array_add(items, fence_item_new((FenceItemKind) (i % _FENCE_ITEM_MAX), names[i][0], names[i][1], "a hash"));
+        g_autofree char *text = fence_record_to_text(items);
+        g_assert_true(g_utf8_validate(text, -1, NULL));
+        g_assert_null(strstr(text, "hash"));
+        g_autoptr(GPtrArray) back = fence_record_from_text(text);
+        g_assert_cmpuint(back->len, ==, items->len);
+        for (guint i = 0; i < items->len; i++) {
+                const FenceItem *item = items->pdata[i];
+                g_assert_nonnull(fence_record_find(back, item->kind, item->first, item->second));
+        }
+        g_assert_null(fence_record_find(back, FENCE_ITEM_EVENT, "", ""));
+        g_autoptr(GPtrArray) nothing = fence_record_from_text("account\tonly\nnothing\ta\tb\n\n");
+        g_assert_cmpuint(nothing->len, ==, 0);
+        g_assert_null(fence_record_to_text(nothing));
+}
+
 static void test_tables(void) {
+        for (FenceItemKind kind = 0; kind < _FENCE_ITEM_MAX; kind++)
+                g_assert_cmpint(fence_item_kind_from_string(fence_item_kind_to_string(kind)), ==, kind);
+
         for (AccountLevel level = 0; level < _ACCOUNT_LEVEL_MAX; level++)
                 g_assert_cmpint(account_level_from_string(account_level_to_string(level)), ==, level);
         for (AccountLimit limit = 0; limit < _ACCOUNT_LIMIT_MAX; limit++)
@@ -146,6 +188,8 @@ int main(int argc, char **argv) {
         g_test_add_func("/account/store", test_store);
         g_test_add_func("/account/translate", test_translate);
         g_test_add_func("/account/stays", test_stays);
+        g_test_add_func("/account/may-write", test_may_write);
+        g_test_add_func("/account/fence-record", test_fence_record);
         g_test_add_func("/account/tables", test_tables);
         return g_test_run();
 }

@@ -346,7 +346,7 @@ static void *log_transactions(void *data) {
 }
 
 static void assert_position(Conn *conn) {
-        g_autofree char *file = NULL, *gtids = NULL, *name = NULL, *sql = NULL, *there = NULL;
+        g_autofree char *file = NULL, *gtids = NULL, *sql = NULL, *there = NULL;
         guint64 offset;
         g_assert_true(conn_binlog_gtid_position(conn, &file, &offset, &gtids, NULL));
         sql = g_strdup_printf("SELECT BINLOG_GTID_POS('%s', %" G_GUINT64_FORMAT ")", file, offset);

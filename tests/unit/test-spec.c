@@ -63,7 +63,7 @@ static void test_text(void) {
                 { "copy-threads", "-1", PS_ERROR_INVALID_OPTION },
                 { "max-copy-rate", "9223372036854775807", -1 },
                 { "fence", "global", -1 },
-                { "fence", "accounts", PS_ERROR_NOT_SUPPORTED },
+                { "fence", "accounts", -1 },
                 { "fence", "hook", PS_ERROR_NOT_SUPPORTED },
                 { "fence", "none", PS_ERROR_INVALID_OPTION },
                 { "create-type", "migrate", -1 },

@@ -83,7 +83,8 @@ static void damage(JsonObject *root, JsonObject *object) {
                 g_autofree char *name = g_strdup(l->data); /* the member owns its own */
                 JsonNode *kept = json_node_copy(json_object_get_member(object, name));
                 bool optional = (object != root && json_object_has_member(object, "fence")) || /* a request has defaults */
-                                strcmp(name, "recovered-xa") == 0 || strcmp(name, "interruption-parts") == 0; /* older agents did not write them */
+                                strcmp(name, "recovered-xa") == 0 || strcmp(name, "interruption-parts") == 0 ||
+                                g_str_has_suffix(name, "-closed") || g_str_has_suffix(name, "-opening-sql"); /* older agents did not write them */
                 if (JSON_NODE_HOLDS_OBJECT(kept))
                         damage(root, json_object_get_object_member(object, name));
                 kept = (json_node_unref(kept), json_node_copy(json_object_get_member(object, name)));
