@@ -72,7 +72,7 @@ def test_invalid_option(agent, options):
 
 
 @pytest.mark.parametrize("options", [
-    {"fence": "accounts"}, {"fence": "hook"}, {"cluster": "c"}, {"allow-list": ["10.0.0.0/8"]},
+    {"fence": "hook"}, {"cluster": "c"}, {"allow-list": ["10.0.0.0/8"]},
     {"create-cluster": dbus.Dictionary({"engine": "mariadb"}, signature="sv")},
 ])
 def test_not_supported(agent, options):
