@@ -389,12 +389,12 @@ static bool each_of_ours(AccountSync *sync, Side side, bool closing, guint *ret_
                                 g_ptr_array_add(names, account_name(entry->user, entry->host));
                         continue;
                 }
-                if (now->locked) /* by the fence, which opens it again */
+                if (closing && now->locked) /* by the fence */
                         continue;
                 g_autoptr(Account) form = closing ? closed_form(flavor, entry, side, entry->sides[side], /* fenced= */ false) : account_copy(entry->sides[side]);
                 if (!(account_compare(form, now) & ACCOUNT_DIFFERS_PASSWORD))
                         continue;
-                if (!account_alter(conn, form, /* locked= */ false, error))
+                if (!account_alter(conn, form, now->locked, error)) /* the fence, which may have closed it meanwhile, opens it behind this */
                         return false;
                 written = true;
         }
