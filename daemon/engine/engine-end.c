@@ -46,10 +46,11 @@ static bool link_may_come(Engine *engine) {
 static bool apply_up_to(Ending *ending, const char *file, guint64 offset, gint64 until, GError **error) {
         Engine *engine = ending->engine;
         g_autoptr(GError) last = NULL;
+        LinkTarget target = {.file = file, .offset = offset};
         do {
                 if (engine->link) {
                         g_autoptr(GError) local = NULL;
-                        if (link_wait_applied(engine->link, file, offset, USEC_PER_SEC / 10, &local))
+                        if (link_wait_applied(engine->link, &target, USEC_PER_SEC / 10, &local))
                                 return true;
                         g_autoptr(GError) broken = link_error(engine->link); /* says more than that it has ended */
                         g_clear_error(&last);

@@ -219,6 +219,7 @@ void engine_stop_all(Engine *engine) {
 
 bool engine_wait_applied(Engine *engine, const char *file, guint64 offset, gint64 timeout_usec, GError **error) {
         gint64 end = clock_monotonic() + timeout_usec;
+        LinkTarget target = {.file = file, .offset = offset};
         for (;;) {
                 pthread_mutex_lock(&engine->lock);
                 Link *link = engine->link;
@@ -228,7 +229,7 @@ bool engine_wait_applied(Engine *engine, const char *file, guint64 offset, gint6
 
                 g_autoptr(GError) local = NULL;
                 gint64 left = timeout_usec < 0 ? USEC_PER_SEC : end - clock_monotonic();
-                bool there = link && !stop && link_wait_applied(link, file, offset, MIN(left, USEC_PER_SEC), &local);
+                bool there = link && !stop && link_wait_applied(link, &target, MIN(left, USEC_PER_SEC), &local);
 
                 pthread_mutex_lock(&engine->lock);
                 engine->link_users -= link != NULL;
@@ -254,10 +255,11 @@ bool engine_wait_applied(Engine *engine, const char *file, guint64 offset, gint6
 
 bool engine_wait_link(Engine *engine, const char *file, guint64 offset, gint64 timeout_usec, GError **error) {
         gint64 end = clock_monotonic() + timeout_usec;
+        LinkTarget target = {.file = file, .offset = offset};
         for (;;) {
                 g_autoptr(GError) local = NULL;
                 gint64 left = MAX(end - clock_monotonic(), 0);
-                if (link_wait_applied(engine->link, file, offset, MIN(left, 100 * USEC_PER_MSEC), &local))
+                if (link_wait_applied(engine->link, &target, MIN(left, 100 * USEC_PER_MSEC), &local))
                         return true;
                 pthread_mutex_lock(&engine->lock);
                 guint64 running = engine->running;

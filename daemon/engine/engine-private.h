@@ -73,6 +73,7 @@ struct Engine {
         bool recovered_xa_told;          /* that there are some */
         guint64 programs_seen;           /* link_programs_changed() when they were compared */
         BinlogPosition programs_position; /* to be applied before they are; unset: none */
+        LinkTarget programs_target;      /* the same */
         char *wrong_log[_SIDE_MAX];      /* why a side's binary log could not be followed as its server is set now; NULL: it can */
         bool log_stopped;                /* there is no link for that */
         gint64 progress_since;           /* monotonic; with the progress then: for the estimate */

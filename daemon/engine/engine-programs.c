@@ -167,9 +167,10 @@ void engine_programs_follow(Engine *engine) {
                 if (!up || !conn_binlog_position(up, &file, &offset, NULL))
                         return;
                 binlog_position_set(&engine->programs_position, file, offset);
+                engine->programs_target = (LinkTarget){.file = engine->programs_position.file, .offset = offset};
                 engine->programs_seen = changed;
         }
-        if (!link_wait_applied(engine->link, engine->programs_position.file, engine->programs_position.offset, 0, NULL))
+        if (!link_wait_applied(engine->link, &engine->programs_target, 0, NULL))
                 return;
         binlog_position_clear(&engine->programs_position);
         if (engine_programs_carry(engine, &error)) {

@@ -34,6 +34,7 @@ struct Link {
         char *server; /* the upstream's conn_host_uuid() */
         Place *begin; /* where reading begins, behind transaction … */
         guint64 begin_seq;
+        gint64 began; /* monotonic; no two links of an engine have the same */
         Relay *relay;
         Stream *stream;
         Apply *apply;
@@ -384,6 +385,7 @@ static bool connect_parts(Link *link, GError **error) {
 Link *link_start(const LinkConfig *config, GError **error) {
         g_autoptr(Link) link = g_new0(Link, 1);
         link->config = *config;
+        link->began = clock_monotonic();
         link->last_delay = -1;
         link->copied = link->all_copied = !config->copying && config->again->len == 0;
         pthread_mutex_init(&link->lock, /* attr= */ NULL);
@@ -483,12 +485,14 @@ bool link_copied(Link *link) {
         return copied;
 }
 
-bool link_wait_applied(Link *link, const char *file, guint64 offset, gint64 timeout_usec, GError **error) {
+bool link_wait_applied(Link *link, LinkTarget *target, gint64 timeout_usec, GError **error) {
         gint64 until = clock_monotonic() + timeout_usec;
-        guint64 seq;
-        if (!stream_wait(link->stream, file, offset, timeout_usec, &seq, /* ret_place= */ NULL, error))
-                return false;
-        return apply_wait(link->apply, seq, timeout_usec < 0 ? -1 : MAX(until - clock_monotonic(), 0), error);
+        if (target->link != link->began) {
+                if (!stream_wait(link->stream, target->file, target->offset, timeout_usec, &target->seq, /* ret_place= */ NULL, error))
+                        return false;
+                target->link = link->began;
+        }
+        return apply_wait(link->apply, target->seq, timeout_usec < 0 ? -1 : MAX(until - clock_monotonic(), 0), error);
 }
 
 bool link_wait_canary(Link *link, guint64 value, gint64 timeout_usec, GError **error) {

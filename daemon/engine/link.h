@@ -59,9 +59,18 @@ bool link_drained(Link *link, gint64 timeout_usec, guint64 *ret_low_water);
 void link_end(Link *link);
 bool link_copied(Link *link); /* everything is copied and the low-water mark is behind all of it */
 
-/* Waits until everything up to FILE/OFFSET of the upstream's binary log is committed downstream. TIMEOUT_USEC < 0: for ever.
+/* A place in the upstream's binary log, and once it was read there the transaction to wait for: a wait that is cut in slices must not look again how far
+ * was read, because with clients writing that is always ahead of what is applied. */
+typedef struct LinkTarget {
+        const char *file; /* borrowed */
+        guint64 offset;
+        gint64 link;      /* which one counted; 0: none yet */
+        guint64 seq;      /* as it counts */
+} LinkTarget;
+
+/* Waits until everything up to TARGET is committed downstream. TIMEOUT_USEC < 0: for ever. Called again, it goes on waiting for the same transaction.
  * PS_ERROR_DEADLINE_EXCEEDED, PS_ERROR_STOPPED (the link failed or was stopped). */
-bool link_wait_applied(Link *link, const char *file, guint64 offset, gint64 timeout_usec, GError **error);
+bool link_wait_applied(Link *link, LinkTarget *target, gint64 timeout_usec, GError **error);
 /* Waits until the canary with VALUE, written on the upstream, went through. */
 bool link_wait_canary(Link *link, guint64 value, gint64 timeout_usec, GError **error);
 

@@ -166,10 +166,10 @@ static bool do_end_position(Switchover *s, GError **error) {
 static bool do_drain(Switchover *s, GError **error) {
         Engine *engine = s->engine;
         g_autoptr(GError) local = NULL;
+        LinkTarget target = {.file = engine->state->end_position.file, .offset = engine->state->end_position.offset};
         while (engine->link) {
                 g_clear_error(&local);
-                if (link_wait_applied(engine->link, engine->state->end_position.file, engine->state->end_position.offset,
-                                      CLAMP(time_left(s), 0, SLICE_USEC), &local))
+                if (link_wait_applied(engine->link, &target, CLAMP(time_left(s), 0, SLICE_USEC), &local))
                         return engine_programs_unchanged(engine, error);
                 if (!g_error_matches(local, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED) || time_left(s) <= 0)
                         break;
