@@ -139,6 +139,7 @@ void engine_name_link_error(Engine *engine, GError **error);
 bool engine_params(Engine *engine, Side side, GError **error);
 void engine_drop_params(Engine *engine);
 void engine_step(Engine *engine);
+bool engine_link_may_come(Engine *engine); /* if there is none: the next engine_step() may bring it */
 void engine_sample(Engine *engine); /* what get_status() shows, brought up to date */
 void engine_stop_link(Engine *engine);
 void engine_stop_all(Engine *engine); /* link, monitor, watch, control connections */

@@ -105,7 +105,7 @@ static bool do_guard(Switchover *s, GError **error) {
                 return false;
         if (s->operation->flags & 1)
                 return true;
-        if (!hooks(s, "pre", error))
+        if (!hooks(s, "pre", error) || !switch_link_answers(s->engine, s->operation, error))
                 return false;
         /* One that runs by itself compares in the old direction; it would wait for positions of the wrong server's log. */
         engine_verify_cancel(s->engine);
