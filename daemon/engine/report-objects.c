@@ -54,18 +54,13 @@ void report_add_object(JsonBuilder *b, const ReportObject *object) {
 
 /* Behind the name that LINE begins with: names are quoted, and may hold anything. */
 static const char *behind_name(const char *line) {
-        char quote = 0;
-        for (const char *p = line; *p; p++) {
-                if (quote) {
-                        if (*p == '\\' && quote == '\'' && p[1])
-                                p++;
-                        else if (*p == quote)
-                                quote = 0;
-                } else if (*p == '`' || *p == '\'')
-                        quote = *p;
+        for (const char *p = line; p && *p;)
+                if (*p == '`' || *p == '\'')
+                        p = sql_behind_quoted(p, /* backslashes= */ *p == '\'');
                 else if (p[0] == ':' && p[1] == ' ')
                         return p;
-        }
+                else
+                        p++;
         return NULL;
 }
 
