@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "mysql/sql.h"
 
 static bool refuse(GError **error, const char *why) {
         g_set_error(error, PS_ERROR, PS_ERROR_UNSUPPORTED_OBJECT, "%s", why);
@@ -176,17 +177,10 @@ static GArray *tokenize(const char *text, bool ansi_quotes, bool backslash) {
                         continue;
                 }
                 if (*p == '\'' || *p == '"' || *p == '`') {
-                        char quote = *p++;
+                        char quote = *p;
                         token.kind = quote == '`' || (quote == '"' && ansi_quotes) ? TOKEN_NAME : TOKEN_STRING;
-                        for (; *p; p++)
-                                if (*p == '\\' && backslash && token.kind == TOKEN_STRING && p[1])
-                                        p++;
-                                else if (*p == quote) {
-                                        if (p[1] != quote)
-                                                break;
-                                        p++;
-                                }
-                        p += *p != '\0';
+                        p = sql_behind_quoted(start, backslash && token.kind == TOKEN_STRING);
+                        p = p ? p : start + strlen(start);
                         token.text = token.kind == TOKEN_NAME ? unquote(start, (gsize) (p - start)) : NULL;
                 } else if (is_name_byte(*p)) {
                         while (is_name_byte(*p))

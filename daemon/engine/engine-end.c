@@ -303,7 +303,11 @@ static bool run(Ending *ending, bool switched, GError **error) {
         g_clear_error(&local);
         if (!hooks(ending, switched || clone ? (operation->kind == OPERATION_EXPIRE ? "expired" : "complete") : operation->kind == OPERATION_EXPIRE ? "expired" : "cancel", &local))
                 engine_event(engine, ENGINE_EVENT_NOTE, 4, "%s", local->message);
-        return close_sides(ending, error);
+        if (!close_sides(ending, error))
+                return false;
+        if (clone)
+                engine_accounts_log_in(engine, SIDE_DESTINATION, operation->id);
+        return true;
 }
 
 static const char *reason_of(const EngineOperation *operation, bool switched) {

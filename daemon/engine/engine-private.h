@@ -230,6 +230,8 @@ bool engine_accounts_carry(Engine *engine, GError **error);
 bool engine_accounts_complete(Engine *engine, Side side, GError **error);
 bool engine_accounts_disarm(Engine *engine, Side side, GError **error);
 bool engine_accounts_arm(Engine *engine, Side side, GError **error);
+/* Once for each OPERATION, which opened SIDE: whether those can log in there whose password is known. 15 s and a try at most. */
+void engine_accounts_log_in(Engine *engine, Side side, guint64 operation);
 void engine_accounts_undo(Engine *engine);
 
 /* engine-parameters.c: the servers' variables. */

@@ -236,7 +236,7 @@ static bool end_sessions(Conn *conn, const FenceClosing *how, gint64 until, unsi
 
 /* --- closing a side --- */
 
-bool fence_accounts_prepare(Conn *conn, FenceKept *ret, GError **error) {
+static bool prepare(const Fence *fence, Conn *conn, FenceKept *ret, GError **error) {
         g_autoptr(GPtrArray) items = list_open(conn, error);
         if (!items)
                 return false;
@@ -245,31 +245,42 @@ bool fence_accounts_prepare(Conn *conn, FenceKept *ret, GError **error) {
         return true;
 }
 
-bool fence_accounts_close(const Ledger *ledger, Conn *conn, const FenceClosing *how, FenceKept *kept, unsigned *ret_killed, GError **error) {
+static bool remember(const Fence *fence, Conn *conn, FenceKept *kept, GError **error) {
+        g_autoptr(GPtrArray) items = NULL;
+        if (!fence_record_load(fence->ledger, conn, &items, error))
+                return false;
+        if (items) {
+                g_free(kept->closed);
+                kept->closed = fence_record_to_text(items);
+        }
+        return true;
+}
+
+static bool close_side(const Fence *fence, Conn *conn, const FenceClosing *how, FenceKept *kept, unsigned *ret_killed, GError **error) {
         gint64 until = clock_monotonic() + how->timeout_usec;
         g_autoptr(GError) local = NULL;
         bool good = false;
-        if (!conn_exec(conn, "SET SESSION lock_wait_timeout=1", -1, NULL, error) || !mark(ledger, conn, error))
+        if (!conn_exec(conn, "SET SESSION lock_wait_timeout=1", -1, NULL, error) || !mark(fence->ledger, conn, error))
                 return false;
         do {
                 g_clear_error(&local);
                 if (fence_stopped(how, error))
                         return false;
-                good = close_all(ledger, conn, how, until, &local);
+                good = close_all(fence->ledger, conn, how, until, &local);
         } while (!good && mysql_error_is_retryable(local) && clock_monotonic() < until);
         if (!good) {
                 g_propagate_error(error, g_steal_pointer(&local));
                 return false;
         }
-        return conn_exec(conn, "SET SESSION lock_wait_timeout=DEFAULT", -1, NULL, error) && fence_accounts_remember(ledger, conn, kept, error) &&
+        return conn_exec(conn, "SET SESSION lock_wait_timeout=DEFAULT", -1, NULL, error) && remember(fence, conn, kept, error) &&
                end_sessions(conn, how, until, ret_killed, error) && fence_no_prepared_xa(conn, error);
 }
 
 /* Sessions, too, when nothing was left to lock: they may have outlived a crash of the agent between the locks and their end. */
-bool fence_accounts_shut(const Ledger *ledger, Conn *conn, GError **error) {
+static bool shut(const Fence *fence, Conn *conn, GError **error) {
         unsigned killed = 0;
         gint64 until = clock_monotonic() + SHUT_USEC;
-        return mark(ledger, conn, error) && close_all(ledger, conn, NULL, until, error) && end_sessions(conn, NULL, until, &killed, error);
+        return mark(fence->ledger, conn, error) && close_all(fence->ledger, conn, NULL, until, error) && end_sessions(conn, NULL, until, &killed, error);
 }
 
 bool fence_accounts_cover(const Ledger *ledger, Conn *conn, const char *user, const char *host, GError **error) {
@@ -284,22 +295,11 @@ bool fence_accounts_cover(const Ledger *ledger, Conn *conn, const char *user, co
                end_sessions(conn, NULL, clock_monotonic() + SHUT_USEC, &killed, error);
 }
 
-bool fence_accounts_remember(const Ledger *ledger, Conn *conn, FenceKept *kept, GError **error) {
-        g_autoptr(GPtrArray) items = NULL;
-        if (!fence_record_load(ledger, conn, &items, error))
-                return false;
-        if (items) {
-                g_free(kept->closed);
-                kept->closed = fence_record_to_text(items);
-        }
-        return true;
-}
-
 /* --- opening --- */
 
-bool fence_accounts_open(const Ledger *ledger, Conn *conn, const FenceOpening *how, GError **error) {
+static bool open_side(const Fence *fence, Conn *conn, const FenceOpening *how, GError **error) {
         g_autoptr(GPtrArray) items = NULL, open = g_ptr_array_new();
-        if (!fence_record_load(ledger, conn, &items, error))
+        if (!fence_record_load(fence->ledger, conn, &items, error))
                 return false;
         if (!items)
                 items = fence_record_from_text(how->kept ? how->kept->closed : NULL);
@@ -316,14 +316,14 @@ bool fence_accounts_open(const Ledger *ledger, Conn *conn, const FenceOpening *h
         if (!set_locks(conn, open, /* locked= */ false, error) || !switch_events(conn, open, /* enabled= */ true, error))
                 return false;
         failpoint("accounts", "opened", "after");
-        return fence_record_clear(ledger, conn, error);
+        return fence_record_clear(fence->ledger, conn, error);
 }
 
 /* --- looking --- */
 
-bool fence_accounts_is_closed(const Ledger *ledger, Conn *conn, bool *ret, GError **error) {
+static bool is_closed(const Fence *fence, Conn *conn, bool *ret, GError **error) {
         g_autoptr(GPtrArray) items = NULL, open = NULL;
-        if (!fence_record_load(ledger, conn, &items, error))
+        if (!fence_record_load(fence->ledger, conn, &items, error))
                 return false;
         *ret = fence_record_find(items, FENCE_ITEM_MARK, "", "") != NULL;
         if (!*ret)
@@ -334,7 +334,7 @@ bool fence_accounts_is_closed(const Ledger *ledger, Conn *conn, bool *ret, GErro
 }
 
 /* Says of each whether its account is to be closed. */
-bool fence_accounts_look(Conn *conn, GPtrArray *sessions, GError **error) {
+static bool look(const Fence *fence, Conn *conn, GPtrArray *sessions, GError **error) {
         g_auto(Names) names = {0};
         if (!read_names(conn, NULL, &names, error))
                 return false;
@@ -379,3 +379,15 @@ char *fence_accounts_sql(const char *closed, const Flavor *flavor) {
                                             "%%' AND (%s); FLUSH PRIVILEGES;", (unsigned) strlen(ACCOUNT_SHUT ":") + 1, rows->str);
         return sql->len ? g_utf8_make_valid(sql->str, (gssize) sql->len) : NULL;
 }
+
+/* Accounts that somebody else has locked are not ours to open, and are not recorded: nothing is found closed. */
+const FenceOps fence_accounts_ops = {
+        .of_accounts = true,
+        .prepare = prepare,
+        .close = close_side,
+        .open = open_side,
+        .shut = shut,
+        .is_closed = is_closed,
+        .remember = remember,
+        .look = look,
+};

@@ -1,28 +1,34 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
-/* What the kinds of fences share: fence.c chooses one of them, each is a file of its own. */
+/* The kinds of fences, each a table of functions in a file of its own, and what they share. fence.c chooses. */
 
 #include "engine/fence.h"
 
-/* fence-global.c: the server's global read_only, and its event scheduler. */
-bool fence_global_prepare(Conn *conn, FenceKept *ret, GError **error);
-bool fence_global_close(Conn *conn, const FenceClosing *how, FenceKept *kept, unsigned *ret_killed, GError **error);
-bool fence_global_open(Conn *conn, const FenceKept *kept, GError **error);
-bool fence_global_shut(Conn *conn, GError **error);
+/* A kind of fence: what fence.h promises, done its way. */
+typedef struct FenceOps {
+        bool of_accounts;   /* fence_is_of_accounts() */
+        bool may_come_back; /* fence_may_come_back() */
+        bool (*prepare)(const Fence *fence, Conn *conn, FenceKept *ret, GError **error);
+        bool (*close)(const Fence *fence, Conn *conn, const FenceClosing *how, FenceKept *kept, unsigned *ret_killed, GError **error);
+        bool (*open)(const Fence *fence, Conn *conn, const FenceOpening *how, GError **error);
+        bool (*shut)(const Fence *fence, Conn *conn, GError **error);
+        bool (*is_closed)(const Fence *fence, Conn *conn, bool *ret, GError **error);
+        /* NULL: it has nothing to say there. */
+        bool (*found_closed)(const Fence *fence, Conn *conn, bool *ret, GError **error); /* nobody else's doing is recorded */
+        bool (*remember)(const Fence *fence, Conn *conn, FenceKept *kept, GError **error);
+        bool (*look)(const Fence *fence, Conn *conn, GPtrArray *sessions, GError **error); /* sets Session.locked_out */
+} FenceOps;
 
-/* fence-accounts.c: accounts that could write are locked. */
-bool fence_accounts_prepare(Conn *conn, FenceKept *ret, GError **error);
-bool fence_accounts_close(const Ledger *ledger, Conn *conn, const FenceClosing *how, FenceKept *kept, unsigned *ret_killed, GError **error);
-bool fence_accounts_open(const Ledger *ledger, Conn *conn, const FenceOpening *how, GError **error);
-bool fence_accounts_shut(const Ledger *ledger, Conn *conn, GError **error);
-bool fence_accounts_is_closed(const Ledger *ledger, Conn *conn, bool *ret, GError **error);
-bool fence_accounts_remember(const Ledger *ledger, Conn *conn, FenceKept *kept, GError **error);
+extern const FenceOps fence_global_ops;   /* fence-global.c: the server's global read_only, and its event scheduler */
+extern const FenceOps fence_accounts_ops; /* fence-accounts.c: accounts that could write are locked */
+
+/* fence-accounts.c: what only such a fence is asked. */
 bool fence_accounts_cover(const Ledger *ledger, Conn *conn, const char *user, const char *host, GError **error);
-bool fence_accounts_look(Conn *conn, GPtrArray *sessions, GError **error);
 GHashTable *fence_accounts_closed(const Ledger *ledger, Conn *conn, GError **error);
 char *fence_accounts_sql(const char *closed, const Flavor *flavor);
 
 /* fence.c */
+bool fence_sees_read_only(const Fence *fence, Conn *conn, bool *ret, GError **error); /* for the table */
 bool fence_stopped(const FenceClosing *how, GError **error);
 typedef bool (*FenceChoice)(const Session *session, gconstpointer data);
 /* Those of which WOULD_END says so are killed and gone by UNTIL. LOOK NULL: nothing is known of transactions. */

@@ -92,104 +92,54 @@ bool fence_stopped(const FenceClosing *how, GError **error) {
 
 /* --- the kinds --- */
 
-static bool not_there(const Fence *fence, GError **error) {
-        g_set_error(error, PS_ERROR, PS_ERROR_NOT_SUPPORTED, "fence=%s is not there yet", fence_kind_to_string(fence->kind));
-        return false;
+static const FenceOps *ops(const Fence *fence) {
+        static const FenceOps *const kinds[_FENCE_MAX] = {
+                [FENCE_GLOBAL] = &fence_global_ops,
+                [FENCE_ACCOUNTS] = &fence_accounts_ops,
+        };
+        return kinds[fence->kind]; /* spec.c lets no other one through */
 }
 
 bool fence_is_of_accounts(const Fence *fence) {
-        return fence->kind == FENCE_ACCOUNTS;
+        return ops(fence)->of_accounts;
 }
 
 bool fence_may_come_back(const Fence *fence) {
-        return fence->kind == FENCE_GLOBAL;
+        return ops(fence)->may_come_back;
 }
 
 bool fence_prepare(const Fence *fence, Conn *conn, FenceKept *ret, GError **error) {
-        switch (fence->kind) {
-        case FENCE_GLOBAL:
-                return fence_global_prepare(conn, ret, error);
-        case FENCE_ACCOUNTS:
-                return fence_accounts_prepare(conn, ret, error);
-        case FENCE_HOOK:
-        case _FENCE_MAX:
-        case _FENCE_INVALID:
-                break;
-        }
-        return not_there(fence, error);
+        return ops(fence)->prepare(fence, conn, ret, error);
 }
 
 bool fence_close(const Fence *fence, Conn *conn, const FenceClosing *how, FenceKept *kept, unsigned *ret_killed, GError **error) {
         *ret_killed = 0;
-        switch (fence->kind) {
-        case FENCE_GLOBAL:
-                return fence_global_close(conn, how, kept, ret_killed, error);
-        case FENCE_ACCOUNTS:
-                return fence_accounts_close(fence->ledger, conn, how, kept, ret_killed, error);
-        case FENCE_HOOK:
-        case _FENCE_MAX:
-        case _FENCE_INVALID:
-                break;
-        }
-        return not_there(fence, error);
+        return ops(fence)->close(fence, conn, how, kept, ret_killed, error);
 }
 
 bool fence_open(const Fence *fence, Conn *conn, const FenceOpening *how, GError **error) {
         static const FenceOpening unknown = {0};
-        static const FenceKept nothing = {0};
-        if (!how)
-                how = &unknown;
-        switch (fence->kind) {
-        case FENCE_GLOBAL:
-                return fence_global_open(conn, how->kept ? how->kept : &nothing, error);
-        case FENCE_ACCOUNTS:
-                return fence_accounts_open(fence->ledger, conn, how, error);
-        case FENCE_HOOK:
-        case _FENCE_MAX:
-        case _FENCE_INVALID:
-                break;
-        }
-        return not_there(fence, error);
+        return ops(fence)->open(fence, conn, how ? how : &unknown, error);
 }
 
 bool fence_shut(const Fence *fence, Conn *conn, GError **error) {
-        switch (fence->kind) {
-        case FENCE_GLOBAL:
-                return fence_global_shut(conn, error);
-        case FENCE_ACCOUNTS:
-                return fence_accounts_shut(fence->ledger, conn, error);
-        case FENCE_HOOK:
-        case _FENCE_MAX:
-        case _FENCE_INVALID:
-                break;
-        }
-        return not_there(fence, error);
+        return ops(fence)->shut(fence, conn, error);
 }
 
 bool fence_is_closed(const Fence *fence, Conn *conn, bool *ret, GError **error) {
-        switch (fence->kind) {
-        case FENCE_GLOBAL:
-                return fence_is_read_only(conn, ret, error);
-        case FENCE_ACCOUNTS:
-                return fence_accounts_is_closed(fence->ledger, conn, ret, error);
-        case FENCE_HOOK:
-        case _FENCE_MAX:
-        case _FENCE_INVALID:
-                break;
-        }
-        return not_there(fence, error);
+        return ops(fence)->is_closed(fence, conn, ret, error);
 }
 
 bool fence_found_closed(const Fence *fence, Conn *conn, bool *ret, GError **error) {
-        *ret = false; /* accounts that somebody else has locked are not ours to open, and are not recorded */
-        return fence_is_of_accounts(fence) || fence_is_read_only(conn, ret, error);
+        *ret = false;
+        return !ops(fence)->found_closed || ops(fence)->found_closed(fence, conn, ret, error);
+}
+
+bool fence_remember(const Fence *fence, Conn *conn, FenceKept *kept, GError **error) {
+        return !ops(fence)->remember || ops(fence)->remember(fence, conn, kept, error);
 }
 
 /* --- accounts --- */
-
-bool fence_remember(const Fence *fence, Conn *conn, FenceKept *kept, GError **error) {
-        return !fence_is_of_accounts(fence) || fence_accounts_remember(fence->ledger, conn, kept, error);
-}
 
 GHashTable *fence_closed_accounts(const Fence *fence, Conn *conn, GError **error) {
         return fence_accounts_closed(fence->ledger, conn, error);
@@ -207,7 +157,7 @@ char *fence_opening_sql(const FenceKept *kept, const Flavor *flavor) {
 
 GPtrArray *fence_sessions(const Fence *fence, Conn *conn, SessionLook *look, GError **error) {
         g_autoptr(GPtrArray) sessions = sessions_of_others(conn, look, error);
-        if (!sessions || (fence_is_of_accounts(fence) && !fence_accounts_look(conn, sessions, error)))
+        if (!sessions || (ops(fence)->look && !ops(fence)->look(fence, conn, sessions, error)))
                 return NULL;
         return g_steal_pointer(&sessions);
 }
@@ -243,6 +193,10 @@ bool fence_is_read_only(Conn *conn, bool *ret, GError **error) {
                 return false;
         *ret = value != 0;
         return true;
+}
+
+bool fence_sees_read_only(const Fence *fence, Conn *conn, bool *ret, GError **error) {
+        return fence_is_read_only(conn, ret, error);
 }
 
 bool fence_log_mark(Conn *conn, char **ret_mark, GError **error) {

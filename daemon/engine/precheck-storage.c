@@ -87,26 +87,13 @@ static const char *temporal_type(const TableSchema *table, const char *column) {
         return NULL;
 }
 
-/* The end of the literal that begins at P, behind its quote. */
-static const char *behind_literal(const char *p) {
-        for (p++; *p; p++) {
-                if (*p == '\\' && p[1])
-                        p++;
-                else if (*p == '\'' && p[1] == '\'')
-                        p++;
-                else if (*p == '\'')
-                        return p + 1;
-        }
-        return p;
-}
-
 /* Values in their order: "'2000-01-01',7", or of a list "('2000-01-01',7),('2000-01-02',8)": a comma more for each. */
 static void add_dates(GString *sql, const TableSchema *table, const GPtrArray *names, const char *values) {
         guint position = 0;
-        for (const char *p = values; *p;) {
+        for (const char *p = values; p && *p;) {
                 if (*p == '\'') {
-                        const char *end = behind_literal(p), *type = temporal_type(table, names->pdata[position % names->len]);
-                        if (type)
+                        const char *end = sql_behind_quoted(p, /* backslashes= */ true), *type = temporal_type(table, names->pdata[position % names->len]);
+                        if (type && end)
                                 g_string_append_printf(sql, "%sCAST(%.*s AS %s)", sql->len > 0 ? "," : "", (int) (end - p), p, type);
                         p = end;
                 } else

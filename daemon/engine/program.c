@@ -91,36 +91,13 @@ static const char *behind(const char *p, const char *text) {
         return p;
 }
 
-static const char *skip_quoted(const char *p) {
-        char quote = *p++;
-        while (*p) {
-                if (*p == quote && p[1] != quote)
-                        return p + 1;
-                p += *p == quote ? 2 : 1;
-        }
-        return NULL;
-}
-
-/* Behind the literal that begins at P, as servers print comments: quotes doubled, backslashes before what is special. NULL: it has no end. */
-static const char *skip_literal(const char *p) {
-        for (p++; *p; p++) {
-                if (*p == '\\' && p[1])
-                        p++;
-                else if (*p == '\'' && p[1] == '\'')
-                        p++;
-                else if (*p == '\'')
-                        return p + 1;
-        }
-        return NULL;
-}
-
 /* Where the status is. */
 static const char *find_event_status(const char *sql, const char **ret_behind) {
         /* The server's own form: … ON COMPLETION [NOT ]PRESERVE ENABLE|DISABLE[ ON SLAVE|REPLICA][ COMMENT '…'] DO …; before that only quoted names,
          * dates and numbers. */
         for (const char *p = sql; p && *p;) {
                 if (*p == '`' || *p == '\'' || *p == '"') {
-                        p = skip_quoted(p);
+                        p = sql_behind_quoted(p, /* backslashes= */ false);
                         continue;
                 }
                 const char *q = behind(p, "ON COMPLETION ");
@@ -155,7 +132,7 @@ const char *program_event_body(const char *sql) {
                 return NULL;
         const char *comment = behind(p, "COMMENT ");
         if (comment && *comment == '\'') {
-                p = skip_literal(comment);
+                p = sql_behind_quoted(comment, /* backslashes= */ true);
                 p = p ? behind(p, " ") : NULL;
         }
         return p ? behind(p, "DO ") : NULL;
@@ -188,7 +165,7 @@ const char *program_trigger_body(const char *sql) {
         for (const char *p = skip_blank(sql); p && *p; p = skip_blank(p)) {
                 if (*p == '`' || *p == '\'' || *p == '"') {
                         found = 0;
-                        p = skip_quoted(p);
+                        p = sql_behind_quoted(p, /* backslashes= */ false);
                         if (!p)
                                 return NULL;
                         continue;
@@ -231,10 +208,10 @@ static const char *find_comment(const char *sql, const char **ret_end) {
         static const char head[] = "\n    COMMENT ";
         for (const char *p = sql; p && *p;) {
                 if (*p == '`' || *p == '"')
-                        p = skip_quoted(p);
+                        p = sql_behind_quoted(p, /* backslashes= */ false);
                 else if (g_str_has_prefix(p, head)) {
                         const char *start = p + strlen(head);
-                        *ret_end = *start == '\'' ? skip_literal(start) : NULL;
+                        *ret_end = *start == '\'' ? sql_behind_quoted(start, /* backslashes= */ true) : NULL;
                         return *ret_end ? start : NULL;
                 } else
                         p++;
@@ -246,7 +223,7 @@ static const char *find_comment(const char *sql, const char **ret_end) {
 static const char *find_name(const char *sql, const char *word, const char **ret_end) {
         const char *p = strstr(sql, word);
         p = p ? p + strlen(word) : NULL;
-        *ret_end = p && (*p == '`' || *p == '"') ? skip_quoted(p) : NULL;
+        *ret_end = p && (*p == '`' || *p == '"') ? sql_behind_quoted(p, /* backslashes= */ false) : NULL;
         return *ret_end ? p : NULL;
 }
 

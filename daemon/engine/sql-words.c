@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "mysql/sql.h"
+
 #define WORD_MAX 64 /* characters: no name and no keyword is longer */
 
 static void free_word(gpointer p) {
@@ -18,20 +20,6 @@ static void add(GPtrArray *words, char *text, unsigned flags) {
         word->text = text;
         word->flags = flags;
         g_ptr_array_add(words, word);
-}
-
-/* Behind what is quoted from P on. */
-static const char *skip_quoted(const char *p) {
-        char quote = *p++;
-        for (; *p; p++) {
-                if (*p == '\\' && quote != '`' && p[1])
-                        p++;
-                else if (*p == quote && p[1] == quote)
-                        p++;
-                else if (*p == quote)
-                        return p + 1;
-        }
-        return p;
 }
 
 /* Behind a comment that begins at P, or P itself. */
@@ -68,7 +56,8 @@ GPtrArray *sql_words(const char *sql) {
                 } else if (g_ascii_isspace(*p)) {
                         p++;
                 } else if (*p == '\'' || *p == '"' || *p == '`') {
-                        p = skip_quoted(p);
+                        const char *end = sql_behind_quoted(p, /* backslashes= */ *p != '`');
+                        p = end ? end : p + strlen(p);
                         add(words, g_strdup(""), SQL_WORD_QUOTED);
                         before = '`';
                 } else if (in_word(*p)) {

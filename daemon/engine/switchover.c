@@ -531,6 +531,8 @@ static void finish_forward(Switchover *s) {
                 return;
         if (!hooks(s, "post", &error))
                 engine_event(engine, ENGINE_EVENT_NOTE, 4, "%s", error->message);
+        engine_set_step(engine, "logins"); /* last of all: nobody waits for it */
+        engine_accounts_log_in(engine, s->to, s->operation->id);
 
         switch_record_left(engine, s->operation, s->from);
         binlog_position_clear(&engine->state->end_position);

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "mysql/sql.h"
+
 static const struct {
         const char *name;
         ColumnKind kind;
@@ -58,16 +60,8 @@ static unsigned small_number(const char *text) {
  * escapes. */
 static guint32 count_members(const char *type) {
         guint32 n = 0;
-        bool quoted = false;
-        for (const char *p = type; *p; p++)
-                if (*p == '\\' && quoted && p[1])
-                        p++;
-                else if (*p == '\'') {
-                        /* The second half of a doubled quote opens again what the first one closed. */
-                        bool doubled = !quoted && p > type && p[-1] == '\'';
-                        quoted = !quoted;
-                        n += quoted && !doubled;
-                }
+        for (const char *p = type; p && (p = strchr(p, '\'')); n++)
+                p = sql_behind_quoted(p, /* backslashes= */ true);
         return n;
 }
 

@@ -47,6 +47,19 @@ void sql_append_string(GString *sql, const char *bytes, gsize length) {
         g_string_append_c(sql, '\'');
 }
 
+const char *sql_behind_quoted(const char *p, bool backslashes) {
+        char quote = *p++;
+        for (; *p; p++) {
+                if (*p == '\\' && backslashes && p[1])
+                        p++;
+                else if (*p == quote && p[1] == quote)
+                        p++;
+                else if (*p == quote)
+                        return p + 1;
+        }
+        return NULL;
+}
+
 char *sql_string(const char *text) {
         GString *sql = g_string_new(NULL);
         sql_append_string(sql, text, strlen(text));

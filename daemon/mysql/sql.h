@@ -17,6 +17,9 @@ void sql_append_string(GString *sql, const char *bytes, gsize length);
 char *sql_string(const char *text);
 char *sql_identifier(const char *name);
 char *sql_table(const char *database, const char *table);
+/* Behind the string or name that begins with the quote at P: a doubled quote is one character, and with BACKSLASHES so is what stands behind one.
+ * NULL: it has no end. */
+const char *sql_behind_quoted(const char *p, bool backslashes);
 
 /* What SELECT reads so that value_literal_from_text() can be exact: the column itself, except FLOAT and DOUBLE(m,d) `c`*1e0 → double,
  * BIT, ENUM and SET as unsigned numbers, YEAR `c`+0. Comma-separated, the same columns in the same order as

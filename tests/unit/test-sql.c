@@ -45,6 +45,22 @@ static void test_strings(void) {
         g_assert_cmpstr(table, ==, "`d```.`t`");
 }
 
+static void test_quoted(void) {
+        static const struct {
+                const char *text;
+                bool backslashes;
+                int behind; /* < 0: no end */
+        } cases[] = {
+                {"''", true, 2},         {"'a' b", true, 3},      {"'it''s'x", false, 7},  {"'a\\'b'x", true, 6},
+                {"'a\\'b'x", false, 4},  {"'a\\\\'x", true, 5}, {"`a``'\\`.", false, 7}, {"\"'\"", false, 3},
+                {"'", true, -1},         {"'a''", true, -1},      {"'a\\'", true, -1},     {"'a\\", true, -1},
+        };
+        for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+                const char *end = sql_behind_quoted(cases[i].text, cases[i].backslashes);
+                g_assert_cmpint(end ? (int) (end - cases[i].text) : -1, ==, cases[i].behind);
+        }
+}
+
 static void test_lists(void) {
         g_auto(TableSchemaHere) table = fixture_table(COLUMNS, "id,k`2");
         assert_sql("`id`,`k``2`,`f`*1e0,CAST(`s` AS UNSIGNED),CAST(`b` AS UNSIGNED),`m`",
@@ -134,6 +150,7 @@ int main(int argc, char *argv[]) {
         g_test_init(&argc, &argv, NULL);
         g_test_add_func("/sql/names", test_names);
         g_test_add_func("/sql/strings", test_strings);
+        g_test_add_func("/sql/quoted", test_quoted);
         g_test_add_func("/sql/lists", test_lists);
         g_test_add_func("/sql/keys", test_keys);
         g_test_add_func("/sql/upsert", test_upsert);
