@@ -166,6 +166,7 @@ class Matrix:
         def __init__(self, source=servers.MySQL56, destination=servers.MariaDB, *, fence='global', customers=60, rate=120, cut_seconds=1.5):
                 self.kinds = (source, destination)
                 self.fence = fence
+                self.config = ['log_bin_trust_function_creators=ON', 'event_scheduler=ON'] if fence == 'accounts' else []       # for the functions and the event there are then
                 self.customers = customers
                 self.rate = rate
                 self.cut_seconds = cut_seconds
@@ -176,7 +177,7 @@ class Matrix:
                 self.accounts = None    # of both sides, when a cell begins; only with fence=accounts
 
         def __enter__(self):
-                self.pair = servers.start_pair(*self.kinds)
+                self.pair = servers.start_pair(*self.kinds, {'config': self.config}, {'config': self.config})
                 self.cables = [proxy.Proxy(s.port) for s in self.pair]
                 folder = servers.scratch_folder('pf-')
                 self.failpoints = Failpoints(folder)
@@ -217,7 +218,7 @@ class Matrix:
                 if self.shop is not None:
                         self.recover()
                 for server in self.pair:
-                        server.config = []
+                        server.config = self.config
                         if not server.running:
                                 server.start()
                         server.script(['SET GLOBAL read_only = 0', 'DROP DATABASE IF EXISTS shop', 'DROP DATABASE IF EXISTS polarshift'])
@@ -259,7 +260,7 @@ class Matrix:
         def _crash(self, side, durable):
                 """kill -9 and the restart after it. What makes the fence outlive that is a line in the configuration."""
                 server = self.pair[side]
-                server.config = ['read_only=1'] if durable and self.fence == 'global' else []
+                server.config = self.config + (['read_only=1'] if durable and self.fence == 'global' else [])
                 server.kill9()
                 server.start()
 
@@ -400,7 +401,12 @@ class Matrix:
                 events = "SELECT STATUS FROM information_schema.EVENTS WHERE EVENT_SCHEMA = 'shop'"
                 self.shop.wait(lambda: list(self.pair[open_one].admin(events)) == [('ENABLED',)], 30, 'the event on the side that takes writes')
                 assert ('ENABLED',) not in self.pair[closed].admin(events)
-                assert accounts.can_log_in(self.pair[open_one], 'plain', 'plain') and not accounts.can_log_in(self.pair[closed], 'plain', 'plain')
+                assert self._lets_in(open_one) and not self._lets_in(closed)
+
+        def _lets_in(self, side):
+                """An account that was carried, with its password as it was: MySQL 9.7 knows no such passwords, there another one tells."""
+                user = ('app', servers.APP_PASSWORD) if self.pair[side].flavor == 'mysql97' else ('plain', 'plain')
+                return accounts.can_log_in(self.pair[side], *user)
 
         def _refused(self, side):
                 try:
@@ -431,6 +437,8 @@ class Matrix:
                 assert self.shop.get('Phase') == final
                 writer, reader = self.sides
                 assert not self._refused(writer) and self._refused(reader) == (operation in SWITCHED)
+                if self.fence == 'accounts':
+                        assert self._lets_in(reader) == (operation not in SWITCHED)
                 for server in self.pair:
                         assert not server.admin("SHOW DATABASES LIKE 'polarshift'")
                 acknowledged = self._acknowledged_since(writer)
