@@ -219,7 +219,7 @@ static bool shut_for_good(Engine *engine, Side side, Conn *conn, GError **error)
         if (!owner.present)
                 return true;
         /* Our tables go, which say what is closed, too. */
-        return fence_shut(&engine->fence, conn, error) && engine_remember_closed(engine, side, conn, error) &&
+        return fence_shut(&engine->fence, side, conn, error) && engine_remember_closed(engine, side, conn, error) &&
                engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, error);
 }
 
@@ -281,13 +281,6 @@ static bool close_sides(Ending *ending, GError **error) {
         return true;
 }
 
-static bool hooks(Ending *ending, const char *point, GError **error) {
-        Engine *engine = ending->engine;
-        g_autofree char *json = g_strdup_printf("{\"point\":\"%s\",\"migration\":\"%s\",\"writer\":\"%s\"}", point, engine->spec->name,
-                                                side_to_string(engine->state->writer));
-        return engine->config.run_hooks(point, json, engine->config.userdata, error);
-}
-
 static bool run(Ending *ending, bool switched, GError **error) {
         Engine *engine = ending->engine;
         const EngineOperation *operation = ending->operation;
@@ -309,7 +302,8 @@ static bool run(Ending *ending, bool switched, GError **error) {
         if (!stop_applying(ending, error))
                 return false;
         g_clear_error(&local);
-        if (!hooks(ending, switched || clone ? (operation->kind == OPERATION_EXPIRE ? "expired" : "complete") : operation->kind == OPERATION_EXPIRE ? "expired" : "cancel", &local))
+        const char *point = operation->kind == OPERATION_EXPIRE ? "expired" : switched || clone ? "complete" : "cancel";
+        if (!engine_run_hooks(engine, point, /* operation= */ 0, &local))
                 engine_event(engine, ENGINE_EVENT_NOTE, 4, "%s", local->message);
         return close_sides(ending, error);
 }

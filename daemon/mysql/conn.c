@@ -31,6 +31,8 @@
 struct Conn {
         MYSQL *mysql;
         char *label;
+        char *host; /* NULL: the socket */
+        guint16 port;
         Flavor flavor;
         guint64 id, max_packet;
         char *uuid;
@@ -73,6 +75,11 @@ const Flavor *conn_flavor(const Conn *conn) {
 
 const char *conn_label(const Conn *conn) {
         return conn->label;
+}
+
+const char *conn_host(const Conn *conn, guint16 *ret_port) {
+        *ret_port = conn->port;
+        return conn->host;
 }
 
 guint64 conn_id(const Conn *conn) {
@@ -260,6 +267,9 @@ static bool connect_one(Conn *conn, const ConnParams *params, const EndpointHost
         if (flags & CONN_MULTI_STATEMENTS)
                 client_flags |= CLIENT_MULTI_STATEMENTS;
 
+        g_free(conn->host);
+        conn->host = host ? g_strdup(host->host) : NULL;
+        conn->port = host ? host->port : 0;
         g_free(conn->label);
         conn->label = !host ? g_strdup(endpoint->socket)
                             : g_strdup_printf(strchr(host->host, ':') ? "[%s]:%u" : "%s:%u", host->host,
@@ -431,6 +441,7 @@ void conn_free(Conn *conn) {
         if (pthread_equal(conn->owner, pthread_self()) && --thread_connections == 0)
                 mysql_thread_end();
         pthread_mutex_destroy(&conn->lock);
+        g_free(conn->host);
         g_free(conn->label);
         g_free(conn->uuid);
         g_free(conn);
