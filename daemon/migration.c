@@ -39,6 +39,7 @@ static const char *const message_ids[_ENGINE_EVENT_MAX] = {
                 ID(VERIFICATION_FINISHED),
                 ID(NOT_CARRIED),
                 ID(PARAMETER_CHANGED),
+                ID(LOGIN_FAILED),
                 ID(STALE_STATE),
                 ID(NOTE),
 #undef ID

@@ -34,14 +34,6 @@ static bool unreachable(const GError *error) {
         return g_error_matches(error, PS_ERROR, PS_ERROR_SOURCE_UNREACHABLE) || g_error_matches(error, PS_ERROR, PS_ERROR_DESTINATION_UNREACHABLE);
 }
 
-/* The next engine_step() may bring a link. */
-static bool link_may_come(Engine *engine) {
-        pthread_mutex_lock(&engine->lock);
-        bool paused = engine->paused;
-        pthread_mutex_unlock(&engine->lock);
-        return !paused && !engine->link_broken;
-}
-
 /* A link that failed a moment ago, or that has not begun since the agent started, is waited for: nobody would know but by asking again. */
 static bool apply_up_to(Ending *ending, const char *file, guint64 offset, gint64 until, GError **error) {
         Engine *engine = ending->engine;
@@ -64,7 +56,7 @@ static bool apply_up_to(Ending *ending, const char *file, guint64 offset, gint64
                         break;
                 engine_step(engine);
                 engine_wait(engine, USEC_PER_SEC / 10);
-        } while ((engine->link || link_may_come(engine)) && clock_monotonic() < until && !engine_aborted(engine, ending->operation->id));
+        } while ((engine->link || engine_link_may_come(engine)) && clock_monotonic() < until && !engine_aborted(engine, ending->operation->id));
         if (last)
                 g_propagate_error(error, g_steal_pointer(&last));
         else
@@ -305,7 +297,11 @@ static bool run(Ending *ending, bool switched, GError **error) {
         const char *point = operation->kind == OPERATION_EXPIRE ? "expired" : switched || clone ? "complete" : "cancel";
         if (!engine_run_hooks(engine, point, /* operation= */ 0, &local))
                 engine_event(engine, ENGINE_EVENT_NOTE, 4, "%s", local->message);
-        return close_sides(ending, error);
+        if (!close_sides(ending, error))
+                return false;
+        if (clone)
+                engine_accounts_log_in(engine, SIDE_DESTINATION, operation->id);
+        return true;
 }
 
 static const char *reason_of(const EngineOperation *operation, bool switched) {

@@ -641,6 +641,13 @@ void engine_step(Engine *engine) {
                 engine_programs_follow(engine);
 }
 
+bool engine_link_may_come(Engine *engine) {
+        pthread_mutex_lock(&engine->lock);
+        bool paused = engine->paused;
+        pthread_mutex_unlock(&engine->lock);
+        return !paused && !engine->link_broken;
+}
+
 /* The parts that use the parameters are stopped first. */
 void engine_refresh_params(Engine *engine) {
         engine_stop_all(engine);

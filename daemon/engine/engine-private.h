@@ -141,6 +141,7 @@ void engine_name_link_error(Engine *engine, GError **error);
 bool engine_params(Engine *engine, Side side, GError **error);
 void engine_drop_params(Engine *engine);
 void engine_step(Engine *engine);
+bool engine_link_may_come(Engine *engine); /* if there is none: the next engine_step() may bring it */
 void engine_sample(Engine *engine); /* what get_status() shows, brought up to date */
 void engine_stop_link(Engine *engine);
 void engine_stop_all(Engine *engine); /* link, monitor, watch, control connections */
@@ -239,6 +240,8 @@ bool engine_accounts_carry(Engine *engine, GError **error);
 bool engine_accounts_complete(Engine *engine, Side side, GError **error);
 bool engine_accounts_disarm(Engine *engine, Side side, GError **error);
 bool engine_accounts_arm(Engine *engine, Side side, GError **error);
+/* Once for each OPERATION, which opened SIDE: whether those can log in there whose password is known. 15 s and a try at most. */
+void engine_accounts_log_in(Engine *engine, Side side, guint64 operation);
 void engine_accounts_undo(Engine *engine);
 
 /* engine-parameters.c: the servers' variables. */

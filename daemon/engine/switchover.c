@@ -103,7 +103,7 @@ static bool do_guard(Switchover *s, GError **error) {
                 return false;
         if (s->operation->flags & 1)
                 return true;
-        if (!hooks(s, "pre", error))
+        if (!hooks(s, "pre", error) || !switch_link_answers(s->engine, s->operation, error))
                 return false;
         /* One that runs by itself compares in the old direction; it would wait for positions of the wrong server's log. */
         engine_verify_cancel(s->engine);
@@ -534,6 +534,8 @@ static void finish_forward(Switchover *s) {
                 return;
         if (!hooks(s, "post", &error))
                 engine_event(engine, ENGINE_EVENT_NOTE, 4, "%s", error->message);
+        engine_set_step(engine, "logins"); /* last of all: nobody waits for it */
+        engine_accounts_log_in(engine, s->to, s->operation->id);
 
         switch_record_left(engine, s->operation, s->from);
         binlog_position_clear(&engine->state->end_position);

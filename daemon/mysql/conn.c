@@ -6,6 +6,7 @@
 
 #include "mysql/conn-private.h"
 
+#include <arpa/inet.h>
 #include <errmsg.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -92,6 +93,21 @@ const char *conn_host_uuid(const Conn *conn) {
 
 guint64 conn_max_packet(const Conn *conn) {
         return conn->max_packet;
+}
+
+char *conn_local_address(const Conn *conn) {
+        union {
+                struct sockaddr any;
+                struct sockaddr_in v4;
+                struct sockaddr_in6 v6;
+        } address;
+        socklen_t length = sizeof address;
+        char text[INET6_ADDRSTRLEN];
+        if (getsockname(conn->socket, &address.any, &length) < 0)
+                return NULL;
+        const void *number = address.any.sa_family == AF_INET ? (const void *) &address.v4.sin_addr
+                             : address.any.sa_family == AF_INET6 ? (const void *) &address.v6.sin6_addr : NULL;
+        return number && inet_ntop(address.any.sa_family, number, text, sizeof text) ? g_strdup(text) : NULL;
 }
 
 /* ---- errors */
@@ -375,7 +391,7 @@ static bool read_identity(Conn *conn, GError **error) {
 
 /* By SHOW, since naming a variable that a flavor does not have is an error. */
 static bool read_uuid(Conn *conn, GError **error) {
-        g_autoptr(ConnRows) rows = conn_query(conn, "SHOW GLOBAL VARIABLES LIKE 'server\\_u%id'", error);
+        g_autoptr(ConnRows) rows = conn_query(conn, "SHOW GLOBAL VARIABLES LIKE 'server_u%id'", error);
         if (!rows)
                 return false;
         for (char **row; (row = conn_rows_take(rows));)
@@ -409,24 +425,44 @@ static bool set_session(Conn *conn, GError **error) {
         return true;
 }
 
-Conn *conn_open_with_timeout(const ConnParams *params, ConnFlags flags, unsigned read_timeout,
-                             GError **error) {
+static Conn *conn_new(void) {
         pthread_once(&library_once, library_start);
-        g_autoptr(Conn) conn = g_new0(Conn, 1);
+        Conn *conn = g_new0(Conn, 1);
         conn->socket = -1;
         conn->uuid = g_strdup("");
         pthread_mutex_init(&conn->lock, NULL);
         (void)mysql_thread_init();
         conn->owner = pthread_self();
         thread_connections++;
-        if (!connect_any(conn, params, flags, read_timeout, error) || !set_session(conn, error))
+        return conn;
+}
+
+static bool is_meant(const Conn *conn, const ConnParams *params, GError **error) {
+        if (!params->identity || !*params->identity || strcmp(params->identity, conn->uuid) == 0)
+                return true;
+        g_set_error(error, PS_ERROR, PS_ERROR_STOPPED, "%s is another server than a moment ago (%s instead of %s)", conn->label,
+                    conn->uuid, params->identity);
+        return false;
+}
+
+Conn *conn_open_with_timeout(const ConnParams *params, ConnFlags flags, unsigned read_timeout,
+                             GError **error) {
+        g_autoptr(Conn) conn = conn_new();
+        if (!connect_any(conn, params, flags, read_timeout, error) || !set_session(conn, error) ||
+            !is_meant(conn, params, error))
                 return NULL;
-        if (params->identity && *params->identity && strcmp(params->identity, conn->uuid) != 0) {
-                g_set_error(error, PS_ERROR, PS_ERROR_STOPPED, "%s is another server than a moment ago (%s instead of %s)", conn->label,
-                            conn->uuid, params->identity);
-                return NULL;
-        }
         return g_steal_pointer(&conn);
+}
+
+char *conn_log_in(const ConnParams *params, GError **error) {
+        g_autoptr(Conn) conn = conn_new();
+        if (!connect_any(conn, params, 0, params->io_timeout > 0 ? params->io_timeout : IO_TIMEOUT, error))
+                return NULL;
+        conn->flavor = flavor_parse(mysql_get_server_info(conn->mysql));
+        if (!read_uuid(conn, error) || !is_meant(conn, params, error))
+                return NULL;
+        g_autofree char *who = conn_query_string(conn, "SELECT CURRENT_USER()", error);
+        return who ? g_utf8_make_valid(who, -1) : NULL;
 }
 
 Conn *conn_open(const ConnParams *params, ConnFlags flags, GError **error) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Copying under write load, as a model: a source, a reader, copiers, a dispatcher, workers and a destination in one thread, in an order that
  * a seed decides, with crashes. The chunk map, the overlay and the keys are the real code; around them stand the rules of copy.c and
- * apply.c. In the end the destination must equal the source, and no strict statement may have failed on the way.
+ * apply.c; in a third of the runs no two rows may share a value, as under a secondary unique key. In the end the destination must equal the
+ * source, and no strict statement may have failed on the way.
  *
  * The same runs with one mistake built in must fail for some seed: this is what shows that the model can see it. */
 
@@ -15,7 +16,7 @@
 #define WORKERS 3
 #define COPIERS 2
 #define SEEDS 2000
-#define MAX_STEPS 200000
+#define MAX_STEPS 2000000
 
 typedef enum Mutant {
         MUTANT_NONE,
@@ -33,6 +34,8 @@ typedef enum Mutant {
         MUTANT_EARLY_H,          /* takes H before the rows are read */
         MUTANT_ONE_H,            /* after a restart every chunk has the highest H */
         MUTANT_FORGET_PART,      /* after a restart a worker does not know how much of a transaction it had */
+        MUTANT_NO_LIVE_WAIT,     /* brings in rows with unique values while the live ones are before h_seq */
+        MUTANT_UNORDERED,        /* several workers change a table with unique values */
         _MUTANT_MAX,
 } Mutant;
 
@@ -78,6 +81,7 @@ typedef struct Model {
         TableSchema *schema;
         char *error;
         bool whole_table; /* read under a lock, not in chunks */
+        bool unique;      /* no two rows may have the same value: a secondary unique key */
         gsize side_max;
 
         /* The source. */
@@ -102,7 +106,7 @@ typedef struct Model {
         /* The destination. */
         State rows;
         GArray *done; /* of DoneChunk */
-        guint64 checkpoint_seq[WORKERS], checkpoint_part[WORKERS];
+        guint64 applied[WORKERS], checkpoint_seq[WORKERS], checkpoint_part[WORKERS];
 } Model;
 
 static int below(Model *model, int n) {
@@ -125,13 +129,35 @@ static void append_key(const Model *model, GString *out, int key) {
         g_string_append_c(out, '\0');
 }
 
+/* Whether a row other than KEY's has it. */
+static bool value_taken(const State *state, int key, int value) {
+        for (int other = 0; other < KEYS; other++)
+                if (other != key && state->value[other] == value)
+                        return true;
+        return false;
+}
+
+static void put_row(Model *model, int key, int value, const char *duplicate) {
+        if (model->unique && value && value_taken(&model->rows, key, value))
+                fail(model, duplicate, key);
+        model->rows.value[key] = value;
+}
+
 /* --- the source --- */
+
+/* Few values where they are unique: they wander from row to row. */
+static int new_value(Model *model, const State *state) {
+        int value = 1 + below(model, model->unique ? 2 * KEYS : 1000000);
+        while (model->unique && value_taken(state, /* key= */ -1, value))
+                value = value % (2 * KEYS) + 1;
+        return value;
+}
 
 static void write_transaction(Model *model) {
         State state = g_array_index(model->states, State, model->log->len);
         GArray *events = g_array_new(FALSE, FALSE, sizeof(RowEvent));
         for (int n = below(model, 4) + (below(model, 20) == 0 ? 12 : 0); n >= 0; n--) {
-                int key = below(model, KEYS), value = 1 + below(model, 1000000);
+                int key = below(model, KEYS), value = new_value(model, &state);
                 RowEvent event = {.before = -1, .after = key, .value = value};
                 if (state.value[key]) {
                         event.before = key;
@@ -288,8 +314,18 @@ static void overlay(Model *model, ModelCopier *copier) {
                 fail(model, "the rows were miscounted", 0);
 }
 
+/* Up to where everything that was sent to the workers is in the destination. */
+static guint64 live_at(const Model *model) {
+        guint64 low = G_MAXUINT64;
+        for (guint w = 0; w < WORKERS; w++)
+                low = MIN(low, model->applied[w]);
+        return low;
+}
+
 /* Some rows of the chunk, with the last of them its row in the ledger. Only a whole table needs several transactions. */
 static void write_chunk(Model *model, ModelCopier *copier) {
+        if (model->unique && !model->whole_table && live_at(model) < copier->h_seq && model->mutant != MUTANT_NO_LIVE_WAIT)
+                return;
         if (model->whole_table && copier->written == 0)
                 model->rows = (State){0}; /* TRUNCATE */
         guint left = copier->rows.rows->len - copier->written;
@@ -301,7 +337,7 @@ static void write_chunk(Model *model, ModelCopier *copier) {
                 int key = (int) g_ascii_strtoll(p, &p, 10), value = (int) g_ascii_strtoll(p + 1, NULL, 10);
                 if (model->rows.value[key])
                         fail(model, "a chunk meets a row", key);
-                model->rows.value[key] = value;
+                put_row(model, key, value, "a chunk meets a row with a value of its own");
         }
         if (copier->written < copier->rows.rows->len)
                 return;
@@ -390,7 +426,7 @@ static void flush_worker(Model *model, guint w) {
 }
 
 static void add_change(Model *model, RowOperation operation, int key, int value, const GString *text) {
-        guint w = (guint) (key_hash(text->str, text->len) % WORKERS);
+        guint w = model->unique && model->mutant != MUTANT_UNORDERED ? 0 : (guint) (key_hash(text->str, text->len) % WORKERS);
         guint64 seq = model->seq + 1;
         model->part[w]++;
         if (seq <= model->resume_seq[w] || (seq == model->resume_seq[w] + 1 && model->part[w] <= model->resume_part[w]))
@@ -478,8 +514,9 @@ static void step_worker(Model *model, guint w) {
                 bool there = model->rows.value[change->key] != 0;
                 if (there != (change->operation != ROW_OPERATION_INSERT))
                         fail(model, there ? "an INSERT meets a row" : "a changed row is missing", change->key);
-                model->rows.value[change->key] = change->value;
+                put_row(model, change->key, change->value, "a change meets a row with its value");
         }
+        model->applied[w] = packet->done_seq;
         if (packet->changes->len > 0 || below(model, 2) == 0) { /* an idle worker's checkpoint may lag */
                 model->checkpoint_seq[w] = packet->done_seq;
                 model->checkpoint_part[w] = packet->part;
@@ -505,7 +542,7 @@ static void resume(Model *model) {
         guint64 low = G_MAXUINT64, max_h = 0;
         for (guint w = 0; w < WORKERS; w++) {
                 low = MIN(low, model->checkpoint_seq[w]);
-                model->resume_seq[w] = model->sent[w] = model->checkpoint_seq[w];
+                model->resume_seq[w] = model->sent[w] = model->applied[w] = model->checkpoint_seq[w];
                 model->resume_part[w] = model->mutant == MUTANT_FORGET_PART ? 0 : model->checkpoint_part[w];
         }
         memset(model->part, 0, sizeof model->part);
@@ -535,6 +572,7 @@ static void model_init(Model *model, guint32 seed, Mutant mutant) {
                                       composite ? "a,b" : "a");
         model->whole_table = below(model, 6) == 0;
         model->schema->key_order = model->whole_table ? KEY_ORDER_SERVER : KEY_ORDER_AGENT;
+        model->unique = below(model, 3) == 0;
         model->side_max = below(model, 4) == 0 ? 60 : 1 << 20;
         model->to_write = (guint) below(model, 150);
         model->log = g_ptr_array_new_with_free_func((GDestroyNotify) g_array_unref);
@@ -543,7 +581,7 @@ static void model_init(Model *model, guint32 seed, Mutant mutant) {
         g_array_set_clear_func(model->done, done_chunk_clear);
         State state = {0};
         for (int key = 0; key < KEYS; key++)
-                state.value[key] = below(model, 3) ? 1 + below(model, 1000) : 0;
+                state.value[key] = below(model, 3) ? new_value(model, &state) : 0;
         g_array_append_val(model->states, state);
         for (guint c = 0; c < COPIERS; c++)
                 row_buffer_init(&model->copiers[c].rows);
