@@ -173,7 +173,8 @@ static void certificate(GString *out, JsonObject *report) {
 
 static void object_row(GString *out, JsonObject *object) {
         g_autofree char *name = report_value(object, "name"), *outcome = report_value(object, "outcome"), *from = report_value(object, "from"),
-                        *to = report_value(object, "to"), *why = report_value(object, "why"), *sql = report_value(object, "sql"), *now = report_value(object, "now");
+                        *to = report_value(object, "to"), *why = report_value(object, "why"), *sql = report_value(object, "sql"), *now = report_value(object, "now"),
+                        *logins = report_logins(object);
         g_string_append(out, "<tr><td>");
         text(out, name);
         g_string_append(out, "</td><td>");
@@ -192,6 +193,10 @@ static void object_row(GString *out, JsonObject *object) {
         if (*why) {
                 g_string_append(out, *from || *to ? "<br>" : "");
                 text(out, why);
+        }
+        if (*logins) {
+                g_string_append(out, *from || *to || *why ? "<br>" : "");
+                text(out, logins);
         }
         if (*sql)
                 code(out, sql);

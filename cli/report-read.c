@@ -43,6 +43,22 @@ char *report_position(JsonObject *object, const char *name) {
         return *file ? g_strdup_printf("%s:%s", file, offset) : g_strdup("");
 }
 
+static const char *const sides[] = {"destination", "source"};
+
+char *report_logins(JsonObject *object) {
+        JsonObject *logins = report_object(object, "logins");
+        g_autoptr(GString) text = g_string_new(NULL);
+        for (gsize i = 0; i < G_N_ELEMENTS(sides); i++) {
+                JsonObject *login = report_object(logins, sides[i]);
+                g_autofree char *outcome = report_value(login, "outcome"), *why = report_value(login, "why");
+                if (!*outcome)
+                        continue;
+                const char *what = strcmp(outcome, "logged-in") == 0 ? "logged in" : strcmp(outcome, "failed") == 0 ? "could not log in" : "not tried";
+                g_string_append_printf(text, "%slogin on the %s: %s%s%s", text->len ? "; " : "", sides[i], what, *why ? ", " : "", why);
+        }
+        return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
 static JsonObject *element(JsonArray *array, guint i) {
         JsonNode *node = json_array_get_element(array, i);
         return JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
@@ -82,6 +98,17 @@ static void add_objects(GPtrArray *problems, JsonObject *report) {
         }
 }
 
+static void add_logins(GPtrArray *problems, JsonObject *report) {
+        JsonArray *objects = report_array(report, "objects");
+        for (guint i = 0; objects && i < json_array_get_length(objects); i++)
+                for (gsize side = 0; side < G_N_ELEMENTS(sides); side++) {
+                        JsonObject *object = element(objects, i), *login = report_object(report_object(object, "logins"), sides[side]);
+                        g_autofree char *outcome = report_value(login, "outcome"), *why = report_value(login, "why"), *name = report_value(object, "name");
+                        if (strcmp(outcome, "failed") == 0)
+                                add(problems, "warning", g_strdup_printf("Could not log in on the %s: %s – %s", sides[side], name, why), NULL);
+                }
+}
+
 static void add_checks(GPtrArray *problems, JsonObject *report, const char *level) {
         JsonArray *checks = report_array(report, "checks");
         for (guint i = 0; checks && i < json_array_get_length(checks); i++) {
@@ -106,6 +133,7 @@ GPtrArray *report_problems(JsonObject *report) {
                 add(problems, "error", g_strdup_printf("%.0f transactions of others were written on the side that must not take writes", foreign - MAX(acknowledged, 0)), NULL);
         add_checks(problems, report, "error");
         add_objects(problems, report);
+        add_logins(problems, report);
         add_checks(problems, report, "warning");
         return problems;
 }

@@ -27,7 +27,7 @@ static JsonObject *element(JsonArray *array, guint i) {
 static void object_line(GString *out, JsonObject *object) {
         g_autofree char *kind = report_value(object, "kind"), *name = report_value(object, "name"), *outcome = report_value(object, "outcome"),
                         *from = report_value(object, "from"), *to = report_value(object, "to"), *why = report_value(object, "why"),
-                        *sql = report_value(object, "sql"), *now = report_value(object, "now");
+                        *sql = report_value(object, "sql"), *now = report_value(object, "now"), *logins = report_logins(object);
         g_autoptr(GString) text = g_string_new(NULL);
         g_string_append_printf(text, "%-12s %s %s", outcome, kind, name);
         if (*from || *to)
@@ -37,6 +37,8 @@ static void object_line(GString *out, JsonObject *object) {
         if (*why)
                 g_string_append_printf(text, " – %s", why);
         line(out, "  ", text->str);
+        if (*logins)
+                line(out, "               ", logins);
         lines(out, "               ", sql);
 }
 

@@ -22,6 +22,9 @@ double report_number(JsonObject *object, const char *name); /* -1: there is none
 /* "binlog.000004:1234"; "" when it is null. */
 char *report_position(JsonObject *object, const char *name);
 
+/* Whether an account could log in, on each side where that is known: "login on the destination: error 1045 (…)"; "": it is not. */
+char *report_logins(JsonObject *object);
+
 typedef struct ReportProblem {
         const char *level; /* "error", "warning" */
         char *what, *sql;  /* sql may be NULL */

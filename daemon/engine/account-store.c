@@ -13,6 +13,15 @@ static const char *const note_members[_SIDE_MAX] = {[SIDE_SOURCE] = "source-note
 static const char *const sql_members[_SIDE_MAX] = {[SIDE_SOURCE] = "source-sql", [SIDE_DESTINATION] = "destination-sql"};
 static const char *const ours_members[_SIDE_MAX] = {[SIDE_SOURCE] = "made-on-source", [SIDE_DESTINATION] = "made-on-destination"};
 static const char *const pending_members[_SIDE_MAX] = {[SIDE_SOURCE] = "pending-on-source", [SIDE_DESTINATION] = "pending-on-destination"};
+static const char *const login_members[_SIDE_MAX] = {[SIDE_SOURCE] = "source-login", [SIDE_DESTINATION] = "destination-login"};
+
+static const char *const account_login_table[_ACCOUNT_LOGIN_MAX] = {
+        [ACCOUNT_LOGIN_UNKNOWN] = "unknown",
+        [ACCOUNT_LOGIN_DONE] = "logged-in",
+        [ACCOUNT_LOGIN_FAILED] = "failed",
+        [ACCOUNT_LOGIN_NOT_TRIED] = "not-tried",
+};
+ENUM_TABLE_DEFINE(account_login, AccountLoginOutcome, account_login_table);
 
 static void entry_free(gpointer data) {
         AccountEntry *entry = data;
@@ -24,6 +33,7 @@ static void entry_free(gpointer data) {
                 g_free(entry->refused[side]);
                 g_free(entry->note[side]);
                 g_free(entry->sql[side]);
+                g_free(entry->logins[side].why);
         }
         g_free(entry);
 }
@@ -84,6 +94,14 @@ static JsonObject *account_to_json(const Account *account) {
         return object;
 }
 
+static JsonObject *login_to_json(const AccountLogin *login) {
+        JsonObject *object = json_object_new();
+        json_put_text(object, "outcome", account_login_to_string(login->outcome));
+        json_put_text(object, "why", login->why);
+        json_object_set_int_member(object, "operation", (gint64) login->operation);
+        return object;
+}
+
 static JsonObject *entry_to_json(gconstpointer data) {
         const AccountEntry *entry = data;
         JsonObject *object = json_object_new();
@@ -97,6 +115,8 @@ static JsonObject *entry_to_json(gconstpointer data) {
                 json_put_text(object, sql_members[side], entry->sql[side]);
                 json_object_set_boolean_member(object, ours_members[side], entry->ours[side]);
                 json_object_set_boolean_member(object, pending_members[side], entry->pending[side]);
+                if (entry->logins[side].outcome != ACCOUNT_LOGIN_UNKNOWN)
+                        json_object_set_object_member(object, login_members[side], login_to_json(&entry->logins[side]));
                 if (entry->sides[side])
                         json_object_set_object_member(object, side_members[side], account_to_json(entry->sides[side]));
         }
@@ -147,6 +167,21 @@ static Account *account_from_json(const AccountEntry *entry, JsonObject *object)
         return g_steal_pointer(&account);
 }
 
+/* Not there: never tried, or a file from before there was such a test. */
+static bool login_from_json(AccountLogin *login, JsonObject *entry, const char *member) {
+        JsonNode *inner = json_object_get_member(entry, member);
+        if (!inner)
+                return true;
+        JsonObject *object = JSON_NODE_HOLDS_OBJECT(inner) ? json_node_get_object(inner) : NULL;
+        g_autofree char *outcome = object ? json_get_text(object, "outcome") : NULL;
+        login->outcome = account_login_from_string(outcome);
+        if (login->outcome == _ACCOUNT_LOGIN_INVALID)
+                return false;
+        login->why = json_get_text(object, "why");
+        login->operation = (guint64) json_object_get_int_member_with_default(object, "operation", 0);
+        return true;
+}
+
 static bool entry_from_json(PairStore *store, JsonObject *object) {
         g_autofree char *user = json_get_text(object, "user"), *host = json_get_text(object, "host");
         if (!user || !host || account_store_find(store, user, host))
@@ -161,6 +196,8 @@ static bool entry_from_json(PairStore *store, JsonObject *object) {
                 entry->sql[side] = json_get_text(object, sql_members[side]);
                 entry->ours[side] = json_object_get_boolean_member_with_default(object, ours_members[side], false);
                 entry->pending[side] = json_object_get_boolean_member_with_default(object, pending_members[side], false);
+                if (!login_from_json(&entry->logins[side], object, login_members[side]))
+                        return false;
                 if (!inner)
                         continue;
                 entry->sides[side] = JSON_NODE_HOLDS_OBJECT(inner) ? account_from_json(entry, json_node_get_object(inner)) : NULL;

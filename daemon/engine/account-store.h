@@ -7,6 +7,23 @@
 #include "engine/pair-store.h"
 #include "engine/spec.h"
 
+typedef enum AccountLoginOutcome {
+        ACCOUNT_LOGIN_UNKNOWN, /* that side was not opened yet, or the account is not one that was carried */
+        ACCOUNT_LOGIN_DONE,
+        ACCOUNT_LOGIN_FAILED,
+        ACCOUNT_LOGIN_NOT_TRIED,
+        _ACCOUNT_LOGIN_MAX,
+        _ACCOUNT_LOGIN_INVALID = -1,
+} AccountLoginOutcome;
+ENUM_TABLE_DECLARE(account_login, AccountLoginOutcome); /* "logged-in", "failed", "not-tried" */
+
+/* Whether it could log in on a side when that side was opened (account-login.h). */
+typedef struct AccountLogin {
+        AccountLoginOutcome outcome;
+        char *why;         /* the error, or why it was not tried; or NULL */
+        guint64 operation; /* that opened the side: one try for each */
+} AccountLogin;
+
 typedef struct AccountEntry {
         char *user, *host;
         char *stays;               /* why nothing is done with it: an administrator's, the agent's, there before; NULL: it is carried */
@@ -17,6 +34,7 @@ typedef struct AccountEntry {
         char *refused[_SIDE_MAX];  /* why that side does not have it; NULL: it has */
         char *note[_SIDE_MAX];     /* what came out otherwise there; or NULL */
         char *sql[_SIDE_MAX];      /* what is left to do by hand there; or NULL */
+        AccountLogin logins[_SIDE_MAX];
 } AccountEntry;
 
 /* Of AccountEntry, found by account_name(). */

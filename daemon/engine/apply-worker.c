@@ -39,6 +39,7 @@ struct ApplyWorker {
         pthread_mutex_t lock;
         guint64 done, rows;
         guint64 persisted; /* the row's seq */
+        int answered;
 };
 
 ApplyWorker *apply_worker_new(const ApplyWorkerConfig *config, GError **error) {
@@ -275,17 +276,23 @@ static void work(gpointer data) {
 
                 /* An idle worker's checkpoint need not follow every transaction: after a restart it would find nothing to do there. */
                 bool persist = false;
-                for (guint i = 0; i < packets->len; i++)
-                        persist |= ((const Packet *) g_ptr_array_index(packets, i))->persist;
+                int asked = 0;
+                for (guint i = 0; i < packets->len; i++) {
+                        const Packet *packet = g_ptr_array_index(packets, i);
+                        persist |= packet->persist;
+                        asked = MAX(asked, packet->asked);
+                }
                 bool idle = changes == 0 && !persist && clock_monotonic() - worker->persisted_at < IDLE_PERSIST_USEC;
                 bool same = last->done_seq == worker->seq && last->part == worker->part;
-                if (!idle && !same && !commit(worker, packets, &error))
+                bool writes = !idle && !same;
+                if (writes ? !commit(worker, packets, &error) : asked && !conn_exec(worker->conn, "DO 0", -1, NULL, &error))
                         break;
 
                 pthread_mutex_lock(&worker->lock);
                 worker->done = last->done_seq;
                 worker->persisted = worker->seq;
                 worker->rows += changes;
+                worker->answered = MAX(worker->answered, asked);
                 pthread_mutex_unlock(&worker->lock);
                 worker->config.on_progress(worker->config.userdata);
         }
@@ -332,4 +339,11 @@ guint64 apply_worker_rows(ApplyWorker *worker) {
         guint64 rows = worker->rows;
         pthread_mutex_unlock(&worker->lock);
         return rows;
+}
+
+int apply_worker_answered(ApplyWorker *worker) {
+        pthread_mutex_lock(&worker->lock);
+        int answered = worker->answered;
+        pthread_mutex_unlock(&worker->lock);
+        return answered;
 }

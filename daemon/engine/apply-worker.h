@@ -31,3 +31,4 @@ void apply_worker_join(ApplyWorker *worker);
 guint64 apply_worker_done(ApplyWorker *worker); /* all its changes up to this transaction are committed */
 guint64 apply_worker_persisted(ApplyWorker *worker); /* what its checkpoint row says */
 guint64 apply_worker_rows(ApplyWorker *worker);
+int apply_worker_answered(ApplyWorker *worker); /* the newest `asked` of its packets that the server has answered */

@@ -27,6 +27,7 @@ struct Apply {
         guint64 *sent;        /* per worker: done_seq of the last packet */
         guint64 *resume_seq, *resume_part; /* per worker: what it had when we began */
         guint64 *part;        /* per worker: changes of the transaction being read */
+        int asked_sent;       /* the `asked` that the workers were told last */
         guint64 seq;          /* the last whole transaction that was dispatched */
         GStringChunk *files;  /* interned names */
         char *server;
@@ -50,6 +51,7 @@ struct Apply {
         bool live_seen;       /* every table is live since transaction live_seq */
         guint64 live_seq;
         gint persist;         /* atomic: checkpoints are wanted up to where we are */
+        gint asked;           /* atomic: counts apply_ask() */
 };
 
 static void on_worker_progress(gpointer userdata) {
@@ -172,18 +174,25 @@ static Place *current_place(Apply *apply) {
         return place_ref(apply->place);
 }
 
+/* How many changes of the transaction behind the last whole one the worker has, those of an earlier link with them. */
+static guint64 part_of(const Apply *apply, guint32 w) {
+        return apply->seq > apply->resume_seq[w] ? apply->part[w]
+               : apply->seq < apply->resume_seq[w] ? apply->resume_part[w] : MAX(apply->part[w], apply->resume_part[w]);
+}
+
 /* Hands a worker what was gathered for it; with nothing gathered, the news that it has everything up to here. */
-static bool flush_worker(Apply *apply, guint32 w, bool persist) {
-        if (!apply->pending[w] && !persist && apply->sent[w] >= apply->seq)
+static bool flush_worker(Apply *apply, guint32 w, bool persist, int asked) {
+        if (!apply->pending[w] && !persist && !asked && apply->sent[w] >= apply->seq)
                 return true;
         Packet *packet = apply->pending[w] ? g_steal_pointer(&apply->pending[w]) : packet_new();
         packet->done_seq = MAX(apply->seq, apply->resume_seq[w]);
-        packet->part = apply->seq < apply->resume_seq[w] ? apply->resume_part[w] : apply->part[w];
+        packet->part = part_of(apply, w);
         packet->place = current_place(apply);
         packet->hold = apply->hold;
         packet->persist = persist;
+        packet->asked = asked;
         apply->sent[w] = packet->done_seq;
-        if (packet->changes->len == 0 && apply->seq <= apply->resume_seq[w]) { /* it knows more than we do */
+        if (packet->changes->len == 0 && apply->seq <= apply->resume_seq[w] && !asked) { /* it knows more than we do */
                 packet_free(packet);
                 return true;
         }
@@ -192,9 +201,11 @@ static bool flush_worker(Apply *apply, guint32 w, bool persist) {
 
 static bool flush_all(Apply *apply) {
         bool persist = g_atomic_int_compare_and_exchange(&apply->persist, 1, 0);
+        int asked = g_atomic_int_get(&apply->asked), news = asked != apply->asked_sent ? asked : 0;
         for (guint32 w = 0; w < apply->config.workers; w++)
-                if (!flush_worker(apply, w, persist))
+                if (!flush_worker(apply, w, persist, news))
                         return false;
+        apply->asked_sent = asked;
         apply->flushed_at = clock_monotonic();
         return true;
 }
@@ -226,7 +237,7 @@ static bool add_change(Apply *apply, LinkTable *table, RowOperation operation, g
         if (!apply->pending[w])
                 apply->pending[w] = packet_new();
         packet_add(apply->pending[w], table, operation, apply->key->str, apply->key->len, hash, image, cascades, maybe_gone);
-        return packet_weight(apply->pending[w]) < FLUSH_WEIGHT || flush_worker(apply, w, /* persist= */ false);
+        return packet_weight(apply->pending[w]) < FLUSH_WEIGHT || flush_worker(apply, w, /* persist= */ false, /* asked= */ 0);
 }
 
 /* A chunk has to be finished first. false: told to stop. */
@@ -535,13 +546,14 @@ bool apply_settle(Apply *apply, guint64 seq, gint64 timeout_usec) {
         return there;
 }
 
-bool apply_wait(Apply *apply, guint64 seq, gint64 timeout_usec, GError **error) {
+/* Until it is SO of SEQ; *ret_timed_out: that is why it is not. */
+static bool wait_until(Apply *apply, bool (*so)(Apply *apply, guint64 seq), guint64 seq, gint64 timeout_usec, bool *ret_timed_out, GError **error) {
         struct timespec until = clock_deadline(MAX(timeout_usec, 0));
         bool there, failed, timed_out = false;
 
         pthread_mutex_lock(&apply->lock);
         for (;;) {
-                there = apply_low_water(apply) >= seq;
+                there = so(apply, seq);
                 failed = apply->failed;
                 if (there || failed || timed_out)
                         break;
@@ -551,13 +563,42 @@ bool apply_wait(Apply *apply, guint64 seq, gint64 timeout_usec, GError **error) 
                         timed_out = pthread_cond_timedwait(&apply->progress, &apply->lock, &until) != 0;
         }
         pthread_mutex_unlock(&apply->lock);
-        if (there)
-                return true;
-        if (failed)
+        *ret_timed_out = !there && !failed;
+        if (!there && failed)
                 g_set_error(error, PS_ERROR, PS_ERROR_STOPPED, "applying has ended");
-        else
-                g_set_error(error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED,
-                            "transaction %" G_GUINT64_FORMAT " was not applied in time", seq);
+        return there;
+}
+
+static bool is_applied(Apply *apply, guint64 seq) {
+        return apply_low_water(apply) >= seq;
+}
+
+bool apply_wait(Apply *apply, guint64 seq, gint64 timeout_usec, GError **error) {
+        bool timed_out;
+        if (wait_until(apply, is_applied, seq, timeout_usec, &timed_out, error))
+                return true;
+        if (timed_out)
+                g_set_error(error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED, "transaction %" G_GUINT64_FORMAT " was not applied in time", seq);
+        return false;
+}
+
+int apply_ask(Apply *apply) {
+        return g_atomic_int_add(&apply->asked, 1) + 1;
+}
+
+static bool is_answered(Apply *apply, guint64 asked) {
+        for (guint32 w = 0; w < apply->config.workers; w++)
+                if ((guint64) apply_worker_answered(apply->workers[w]) < asked)
+                        return false;
+        return true;
+}
+
+bool apply_wait_answers(Apply *apply, int asked, gint64 timeout_usec, GError **error) {
+        bool timed_out;
+        if (wait_until(apply, is_answered, (guint64) asked, timeout_usec, &timed_out, error))
+                return true;
+        if (timed_out)
+                g_set_error(error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED, "what changed is not written in time: a session may hold locks on its rows");
         return false;
 }
 

@@ -55,4 +55,8 @@ bool apply_all_live(Apply *apply);
 bool apply_settle(Apply *apply, guint64 seq, gint64 timeout_usec);
 /* Until the low-water mark is at SEQ. PS_ERROR_DEADLINE_EXCEEDED, PS_ERROR_STOPPED. TIMEOUT_USEC < 0: for ever. */
 bool apply_wait(Apply *apply, guint64 seq, gint64 timeout_usec, GError **error);
+/* Has every worker ask the server for an answer, behind what is in its queue: one that has nothing to write would not notice for seconds that its
+ * connection is gone. → what apply_wait_answers() waits for; PS_ERROR_DEADLINE_EXCEEDED, PS_ERROR_STOPPED. */
+int apply_ask(Apply *apply);
+bool apply_wait_answers(Apply *apply, int asked, gint64 timeout_usec, GError **error);
 void apply_counters(Apply *apply, guint64 *ret_transactions, guint64 *ret_rows);

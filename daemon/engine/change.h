@@ -36,6 +36,7 @@ typedef struct Packet {
         Place *place;          /* where done_seq ends */
         RelayHold hold;        /* then; its file is interned by the link */
         bool persist;          /* the checkpoint row has to follow, even when there is nothing else to write */
+        int asked;             /* the server has to answer, even when there is nothing to write: apply_ask(); 0: it has not */
 } Packet;
 Packet *packet_new(void);
 void packet_free(Packet *packet);

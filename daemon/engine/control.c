@@ -82,7 +82,7 @@ static bool fence_again(Engine *engine, Side side, Conn *conn, GError **error) {
         if (engine->state->leg == 0 || engine->state->step != SWITCH_STEP_NONE || side == engine->state->writer ||
             engine_direction(engine) == DIRECTION_NONE)
                 return true;
-        return fence_shut(&engine->fence, conn, error);
+        return engine_shut_again(engine, side, conn, error);
 }
 
 void control_feed(Engine *engine) {

@@ -7,9 +7,13 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
+#include "engine/account-login.h"
 #include "engine/account-sync.h"
 #include "engine/control.h"
+
+#define LOGINS_USEC (15 * USEC_PER_SEC) /* all logins of a side; each is bounded, too */
 
 /* Texts of events carry no name: everybody may read them. */
 static void on_refused(gpointer userdata, const AccountEntry *entry, Side side) {
@@ -114,6 +118,41 @@ bool engine_accounts_arm(Engine *engine, Side side, GError **error) {
         if (count > 0)
                 engine_event(engine, ENGINE_EVENT_OPERATION_STEP, 6, "%u accounts opened on the %s", count, side_to_string(side));
         return true;
+}
+
+static bool must_stop(gpointer userdata) {
+        return engine_stopping(userdata) || engine_superseded(userdata);
+}
+
+/* Whatever comes of it: the side takes writes. */
+void engine_accounts_log_in(Engine *engine, Side side, guint64 operation) {
+        AccountSync sync;
+        AccountLogins logins = {.side = side, .operation = operation, .stopping = must_stop, .userdata = engine};
+        g_autoptr(AccountMap) map = NULL;
+        g_autoptr(GError) error = NULL;
+        if (!spec_is_whole_instance(engine->spec))
+                return;
+        bool good = engine_accounts_map(engine, &map, &error) && begin(engine, side, /* both= */ false, &sync, &error);
+        if (good) {
+                logins.store = sync.store;
+                logins.directory = sync.directory;
+                logins.map = map;
+                logins.conn = sync.conns[side];
+                logins.params = engine->params[side];
+                logins.until = clock_monotonic() + LOGINS_USEC;
+                good = accounts_log_in(&logins, &error);
+        }
+        if (!end(engine, good, &error)) {
+                engine_event(engine, ENGINE_EVENT_NOTE, 4, "it could not be tried whether accounts can log in on the %s: %s", side_to_string(side), error->message);
+                return;
+        }
+        const guint *count = logins.count;
+        if (count[ACCOUNT_LOGIN_FAILED] > 0)
+                engine_event(engine, ENGINE_EVENT_LOGIN_FAILED, 4, "%u accounts could not log in on the %s, %u could: the report says which and why", count[ACCOUNT_LOGIN_FAILED],
+                             side_to_string(side), count[ACCOUNT_LOGIN_DONE]);
+        else if (count[ACCOUNT_LOGIN_DONE] > 0)
+                engine_event(engine, ENGINE_EVENT_OPERATION_STEP, 6, "%u accounts logged in on the %s, %u were not tried", count[ACCOUNT_LOGIN_DONE], side_to_string(side),
+                             count[ACCOUNT_LOGIN_NOT_TRIED]);
 }
 
 void engine_accounts_undo(Engine *engine) {

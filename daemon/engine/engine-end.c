@@ -34,14 +34,6 @@ static bool unreachable(const GError *error) {
         return g_error_matches(error, PS_ERROR, PS_ERROR_SOURCE_UNREACHABLE) || g_error_matches(error, PS_ERROR, PS_ERROR_DESTINATION_UNREACHABLE);
 }
 
-/* The next engine_step() may bring a link. */
-static bool link_may_come(Engine *engine) {
-        pthread_mutex_lock(&engine->lock);
-        bool paused = engine->paused;
-        pthread_mutex_unlock(&engine->lock);
-        return !paused && !engine->link_broken;
-}
-
 /* A link that failed a moment ago, or that has not begun since the agent started, is waited for: nobody would know but by asking again. */
 static bool apply_up_to(Ending *ending, const char *file, guint64 offset, gint64 until, GError **error) {
         Engine *engine = ending->engine;
@@ -64,7 +56,7 @@ static bool apply_up_to(Ending *ending, const char *file, guint64 offset, gint64
                         break;
                 engine_step(engine);
                 engine_wait(engine, USEC_PER_SEC / 10);
-        } while ((engine->link || link_may_come(engine)) && clock_monotonic() < until && !engine_aborted(engine, ending->operation->id));
+        } while ((engine->link || engine_link_may_come(engine)) && clock_monotonic() < until && !engine_aborted(engine, ending->operation->id));
         if (last)
                 g_propagate_error(error, g_steal_pointer(&last));
         else
@@ -219,7 +211,7 @@ static bool shut_for_good(Engine *engine, Side side, Conn *conn, GError **error)
         if (!owner.present)
                 return true;
         /* Our tables go, which say what is closed, too. */
-        return fence_shut(&engine->fence, conn, error) && engine_remember_closed(engine, side, conn, error) &&
+        return fence_shut(&engine->fence, side, conn, error) && engine_remember_closed(engine, side, conn, error) &&
                engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, error);
 }
 
@@ -281,13 +273,6 @@ static bool close_sides(Ending *ending, GError **error) {
         return true;
 }
 
-static bool hooks(Ending *ending, const char *point, GError **error) {
-        Engine *engine = ending->engine;
-        g_autofree char *json = g_strdup_printf("{\"point\":\"%s\",\"migration\":\"%s\",\"writer\":\"%s\"}", point, engine->spec->name,
-                                                side_to_string(engine->state->writer));
-        return engine->config.run_hooks(point, json, engine->config.userdata, error);
-}
-
 static bool run(Ending *ending, bool switched, GError **error) {
         Engine *engine = ending->engine;
         const EngineOperation *operation = ending->operation;
@@ -309,9 +294,14 @@ static bool run(Ending *ending, bool switched, GError **error) {
         if (!stop_applying(ending, error))
                 return false;
         g_clear_error(&local);
-        if (!hooks(ending, switched || clone ? (operation->kind == OPERATION_EXPIRE ? "expired" : "complete") : operation->kind == OPERATION_EXPIRE ? "expired" : "cancel", &local))
+        const char *point = operation->kind == OPERATION_EXPIRE ? "expired" : switched || clone ? "complete" : "cancel";
+        if (!engine_run_hooks(engine, point, /* operation= */ 0, &local))
                 engine_event(engine, ENGINE_EVENT_NOTE, 4, "%s", local->message);
-        return close_sides(ending, error);
+        if (!close_sides(ending, error))
+                return false;
+        if (clone)
+                engine_accounts_log_in(engine, SIDE_DESTINATION, operation->id);
+        return true;
 }
 
 static const char *reason_of(const EngineOperation *operation, bool switched) {

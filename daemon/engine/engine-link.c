@@ -138,6 +138,7 @@ bool engine_start_monitor(Engine *engine, GError **error) {
                 .status = {engine->status.read_write[SIDE_SOURCE], engine->status.read_write[SIDE_DESTINATION]},
                 .on_change = engine_poke,
                 .on_refenced = on_refenced,
+                .on_found_open = engine_found_open,
                 .on_reopened = on_reopened,
                 .parameters = parameters_watch_statement(),
                 .on_parameters = engine_parameters_seen,
@@ -286,7 +287,7 @@ static bool prepare_servers(Engine *engine, GError **error) {
         Conn *down = up ? control_acquire(engine, reader, error) : NULL;
         if (!down)
                 return false;
-        if (fence_shut(&engine->fence, down, error) && engine_remember_closed(engine, reader, down, error) &&
+        if (fence_shut(&engine->fence, reader, down, error) && engine_remember_closed(engine, reader, down, error) &&
             ledger_raise_epoch(engine->ledger, down, engine->state->epoch, error) && engine_empty_again(engine, down, error))
                 return engine_programs_disarm(engine, reader, error); /* what is applied must not fire anything */
         engine_name_error(engine, reader, error);
@@ -350,6 +351,7 @@ static bool worth_retrying(const GError *error) {
         case PS_ERROR_DESTINATION_UNREACHABLE:
         case PS_ERROR_STOPPED:
         case PS_ERROR_DEADLINE_EXCEEDED:
+        case PS_ERROR_HOOK_FAILED: /* of a fence */
                 return true;
         case PS_ERROR_FAILED:
         case PS_ERROR_NO_SUCH_MIGRATION:
@@ -375,7 +377,6 @@ static bool worth_retrying(const GError *error) {
         case PS_ERROR_DATA_MISMATCH:
         case PS_ERROR_BINLOG_UNAVAILABLE:
         case PS_ERROR_STATE_UNREADABLE:
-        case PS_ERROR_HOOK_FAILED:
         case PS_ERROR_LIMITS_EXCEEDED:
         case PS_ERROR_ACCESS_DENIED:
         case _PS_ERROR_MAX:
@@ -605,6 +606,8 @@ void engine_step(Engine *engine) {
         engine_take_crash(engine);
         engine_verify_keep(engine);
         look_at_log(engine);
+        if (wanted && !engine->state->ending)
+                engine_close_again(engine);
         if (engine->link)
                 look_at_link(engine);
         if (engine->carry) {
@@ -636,6 +639,13 @@ void engine_step(Engine *engine) {
                 progress(engine);
         if (engine->link)
                 engine_programs_follow(engine);
+}
+
+bool engine_link_may_come(Engine *engine) {
+        pthread_mutex_lock(&engine->lock);
+        bool paused = engine->paused;
+        pthread_mutex_unlock(&engine->lock);
+        return !paused && !engine->link_broken;
 }
 
 /* The parts that use the parameters are stopped first. */

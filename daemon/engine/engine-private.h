@@ -53,6 +53,7 @@ struct Engine {
         gint64 verify_at;                /* monotonic: when to verify by ourselves; 0: not planned */
         gint64 verify_kept_at;           /* monotonic: when the state was told last how far it is */
         gint64 prove_at;                 /* monotonic: when to try the canary again */
+        gint64 close_at;                 /* monotonic: when to try again to close the side that takes no writes; 0: at once */
         bool may_fail_over;              /* a link is about to be started: another server may take the place of the one that takes writes */
         gint64 settle_until;             /* monotonic: how long what was read before the link halted may still be applied … */
         guint64 settle_low;              /* … if no more than this gets through */
@@ -95,6 +96,7 @@ struct Engine {
         bool commit_answered;
         GError *commit_error;
         bool crashed;                    /* the reader saw that the upstream had crashed */
+        bool found_open[_SIDE_MAX];      /* the monitor's news: see engine_found_open() */
         unsigned link_users;             /* who waits in the link, beside the thread */
         Link *link;                      /* set and freed by the thread under the lock; used by the verifier in between */
         GHashTable *parameters_seen[_SIDE_MAX]; /* the monitor's news; NULL: none */
@@ -139,6 +141,7 @@ void engine_name_link_error(Engine *engine, GError **error);
 bool engine_params(Engine *engine, Side side, GError **error);
 void engine_drop_params(Engine *engine);
 void engine_step(Engine *engine);
+bool engine_link_may_come(Engine *engine); /* if there is none: the next engine_step() may bring it */
 void engine_sample(Engine *engine); /* what get_status() shows, brought up to date */
 void engine_stop_link(Engine *engine);
 void engine_stop_all(Engine *engine); /* link, monitor, watch, control connections */
@@ -209,6 +212,10 @@ void engine_programs_undo(Engine *engine);   /* what Start made */
 void engine_programs_follow(Engine *engine); /* between operations, with a link */
 void engine_programs_forget(Engine *engine); /* a new link: compare anew */
 
+/* engine-hooks.c. OPERATION 0: none is named. */
+bool engine_run_hooks(Engine *engine, const char *point, guint64 operation, GError **error);
+bool engine_run_fence_hooks(gpointer engine, const FenceCall *what, Conn *conn, GError **error);
+
 /* engine-fence.c */
 typedef enum EngineOpening {
         ENGINE_OPENING_BACK,      /* as it was when it was closed */
@@ -216,6 +223,10 @@ typedef enum EngineOpening {
         ENGINE_OPENING_END,       /* the migration is over; its events stay off */
 } EngineOpening;
 bool engine_open_side(Engine *engine, Side side, EngineOpening what, GError **error);
+/* The monitor's thread: the side that takes no writes does, and only the engine's thread may close it; then that does. */
+void engine_found_open(gpointer engine, Side side);
+void engine_close_again(Engine *engine);
+bool engine_shut_again(Engine *engine, Side side, Conn *conn, GError **error); /* SIDE takes no writes: sees to it, and tells if it was open */
 /* What is closed on SIDE, into the state. */
 bool engine_remember_closed(Engine *engine, Side side, Conn *conn, GError **error);
 bool engine_event_is_carried(Engine *engine, const char *database, const char *name);
@@ -229,6 +240,8 @@ bool engine_accounts_carry(Engine *engine, GError **error);
 bool engine_accounts_complete(Engine *engine, Side side, GError **error);
 bool engine_accounts_disarm(Engine *engine, Side side, GError **error);
 bool engine_accounts_arm(Engine *engine, Side side, GError **error);
+/* Once for each OPERATION, which opened SIDE: whether those can log in there whose password is known. 15 s and a try at most. */
+void engine_accounts_log_in(Engine *engine, Side side, guint64 operation);
 void engine_accounts_undo(Engine *engine);
 
 /* engine-parameters.c: the servers' variables. */

@@ -308,7 +308,7 @@ Engine *engine_new(const EngineConfig *config) {
         engine->phase = config->phase;
         engine->paused = config->paused;
         engine->ledger = ledger_new(engine->state->uuid);
-        engine->fence = (Fence){.kind = engine->spec->fence, .ledger = engine->ledger};
+        engine->fence = (Fence){.kind = engine->spec->fence, .ledger = engine->ledger, .run_hooks = engine_run_fence_hooks, .userdata = engine};
         engine->throttle = throttle_new(engine->spec->limits.max_source_load, engine->spec->limits.max_copy_rate);
         engine->dirty = dirty_new(DIRTY_BYTES_MAX);
         engine->limits = engine->spec->limits;

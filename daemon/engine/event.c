@@ -24,6 +24,7 @@ static const char *const engine_event_table[_ENGINE_EVENT_MAX] = {
         [ENGINE_EVENT_VERIFICATION_FINISHED] = "verification-finished",
         [ENGINE_EVENT_NOT_CARRIED] = "not-carried",
         [ENGINE_EVENT_PARAMETER_CHANGED] = "parameter-changed",
+        [ENGINE_EVENT_LOGIN_FAILED] = "login-failed",
         [ENGINE_EVENT_STALE_STATE] = "stale-state",
         [ENGINE_EVENT_NOTE] = "note",
 };

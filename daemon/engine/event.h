@@ -28,6 +28,7 @@ typedef enum EngineEventKind {
         ENGINE_EVENT_VERIFICATION_FINISHED,
         ENGINE_EVENT_NOT_CARRIED,
         ENGINE_EVENT_PARAMETER_CHANGED, /* on the source, during the migration */
+        ENGINE_EVENT_LOGIN_FAILED,      /* of accounts that were carried */
         ENGINE_EVENT_STALE_STATE,
         ENGINE_EVENT_NOTE,
         _ENGINE_EVENT_MAX,

@@ -495,6 +495,14 @@ bool link_wait_applied(Link *link, LinkTarget *target, gint64 timeout_usec, GErr
         return apply_wait(link->apply, target->seq, timeout_usec < 0 ? -1 : MAX(until - clock_monotonic(), 0), error);
 }
 
+int link_ask(Link *link) {
+        return apply_ask(link->apply);
+}
+
+bool link_wait_answers(Link *link, int asked, gint64 timeout_usec, GError **error) {
+        return apply_wait_answers(link->apply, asked, timeout_usec, error);
+}
+
 bool link_wait_canary(Link *link, guint64 value, gint64 timeout_usec, GError **error) {
         struct timespec until = clock_deadline(timeout_usec);
         gint64 end = clock_monotonic() + timeout_usec;

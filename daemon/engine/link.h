@@ -71,6 +71,9 @@ typedef struct LinkTarget {
 /* Waits until everything up to TARGET is committed downstream. TIMEOUT_USEC < 0: for ever. Called again, it goes on waiting for the same transaction.
  * PS_ERROR_DEADLINE_EXCEEDED, PS_ERROR_STOPPED (the link failed or was stopped). */
 bool link_wait_applied(Link *link, LinkTarget *target, gint64 timeout_usec, GError **error);
+/* Whether the downstream answers all who apply, see apply_ask(). */
+int link_ask(Link *link);
+bool link_wait_answers(Link *link, int asked, gint64 timeout_usec, GError **error);
 /* Waits until the canary with VALUE, written on the upstream, went through. */
 bool link_wait_canary(Link *link, guint64 value, gint64 timeout_usec, GError **error);
 

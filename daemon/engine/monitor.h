@@ -28,6 +28,7 @@ typedef struct MonitorConfig {
         /* The monitor's thread. */
         void (*on_change)(gpointer userdata);                /* a read/write status changed */
         void (*on_refenced)(gpointer userdata, Side side);   /* a side was found open and closed */
+        void (*on_found_open)(gpointer userdata, Side side); /* the side that must not be is open, and the fence is slow: at each beat */
         void (*on_reopened)(gpointer userdata, Side side);   /* the other way round */
         char *parameters;  /* a statement, handed over: two columns, name and value, read at each beat */
         /* name in lower case → value; when one changed, and on each new connection. BOOT: monitor_boot_time() */

@@ -18,6 +18,23 @@ static void add(JsonBuilder *b, const char *name, const char *value) {
         json_builder_add_string_value(b, valid);
 }
 
+static void add_logins(JsonBuilder *b, const AccountLogin *logins) {
+        if (logins[SIDE_SOURCE].outcome == ACCOUNT_LOGIN_UNKNOWN && logins[SIDE_DESTINATION].outcome == ACCOUNT_LOGIN_UNKNOWN)
+                return;
+        json_builder_set_member_name(b, "logins");
+        json_builder_begin_object(b);
+        for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++) {
+                if (logins[side].outcome == ACCOUNT_LOGIN_UNKNOWN)
+                        continue;
+                json_builder_set_member_name(b, side_to_string(side));
+                json_builder_begin_object(b);
+                add(b, "outcome", account_login_to_string(logins[side].outcome));
+                add(b, "why", logins[side].why);
+                json_builder_end_object(b);
+        }
+        json_builder_end_object(b);
+}
+
 void report_add_object(JsonBuilder *b, const ReportObject *object) {
         json_builder_begin_object(b);
         add(b, "kind", object->kind);
@@ -28,6 +45,8 @@ void report_add_object(JsonBuilder *b, const ReportObject *object) {
         add(b, "why", object->why);
         add(b, "sql", object->sql);
         add(b, "now", object->now);
+        if (object->logins)
+                add_logins(b, object->logins);
         json_builder_end_object(b);
 }
 
@@ -118,6 +137,7 @@ static void add_account(JsonBuilder *b, const AccountEntry *entry, char *const *
                 .outcome = left ? "not-carried" : change ? "changed" : same ? "same" : "carried",
                 .why = both ? both : why ? why : uncovered,
                 .sql = entry->stays ? NULL : entry->sql[side],
+                .logins = entry->logins,
         };
         report_add_object(b, &object);
 }

@@ -4,6 +4,7 @@
 
 #include <json-glib/json-glib.h>
 
+#include "engine/account-store.h"
 #include "engine/report.h"
 
 /* One line. All but KIND, NAME and OUTCOME may be NULL, and are left out then. */
@@ -15,6 +16,7 @@ typedef struct ReportObject {
         const char *why;
         const char *sql;       /* what makes it right by hand, or a line for the configuration */
         const char *now;       /* a parameter that the source changed since: its value */
+        const AccountLogin *logins; /* an account's, of both sides */
 } ReportObject;
 void report_add_object(JsonBuilder *b, const ReportObject *object);
 

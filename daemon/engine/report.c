@@ -259,6 +259,9 @@ static void add_tasks(JsonBuilder *b, const ReportInput *input) {
                 const char *sql = input->state ? input->state->opening_sql[SIDE_SOURCE] : NULL;
                 if (input->spec && input->spec->fence == FENCE_ACCOUNTS)
                         add_task(b, SIDE_SOURCE, "the accounts of the source that can write stay closed, and it can be released; to open it again, run", sql);
+                else if (input->spec && input->spec->fence == FENCE_HOOK)
+                        add_task(b, SIDE_SOURCE, "the source stays as the hooks have closed it, and can be released; to open it again, do what they do at point unfence, besides",
+                                 "SET GLOBAL read_only=0;");
                 else
                         add_task(b, SIDE_SOURCE, "the source stays read-only and can be released; to open it again, remove read_only from its configuration and run",
                                  "SET GLOBAL read_only=0;");

@@ -290,8 +290,6 @@ static bool set_word(MigrationSpec *spec, const Option *option, const SpecValue 
         } else if (option->type == OPTION_FENCE) {
                 if (fence == _FENCE_INVALID)
                         return invalid(error, option->key, "must be 'global', 'accounts' or 'hook'");
-                if (fence == FENCE_HOOK)
-                        return unsupported(error, option->key, "this version has 'global' and 'accounts'");
                 spec->fence = fence;
         } else if (option->type == OPTION_VERIFY) {
                 if (verify == _VERIFY_INVALID)

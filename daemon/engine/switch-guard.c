@@ -10,6 +10,10 @@
 #include "engine/objects.h"
 #include "mysql/sql.h"
 
+#define LINK_USEC (15 * USEC_PER_SEC) /* for a link that has to begin anew */
+#define LINK_RETRY_USEC (USEC_PER_SEC / 2)
+#define LINK_SLICE_USEC (100 * USEC_PER_MSEC)
+#define ANSWER_USEC (10 * USEC_PER_SEC)
 #define DEFINITION_TRIES 3
 #define DEFINITION_USEC (10 * USEC_PER_SEC)
 #define LONG_TRANSACTION 60 /* s */
@@ -50,6 +54,46 @@ static bool check_link(Engine *engine, const EngineOperation *operation, GError 
         return true;
 }
 
+/* Not by its silence: whoever has nothing to write does not notice that the other side was restarted, and would find out behind the fence. */
+static bool link_answers(Engine *engine, const EngineOperation *operation, gint64 until, GError **error) {
+        int asked = link_ask(engine->link);
+        for (;;) {
+                g_autoptr(GError) local = NULL;
+                if (link_wait_answers(engine->link, asked, LINK_SLICE_USEC, &local))
+                        return true;
+                bool aborted = engine_aborted(engine, operation->id), waits = g_error_matches(local, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED);
+                if (waits && !aborted && clock_monotonic() < until)
+                        continue;
+                g_autoptr(GError) broken = waits ? NULL : link_error(engine->link); /* says more than that it has ended */
+                g_propagate_error(error, broken ? g_steal_pointer(&broken) : g_steal_pointer(&local));
+                engine_name_link_error(engine, error);
+                return false;
+        }
+}
+
+/* A link that has failed, or that fails when it is asked, gets its successor now, as between operations. */
+static bool bring_link(Engine *engine, const EngineOperation *operation, GError **error) {
+        gint64 until = clock_monotonic() + LINK_USEC;
+        for (;;) {
+                g_autoptr(GError) local = NULL;
+                if (check_link(engine, operation, &local) && link_answers(engine, operation, until, &local))
+                        return true;
+                bool final = g_error_matches(local, PS_ERROR, PS_ERROR_DELAY_TOO_HIGH) || g_error_matches(local, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED) ||
+                             engine->carry || !engine_link_may_come(engine);
+                if (final || clock_monotonic() >= until || engine_aborted(engine, operation->id)) {
+                        g_propagate_error(error, g_steal_pointer(&local));
+                        return false;
+                }
+                engine->link_retry_at = MIN(engine->link_retry_at, clock_monotonic() + LINK_RETRY_USEC);
+                engine_wait(engine, LINK_SLICE_USEC);
+                engine_step(engine);
+        }
+}
+
+bool switch_link_answers(Engine *engine, const EngineOperation *operation, GError **error) {
+        return check_link(engine, operation, error) && link_answers(engine, operation, clock_monotonic() + ANSWER_USEC, error);
+}
+
 static bool check_verified(Engine *engine, GError **error) {
         if (engine->state->recovered_xa && engine->spec->verify != VERIFY_ADVISORY) {
                 g_set_error(error, PS_ERROR, PS_ERROR_VERIFICATION_FAILED,
@@ -62,6 +106,12 @@ static bool check_verified(Engine *engine, GError **error) {
         g_set_error(error, PS_ERROR, PS_ERROR_VERIFICATION_FAILED, "both sides are not verified equal (%s); run Verify first",
                     verification_state_to_string(engine->state->verification));
         return false;
+}
+
+/* A link that was brought just now learns only from the log that A had crashed: by now it has read up to here. */
+static bool check_still_verified(Engine *engine, GError **error) {
+        engine_take_crash(engine);
+        return check_verified(engine, error);
 }
 
 static bool check_servers(Engine *engine, GError **error) {
@@ -208,8 +258,8 @@ bool switch_guard(Engine *engine, const EngineOperation *operation, Side from, S
         engine_take_crash(engine);
         engine_start_watch(engine);
         bool dry = operation->flags & 1; /* looks only; of what it writes there is but the canary */
-        return check_link(engine, operation, error) && engine_is_complete(engine, error) && check_verified(engine, error) && switch_no_foreign_writes(engine, error) &&
-               check_servers(engine, error) && check_definitions(engine, error) && check_sessions(engine, operation, from, error) && engine_prove_reverse(engine, error) &&
+        return bring_link(engine, operation, error) && engine_is_complete(engine, error) && check_verified(engine, error) && switch_no_foreign_writes(engine, error) &&
+               check_servers(engine, error) && check_definitions(engine, error) && check_still_verified(engine, error) && check_sessions(engine, operation, from, error) && engine_prove_reverse(engine, error) &&
                (dry ? engine_programs_complete(engine, to, error) :
-                (engine_programs_ready(engine, from, to, error) && raise_counters(engine, from, to, error) && prepare_sides(engine, from, to, error) && check_link(engine, operation, error)));
+                (engine_programs_ready(engine, from, to, error) && raise_counters(engine, from, to, error) && prepare_sides(engine, from, to, error)));
 }

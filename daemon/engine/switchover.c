@@ -30,6 +30,7 @@
 
 #define DEFAULT_DEADLINE 30.0 /* s */
 #define FINAL_USEC (USEC_PER_SEC / 2) /* of the final check of rows: applications wait */
+#define HOOK_RETRY_USEC (2 * USEC_PER_SEC)
 #define SLICE_USEC (100 * USEC_PER_MSEC) /* of a wait, between looks at Abort */
 
 typedef struct Switchover {
@@ -91,11 +92,8 @@ static bool named(const Switchover *s, Side side, bool good, GError **error) {
 }
 
 static bool hooks(const Switchover *s, const char *when, GError **error) {
-        Engine *engine = s->engine;
         g_autofree char *point = g_strdup_printf("%s-%s", when, name_of(s));
-        g_autofree char *json = g_strdup_printf("{\"point\":\"%s\",\"migration\":\"%s\",\"writer\":\"%s\",\"operation\":%" G_GUINT64_FORMAT "}",
-                                                point, engine->spec->name, side_to_string(engine->state->writer), s->operation->id);
-        return engine->config.run_hooks(point, json, engine->config.userdata, error);
+        return engine_run_hooks(s->engine, point, s->operation->id, error);
 }
 
 /* --- the steps --- */
@@ -105,7 +103,7 @@ static bool do_guard(Switchover *s, GError **error) {
                 return false;
         if (s->operation->flags & 1)
                 return true;
-        if (!hooks(s, "pre", error))
+        if (!hooks(s, "pre", error) || !switch_link_answers(s->engine, s->operation, error))
                 return false;
         /* One that runs by itself compares in the old direction; it would wait for positions of the wrong server's log. */
         engine_verify_cancel(s->engine);
@@ -146,7 +144,7 @@ static bool do_fence(Switchover *s, GError **error) {
         engine->state->fenced_at = clock_real();
         FenceClosing how = {.look = &engine->session_looks[s->from], .kill_sessions = s->operation->kill_sessions,
                             .timeout_usec = time_left(s), .stop = fence_stop, .userdata = s};
-        return named(s, s->from, fence_close(&engine->fence, a, &how, &engine->state->kept[s->from], &s->killed, error), error);
+        return named(s, s->from, fence_close(&engine->fence, s->from, a, &how, &engine->state->kept[s->from], &s->killed, error), error);
 }
 
 static bool do_end_position(Switchover *s, GError **error) {
@@ -405,6 +403,11 @@ static bool journal(Switchover *s, SwitchStep step, GError **error) {
 
 /* --- undo --- */
 
+/* Programs of others are not run several times a second. */
+static gint64 retry_usec(const GError *error, gint64 usual) {
+        return g_error_matches(error, PS_ERROR, PS_ERROR_HOOK_FAILED) ? HOOK_RETRY_USEC : usual;
+}
+
 /* Applications come first: A is opened before anything else is looked at, and tried until it works. */
 static bool reopen(Engine *engine, Side side) {
         for (;;) {
@@ -416,7 +419,7 @@ static bool reopen(Engine *engine, Side side) {
                 engine_set_error(engine, error);
                 if (engine_stopping(engine))
                         return false;
-                engine_wait(engine, USEC_PER_SEC / 5);
+                engine_wait(engine, retry_usec(error, USEC_PER_SEC / 5));
         }
 }
 
@@ -456,7 +459,7 @@ static bool until_done(Switchover *s, bool (*what)(Switchover *s, GError **error
                 engine_set_error(s->engine, error);
                 if (engine_stopping(s->engine) || (s->engine->phase == phase_behind(s) && engine_superseded(s->engine)))
                         return false;
-                engine_wait(s->engine, USEC_PER_SEC / 2);
+                engine_wait(s->engine, retry_usec(error, USEC_PER_SEC / 2));
         }
 }
 
@@ -470,7 +473,7 @@ static bool release(Switchover *s, GError **error) {
         Engine *engine = s->engine;
         EngineState *state = engine->state;
         Conn *a = conn_of(s, s->from, error);
-        if (!a || !named(s, s->from, fence_shut(&engine->fence, a, error), error) ||
+        if (!a || !named(s, s->from, fence_shut(&engine->fence, s->from, a, error), error) ||
             !engine_programs_disarm(engine, s->from, error) || !engine_programs_start_events(engine, s->to, error))
                 return false;
         a = conn_of(s, s->from, error);
@@ -531,6 +534,8 @@ static void finish_forward(Switchover *s) {
                 return;
         if (!hooks(s, "post", &error))
                 engine_event(engine, ENGINE_EVENT_NOTE, 4, "%s", error->message);
+        engine_set_step(engine, "logins"); /* last of all: nobody waits for it */
+        engine_accounts_log_in(engine, s->to, s->operation->id);
 
         switch_record_left(engine, s->operation, s->from);
         binlog_position_clear(&engine->state->end_position);

@@ -6,6 +6,7 @@
 
 #include "mysql/conn-private.h"
 
+#include <arpa/inet.h>
 #include <errmsg.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -32,6 +33,8 @@
 struct Conn {
         MYSQL *mysql;
         char *label;
+        char *host; /* NULL: the socket */
+        guint16 port;
         Flavor flavor;
         guint64 id, max_packet;
         char *uuid;
@@ -76,6 +79,11 @@ const char *conn_label(const Conn *conn) {
         return conn->label;
 }
 
+const char *conn_host(const Conn *conn, guint16 *ret_port) {
+        *ret_port = conn->port;
+        return conn->host;
+}
+
 guint64 conn_id(const Conn *conn) {
         return conn->id;
 }
@@ -86,6 +94,21 @@ const char *conn_host_uuid(const Conn *conn) {
 
 guint64 conn_max_packet(const Conn *conn) {
         return conn->max_packet;
+}
+
+char *conn_local_address(const Conn *conn) {
+        union {
+                struct sockaddr any;
+                struct sockaddr_in v4;
+                struct sockaddr_in6 v6;
+        } address;
+        socklen_t length = sizeof address;
+        char text[INET6_ADDRSTRLEN];
+        if (getsockname(conn->socket, &address.any, &length) < 0)
+                return NULL;
+        const void *number = address.any.sa_family == AF_INET ? (const void *) &address.v4.sin_addr
+                             : address.any.sa_family == AF_INET6 ? (const void *) &address.v6.sin6_addr : NULL;
+        return number && inet_ntop(address.any.sa_family, number, text, sizeof text) ? g_strdup(text) : NULL;
 }
 
 /* ---- errors */
@@ -261,6 +284,9 @@ static bool connect_one(Conn *conn, const ConnParams *params, const EndpointHost
         if (flags & CONN_MULTI_STATEMENTS)
                 client_flags |= CLIENT_MULTI_STATEMENTS;
 
+        g_free(conn->host);
+        conn->host = host ? g_strdup(host->host) : NULL;
+        conn->port = host ? host->port : 0;
         g_free(conn->label);
         conn->label = !host ? g_strdup(endpoint->socket)
                             : g_strdup_printf(strchr(host->host, ':') ? "[%s]:%u" : "%s:%u", host->host,
@@ -366,7 +392,7 @@ static bool read_identity(Conn *conn, GError **error) {
 
 /* By SHOW, since naming a variable that a flavor does not have is an error. */
 static bool read_uuid(Conn *conn, GError **error) {
-        g_autoptr(ConnRows) rows = conn_query(conn, "SHOW GLOBAL VARIABLES LIKE 'server\\_u%id'", error);
+        g_autoptr(ConnRows) rows = conn_query(conn, "SHOW GLOBAL VARIABLES LIKE 'server_u%id'", error);
         if (!rows)
                 return false;
         for (char **row; (row = conn_rows_take(rows));)
@@ -400,24 +426,44 @@ static bool set_session(Conn *conn, GError **error) {
         return true;
 }
 
-Conn *conn_open_with_timeout(const ConnParams *params, ConnFlags flags, unsigned read_timeout,
-                             GError **error) {
+static Conn *conn_new(void) {
         pthread_once(&library_once, library_start);
-        g_autoptr(Conn) conn = g_new0(Conn, 1);
+        Conn *conn = g_new0(Conn, 1);
         conn->socket = -1;
         conn->uuid = g_strdup("");
         pthread_mutex_init(&conn->lock, NULL);
         (void)mysql_thread_init();
         conn->owner = pthread_self();
         thread_connections++;
-        if (!connect_any(conn, params, flags, read_timeout, error) || !set_session(conn, error))
+        return conn;
+}
+
+static bool is_meant(const Conn *conn, const ConnParams *params, GError **error) {
+        if (!params->identity || !*params->identity || strcmp(params->identity, conn->uuid) == 0)
+                return true;
+        g_set_error(error, PS_ERROR, PS_ERROR_STOPPED, "%s is another server than a moment ago (%s instead of %s)", conn->label,
+                    conn->uuid, params->identity);
+        return false;
+}
+
+Conn *conn_open_with_timeout(const ConnParams *params, ConnFlags flags, unsigned read_timeout,
+                             GError **error) {
+        g_autoptr(Conn) conn = conn_new();
+        if (!connect_any(conn, params, flags, read_timeout, error) || !set_session(conn, error) ||
+            !is_meant(conn, params, error))
                 return NULL;
-        if (params->identity && *params->identity && strcmp(params->identity, conn->uuid) != 0) {
-                g_set_error(error, PS_ERROR, PS_ERROR_STOPPED, "%s is another server than a moment ago (%s instead of %s)", conn->label,
-                            conn->uuid, params->identity);
-                return NULL;
-        }
         return g_steal_pointer(&conn);
+}
+
+char *conn_log_in(const ConnParams *params, GError **error) {
+        g_autoptr(Conn) conn = conn_new();
+        if (!connect_any(conn, params, 0, params->io_timeout > 0 ? params->io_timeout : IO_TIMEOUT, error))
+                return NULL;
+        conn->flavor = flavor_parse(mysql_get_server_info(conn->mysql));
+        if (!read_uuid(conn, error) || !is_meant(conn, params, error))
+                return NULL;
+        g_autofree char *who = conn_query_string(conn, "SELECT CURRENT_USER()", error);
+        return who ? g_utf8_make_valid(who, -1) : NULL;
 }
 
 Conn *conn_open(const ConnParams *params, ConnFlags flags, GError **error) {
@@ -432,6 +478,7 @@ void conn_free(Conn *conn) {
         if (pthread_equal(conn->owner, pthread_self()) && --thread_connections == 0)
                 mysql_thread_end();
         pthread_mutex_destroy(&conn->lock);
+        g_free(conn->host);
         g_free(conn->label);
         g_free(conn->uuid);
         g_free(conn);

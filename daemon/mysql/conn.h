@@ -48,11 +48,17 @@ Conn *conn_open(const ConnParams *params, ConnFlags flags, GError **error);
 void conn_free(Conn *conn);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Conn, conn_free)
 
+/* Logs in once, as whoever PARAMS names, and leaves: nothing is set, for an account's limits count each statement. → CURRENT_USER(), the account
+ * that the server took it for ("user@host", not quoted). Errors as of conn_open(). */
+char *conn_log_in(const ConnParams *params, GError **error);
+
 const Flavor *conn_flavor(const Conn *conn);
 const char *conn_label(const Conn *conn);  /* "host:port" or the socket */
+const char *conn_host(const Conn *conn, guint16 *ret_port); /* which of the endpoint's; NULL: by the socket */
 guint64 conn_id(const Conn *conn);         /* CONNECTION_ID(), for KILL */
 const char *conn_host_uuid(const Conn *conn); /* @@server_uuid, on MariaDB @@server_uid or "" */
 guint64 conn_max_packet(const Conn *conn); /* @@max_allowed_packet of the server */
+char *conn_local_address(const Conn *conn); /* of our end; NULL: it has none (a socket) */
 
 typedef struct ConnResult {
         guint64 affected;

@@ -78,6 +78,8 @@ def allowed(cell):
                 return {'done'}
         if fault == 'abort':
                 return {'canceled'} if at < 2 * STEPS.index('commit') else {'done'}
+        if (step, when) == ('guard', 'before') and fault in ('writer', 'writer-forgetful'):
+                return {'failed'}                       # what was compared before a crash of that side does not count
         if step == 'guard':
                 return {'failed'} if fault == 'agent' else {'failed', 'undone', 'done'}
         if fault in ('agent', 'agent-twice'):

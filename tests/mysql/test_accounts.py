@@ -134,9 +134,12 @@ def test_there_and_back(agent, link, fixture_pair, kind):
         listed = report_of(shop)
         assert listed["'dba'@'%'"]['outcome'] == 'not-carried' and 'SUPER' in listed["'dba'@'%'"]['why']
         assert listed["'tables'@'%'"]['outcome'] == 'changed' and "dropped" in listed["'tables'@'%'"]['why']
+        assert listed["'nopassword'@'127.0.0.1'"]['logins'] == {'destination': {'outcome': 'logged-in'}}
         if kind is not servers.MySQL97:
                 assert listed["'plain'@'%'"]['outcome'] == 'carried' and 'why' not in listed["'plain'@'%'"]
         else:
+                assert listed["'columns'@'%'"]['logins'] == {'destination': {'outcome': 'logged-in'}}
+                assert listed["'plain'@'%'"]['logins'] == {'destination': {'outcome': 'not-tried', 'why': 'it needs a new password'}}
                 assert accounts.can_log_in(destination, 'columns', 'columns') and not accounts.can_log_in(destination, 'tables', 'tables')
                 assert listed["'plain'@'%'"]['outcome'] == 'changed' and "ALTER USER 'plain'@'%'" in listed["'plain'@'%'"]['sql']
                 destination.admin("ALTER USER 'plain'@'%' IDENTIFIED BY 'given' ACCOUNT UNLOCK")

@@ -23,6 +23,7 @@ ELSEWHERE = {
     'source-standby': 'test_engine_tools::test_check_healthy',
     'fence-global': 'test_engine_tools::test_check_objects',
     'fence-durable': 'test_checks::test_always_said',
+    'fence-hook': 'test_fence_hook::test_whole_life',
     'disk-space': 'test_checks::test_always_said',
     'tls': 'test_checks::test_always_said',
     'places': 'test_checks::test_addresses',
@@ -52,6 +53,7 @@ MENDED = {
     'socket-visible': 'the URI: test_checks::test_addresses',
     'fence-global': 'the selection: test_engine_tools::test_check_objects',
     'source-version': 'another server', 'destination-version': 'another server', 'same-server': 'another server',
+    'fence-hook': 'an executable: test_fence_hook::test_whole_life',
     'fence-durable': 'a note that always holds', 'disk-space': 'a note that always holds',
     'encryption': 'a server that encrypts: test-precheck.c',
 }

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A switch that meets somebody who holds it up: it ends in time, and the source takes writes again."""
 
+import shutil
 import time
 
 import equal
 import schemas
 import servers
 import steps
+from agent import Agent
+from faults import Failpoints
 
 
 def test_lock_tables(link, pair):
@@ -144,3 +147,36 @@ def test_commit_point_held_up(link, pair):
                 time.sleep(3)
         assert shop.finish(operation)[0] == 'done'
         assert steps.write_refused(source) and not steps.write_refused(destination)
+
+
+def test_restarted_a_moment_ago(pair):
+        """Nobody writes for a while, so those who apply have nothing to write either, and hold connections that are gone: seen, and made anew, in
+        the guard, and not behind the fence, where the first write of somebody would have shown it."""
+        source, destination = pair
+        schemas.create_shop(source, 500)
+        folder = servers.scratch_folder('pf-')
+        points = Failpoints(folder)
+        with Agent(environment={'POLARSHIFT_FAILPOINTS': folder}, program='tests/faults/polarshiftd-faults') as agent:
+                for side in ('source', 'destination'):
+                        agent.set_credential(f'shop.{side}', servers.AGENT_PASSWORD)
+                shop = agent.create('shop', source.uri('agent'), destination.uri('agent'), unfit='skip')
+                steps.start(shop)
+                for method, phase, writer, reader in (('Switch', 'switched', source, destination), ('Rollback', 'synchronizing', destination, source)):
+                        steps.make_ready(shop)
+                        guard, fence = (f'{method.lower()}.{point}.before' for point in ('guard', 'fence'))
+                        points.hold(guard)
+                        points.hold(fence)
+                        operation = shop.begin(method)
+                        points.wait(guard)
+                        reader.kill9()
+                        reader.start()
+                        points.release(guard)
+                        points.wait(fence, lambda: shop.get('LastOperation')[2:] if shop.get('LastOperation')[0] >= operation else None)    # pylint: disable=W0640
+                        writer.admin('UPDATE shop.stock SET quantity = quantity + 1')
+                        points.release(fence)
+                        result, name, message = shop.finish(operation, check=False)
+                        assert (result, name) == ('done', ''), f'{method}: {result} {name} {message}'
+                        assert shop.get('Phase') == phase
+        shutil.rmtree(folder, ignore_errors=True)
+        assert not steps.write_refused(source) and steps.write_refused(destination)
+        equal.wait_equal(source, destination, ['shop'])

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """TLS with real certificates, good and bad ones: what cannot be had as it was asked for is not connected."""
 
+import json
 import os
 import shutil
 
@@ -128,3 +129,22 @@ def test_expired_and_forged(attempt, tls):
         finally:
                 present(ours, destination, *ours.good)
         connected(attempt('verify-identity', ca='ours', host='localhost'))
+
+
+def test_logins_of_a_clone(agent, tls):
+        """At its end accounts are tried as the migration connects: encrypted, so that one that asks for that can log in."""
+        ours, _, source, destination = tls
+        with open(ours.pem, encoding='ascii') as f:
+                agent.set_credential('ours.ca', f.read())
+        for side in ('source', 'destination'):
+                agent.set_credential(f't.{side}', servers.AGENT_PASSWORD)
+        agent.set_credential('t.accounts', "'encrypted'@'%' password right\n'app'@'%' password " + servers.APP_PASSWORD)
+        source.script(['CREATE DATABASE few', 'CREATE TABLE few.t (id INT PRIMARY KEY)',
+                       "GRANT SELECT ON few.* TO 'encrypted'@'%' IDENTIFIED BY 'right' REQUIRE SSL"])
+        clone = agent.create('t', source.uri('agent'), f'mysql://agent@127.0.0.1:{destination.port}/?ssl-mode=verify-ca', unfit='skip',
+                             **{'create-type': 'clone', 'destination-ca': 'ours.ca'})
+        clone.operate('Start', flags=1)
+        clone.wait_phase('completed', 120)
+        lines = {line['name']: line for line in json.loads(clone.call('GetReport'))['objects'] if line['kind'] == 'account'}
+        assert lines["'encrypted'@'%'"]['logins'] == {'destination': {'outcome': 'logged-in'}}
+        assert lines["'app'@'%'"]['logins'] == {'destination': {'outcome': 'logged-in'}}

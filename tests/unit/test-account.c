@@ -4,6 +4,7 @@
 #include <glib/gstdio.h>
 
 #include "base/error.h"
+#include "engine/account-login.h"
 #include "engine/account-map.h"
 #include "engine/account-store.h"
 #include "engine/fence-record.h"
@@ -64,6 +65,7 @@ static void test_store(void) {
                 entry->sides[SIDE_SOURCE] = account_copy(account);
                 entry->ours[SIDE_DESTINATION] = entry->pending[SIDE_SOURCE] = entry->there_before = true;
                 entry->refused[SIDE_DESTINATION] = g_strdup("why\xc3");
+                entry->logins[SIDE_DESTINATION] = (AccountLogin){.outcome = ACCOUNT_LOGIN_FAILED, .why = g_strdup("error 1045"), .operation = 7};
                 g_assert_true(pair_store_save(store, folder, &error));
         }
         g_autoptr(PairStore) again = pair_store_load(&account_kind, folder, &error);
@@ -72,12 +74,18 @@ static void test_store(void) {
         g_assert_nonnull(entry);
         g_assert_cmpuint(account_compare(entry->sides[SIDE_SOURCE], account), ==, 0);
         g_assert_true(entry->ours[SIDE_DESTINATION] && !entry->ours[SIDE_SOURCE] && entry->pending[SIDE_SOURCE] && entry->there_before);
+        g_assert_cmpint(entry->logins[SIDE_SOURCE].outcome, ==, ACCOUNT_LOGIN_UNKNOWN);
+        g_assert_cmpint(entry->logins[SIDE_DESTINATION].outcome, ==, ACCOUNT_LOGIN_FAILED);
+        g_assert_cmpstr(entry->logins[SIDE_DESTINATION].why, ==, "error 1045");
+        g_assert_cmpuint(entry->logins[SIDE_DESTINATION].operation, ==, 7);
         guint count;
         g_autofree char *first = pair_store_refused(again, SIDE_DESTINATION, &count);
         g_assert_cmpuint(count, ==, 1);
         g_assert_true(g_str_has_suffix(first, "why\xc3"));
         static const char *const broken[] = {"", "{}", "{\"version\":2,\"accounts\":[]}", "{\"version\":1,\"accounts\":[{}]}",
-                                             "{\"version\":1,\"accounts\":[{\"user\":\"a\",\"host\":\"b\",\"source\":{}}]}"};
+                                             "{\"version\":1,\"accounts\":[{\"user\":\"a\",\"host\":\"b\",\"source\":{}}]}",
+                                             "{\"version\":1,\"accounts\":[{\"user\":\"a\",\"host\":\"b\",\"source-login\":{}}]}",
+                                             "{\"version\":1,\"accounts\":[{\"user\":\"a\",\"host\":\"b\",\"source-login\":{\"outcome\":\"perhaps\"}}]}"};
         for (gsize i = 0; i < G_N_ELEMENTS(broken); i++) {
                 g_autoptr(GError) local = NULL;
                 g_assert_true(g_file_set_contents(path, broken[i], -1, NULL));
@@ -171,7 +179,80 @@ static void test_fence_record(void) {
         g_assert_null(fence_record_to_text(nothing));
 }
 
+static void test_login_origin(void) {
+        static const struct {
+                const char *user, *local, *host;
+                LoginMatch match;
+        } cases[] = {
+                {"a@10.1.2.3", "192.0.2.1", "10.1.%", LOGIN_MATCH_YES},
+                {"a@10.1.2.3", "192.0.2.1", "192.0.2.%", LOGIN_MATCH_NO},
+                {"a@10.1.2.3", NULL, "10.1.2.3", LOGIN_MATCH_YES},
+                {"a@10.1.2.3", NULL, "10.1.2.30", LOGIN_MATCH_NO},
+                {"a@10.1.2.30", NULL, "10.1.2.3", LOGIN_MATCH_NO},
+                {"a@10.1.2.3", NULL, "", LOGIN_MATCH_YES},
+                {"a@10.1.2.3", NULL, "%", LOGIN_MATCH_YES},
+                {"a@10.1.2.3", NULL, "10.1.0.0/255.255.0.0", LOGIN_MATCH_YES},
+                {"a@10.2.2.3", NULL, "10.1.0.0/255.255.0.0", LOGIN_MATCH_NO},
+                {"a@10.1.2.3", NULL, "10.1.0.0/16", LOGIN_MATCH_YES},
+                {"a@10.1.2.3", NULL, "0.0.0.0/0", LOGIN_MATCH_YES},
+                {"a@10.1.2.3", NULL, "10.1.0.0/33", LOGIN_MATCH_NO},
+                {"a@10.1.2.3", NULL, "10.1.0.0/", LOGIN_MATCH_NO},
+                {"a@::1", NULL, "10.1.0.0/16", LOGIN_MATCH_NO},
+                {"a@::1", NULL, "::1", LOGIN_MATCH_YES},
+                {"a@localhost", "127.0.0.1", "localhost", LOGIN_MATCH_YES},
+                {"a@localhost", "127.0.0.1", "127.0.0.1", LOGIN_MATCH_YES},
+                {"a@localhost", NULL, "127.0.0.1", LOGIN_MATCH_NO}, /* by the socket */
+                {"a@Web1.example", "10.1.2.3", "%.EXAMPLE", LOGIN_MATCH_YES},
+                {"a@web1.example", "10.1.2.3", "web_.example", LOGIN_MATCH_YES},
+                {"a@web1.example", "10.1.2.3", "web\\_.example", LOGIN_MATCH_NO},
+                {"a@web_.example", "10.1.2.3", "web\\_.example", LOGIN_MATCH_YES},
+                {"a@web1.example", "10.1.2.3", "10.1.%", LOGIN_MATCH_ADDRESS}, /* who knows what is in between */
+                {"odd@user@10.1.2.3", NULL, "10.1.%", LOGIN_MATCH_YES},
+                {"a@aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab", NULL, "%a%a%a%a%a%a%a%a%a%a%a%a%a%a%a%ac", LOGIN_MATCH_NO},
+                {"a@abcabd", NULL, "%ab%d", LOGIN_MATCH_YES},
+                {"a@abcabd", NULL, "a%bd%", LOGIN_MATCH_YES},
+        };
+        for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+                g_auto(LoginOrigin) origin = {0};
+                login_origin_set(&origin, cases[i].user, cases[i].local);
+                g_test_message("%s %s %s", cases[i].user, cases[i].local, cases[i].host);
+                g_assert_cmpint(login_origin_match(&origin, cases[i].host), ==, cases[i].match);
+        }
+}
+
+static void free_account(gpointer account) {
+        account_free(account);
+}
+
+static void test_login_taken(void) {
+        static const struct {
+                const char *ours, *user, *host; /* of the other one */
+                bool taken, sure;
+        } cases[] = {
+                {"%", "app", "10.%", true, true},       {"%", "app", "10.1.2.3", true, true}, {"%", "app", "192.%", false, false},
+                {"10.%", "app", "%", false, false},     {"10.1.2.3", "app", "10.%", false, false},
+                {"%", "other", "10.1.2.3", false, false}, {"%", "", "10.1.2.3", true, true},  {"10.1.2.3", "", "10.1.2.3", false, false},
+                {"10._.2.3", "app", "10.%", true, false}, /* equally late */
+                {"%", "app", "10.0.0.0/255.0.0.0", true, false},
+                {"10.0.0.0/255.0.0.0", "app", "10.1.2.3", true, false},
+        };
+        g_auto(LoginOrigin) origin = {0};
+        login_origin_set(&origin, "agent@10.1.2.3", NULL);
+        for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+                g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func(free_account);
+                bool sure = true;
+                g_ptr_array_add(all, account_new("app", cases[i].ours));
+                g_ptr_array_add(all, account_new(cases[i].user, cases[i].host));
+                g_test_message("%s %s@%s", cases[i].ours, cases[i].user, cases[i].host);
+                const Account *other = login_taken_by(all->pdata[0], all, &origin, &sure);
+                g_assert_true(other == (cases[i].taken ? all->pdata[1] : NULL));
+                g_assert_true(sure == cases[i].sure);
+        }
+}
+
 static void test_tables(void) {
+        for (AccountLoginOutcome outcome = 0; outcome < _ACCOUNT_LOGIN_MAX; outcome++)
+                g_assert_cmpint(account_login_from_string(account_login_to_string(outcome)), ==, outcome);
         for (FenceItemKind kind = 0; kind < _FENCE_ITEM_MAX; kind++)
                 g_assert_cmpint(fence_item_kind_from_string(fence_item_kind_to_string(kind)), ==, kind);
 
@@ -190,6 +271,8 @@ int main(int argc, char **argv) {
         g_test_add_func("/account/stays", test_stays);
         g_test_add_func("/account/may-write", test_may_write);
         g_test_add_func("/account/fence-record", test_fence_record);
+        g_test_add_func("/account/login-origin", test_login_origin);
+        g_test_add_func("/account/login-taken", test_login_taken);
         g_test_add_func("/account/tables", test_tables);
         return g_test_run();
 }
