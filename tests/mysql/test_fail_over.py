@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The side that takes writes is lost, and its standby promoted, with other log files."""
+"""A side is lost, and its standby promoted, with other log files."""
 
 import time
 
@@ -166,6 +166,81 @@ def test_standby_that_cannot_take_over(agent, server, gtid):
         shop.call('Pause', '(a{sv}t)', {}, 0)           # the old one is still good
         a.start()
         shop.call('SetEndpoint', '(ssa{sv}t)', 'source', uri(a), {}, 0)
+        shop.call('Resume', '(a{sv}t)', {}, 0)
+        shop.wait_caught_up()
+        equal.wait_equal(a, b, ['shop'])
+
+
+def lose_with_its_end(primary, standby, shop, load):
+        """The primary is gone, and what was applied to it last is not on its standby."""
+        word = 'REPLICA' if standby.flavor == 'mysql97' else 'SLAVE'
+        standby.admin(f'STOP {word}')
+        before = shop.get('TransactionsApplied')
+        shop.wait(lambda: shop.get('TransactionsApplied') > before + 100, 30, 'transactions that are lost')
+        primary.kill9()
+        servers.promote(standby)
+        return load
+
+
+@pytest.mark.parametrize('kind', [servers.MariaDB, servers.MySQL97])
+def test_side_that_takes_no_writes(agent, server, kind):
+        """In both directions, under load. The lost end is sent again, the standby is closed, and the way back is proven anew."""
+        if kind is servers.MySQL97 and kind.missing():
+                pytest.skip(kind.missing())
+        a, a2 = server(servers.MySQL56), server(servers.MySQL56)
+        b, b2 = server(kind), server(kind)
+        servers.replicate(a, a2)
+        servers.replicate(b, b2)
+        schemas.create_shop(a, 500)
+        other_files(a, a2)
+        shop = migration(agent, uri(a, a2), uri(b, b2))
+        with Workload([a, a2, b, b2], writers=3, rate=150) as load:
+                steps.start(shop)
+                steps.make_ready(shop)
+                lose_with_its_end(b, b2, shop, load)
+                shop.wait(lambda: 'failed over' in agent.log(), 60, 'the fail-over')
+                steps.make_ready(shop)
+                assert b2.variable('read_only') == 1 and steps.write_refused(b2) and shop.get('ForeignWrites') == 0
+                load.pause()
+                equal.wait_equal(a, b2, ['shop'])
+                load.go_on()
+                steps.change_side(shop, 'Switch')
+                servers.wait_standby(a, a2)             # the beginning of this direction, that is: no way back without it
+                lose_with_its_end(a, a2, shop, load)
+                shop.wait(lambda: agent.log().count('failed over') == 2, 60, 'the second fail-over')
+                steps.make_ready(shop)
+                assert a2.variable('read_only') == 1 and steps.write_refused(a2)
+                steps.change_side(shop, 'Rollback')
+                time.sleep(0.5)
+                load.pause()
+                equal.wait_equal(a2, b2, ['shop'])
+                load.go_on()
+        load.check(a2)
+        assert steps.write_refused(b2)
+
+
+def test_standby_without_the_copy(agent, server):
+        """What was copied is not sent again: a standby that lacks it is not taken, and the old one still is."""
+        a, b, b2 = server(servers.MySQL56), server(servers.MariaDB), server(servers.MariaDB)
+        servers.replicate(b, b2)
+        schemas.create_shop(a, 2000)
+        shop = migration(agent, uri(a), uri(b), max_copy_rate=200 << 10)
+        shop.operate('Start', flags=1)
+        shop.wait(lambda: shop.get('RowsCopied') > 100, 30, 'the first rows')
+        servers.wait_standby(b, b2)
+        b2.admin('STOP SLAVE')
+        shop.call('SetLimits', '(a{sv}t)', {'max-copy-rate': 0}, 0)
+        shop.wait_phase('synchronizing')
+        steps.make_ready(shop)
+        shop.call('Pause', '(a{sv}t)', {}, 0)
+        shop.call('SetEndpoint', '(ssa{sv}t)', 'destination', uri(b2), {}, 0)
+        shop.call('Resume', '(a{sv}t)', {}, 0)
+        shop.wait(lambda: 'not promoted' in shop.get('LastError')[1], 30, 'a look at a standby whose replication stands')
+        servers.promote(b2)
+        link_failed(shop, 'DataMismatch')
+        assert b2.scalar('SELECT COUNT(*) FROM polarshift.owner') == 1
+        shop.call('Pause', '(a{sv}t)', {}, 0)
+        shop.call('SetEndpoint', '(ssa{sv}t)', 'destination', uri(b), {}, 0)
         shop.call('Resume', '(a{sv}t)', {}, 0)
         shop.wait_caught_up()
         equal.wait_equal(a, b, ['shop'])
