@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A side is lost, and its standby promoted, with other log files."""
 
+import shutil
 import time
 
 import pytest
 
 import equal
+import faults
 import schemas
 import servers
 import steps
+from agent import Agent
 from workload import Workload
 
 
@@ -169,6 +172,94 @@ def test_standby_that_cannot_take_over(agent, server, gtid):
         shop.call('Resume', '(a{sv}t)', {}, 0)
         shop.wait_caught_up()
         equal.wait_equal(a, b, ['shop'])
+
+
+@pytest.fixture
+def held():
+        """(agent, its failpoints)."""
+        folder = servers.scratch_folder('pf-')
+        with Agent(environment={'POLARSHIFT_FAILPOINTS': folder}, program='tests/faults/polarshiftd-faults') as agent:
+                yield agent, faults.Failpoints(folder)
+        shutil.rmtree(folder)
+
+
+def test_in_the_middle_of_a_switch(held, server):
+        """The side that is left is lost behind its fence: undone, on its standby. The new side is lost right behind its owner row, and the agent
+        with it: finished, on its standby."""
+        agent, points = held
+        a, a2 = server(servers.MySQL56), server(servers.MySQL56)
+        b, b2 = server(servers.MariaDB), server(servers.MariaDB)
+        servers.replicate(a, a2)
+        servers.replicate(b, b2)
+        schemas.create_shop(a, 300)
+        other_files(a, a2)
+        shop = migration(agent, uri(a, a2), uri(b, b2))
+        with Workload([a, a2, b, b2], writers=3, rate=100) as load:
+                steps.start(shop)
+                steps.make_ready(shop)
+                points.hold('switch.fence.after')
+                operation = shop.begin('Switch')
+                points.wait('switch.fence.after')
+                servers.wait_standby(a, a2)
+                a.kill9()
+                servers.promote(a2)
+                points.release('switch.fence.after')
+                result, _, message = shop.finish(operation, check=False)
+                assert result == 'undone' and shop.get('Phase') == 'synchronizing', (result, message)
+                shop.wait(lambda: 'failed over' in agent.log(), 60, 'the fail-over')
+                steps.make_ready(shop)
+                assert steps.write_refused(b)
+                load.pause()
+                equal.wait_equal(a2, b, ['shop'])
+                load.go_on()
+                points.hold('switch.owner.after')
+                operation = shop.begin('Switch')
+                points.wait('switch.owner.after')
+                servers.wait_standby(b, b2)
+                agent.kill9()
+                b.kill9()
+                points.release('switch.owner.after')
+                servers.promote(b2)
+                agent.start()
+                assert shop.finish(operation)[0] == 'done' and shop.get('Phase') == 'switched'
+                steps.make_ready(shop)
+                assert steps.write_refused(a2)
+                time.sleep(0.5)
+                load.pause()
+                equal.wait_equal(a2, b2, ['shop'])
+                load.go_on()
+        load.check(b2)
+
+
+@pytest.mark.parametrize('killed', [True, False], ids=['agent-killed', 'agent-waits'])
+def test_before_the_owner_row(held, server, killed):
+        """The new side is lost at the commit point: its standby has no owner row, so the old side takes writes again."""
+        agent, points = held
+        a, b, b2 = server(servers.MySQL56), server(servers.MariaDB), server(servers.MariaDB)
+        servers.replicate(b, b2)
+        schemas.create_shop(a, 300)
+        shop = migration(agent, uri(a), uri(b, b2))
+        with Workload([a, b], writers=2, rate=100) as load:
+                steps.start(shop)
+                steps.make_ready(shop)
+                points.hold('switch.owner.before')
+                operation = shop.begin('Switch')
+                points.wait('switch.owner.before')
+                servers.wait_standby(b, b2)
+                b.kill9()
+                b2.script(['STOP SLAVE', 'RESET SLAVE ALL'])    # and closed it stays
+                if killed:
+                        agent.kill9()
+                points.release('switch.owner.before')
+                if killed:
+                        agent.start()
+                result, _, message = shop.finish(operation, check=False)
+                assert result == 'undone', (result, message)
+                steps.make_ready(shop)
+                assert steps.write_refused(b2) and not steps.write_refused(a)
+                load.pause()
+                equal.wait_equal(a, b2, ['shop'])
+        load.check(a)
 
 
 def lose_with_its_end(primary, standby, shop, load):
