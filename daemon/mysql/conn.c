@@ -21,6 +21,7 @@
 
 #include "base/error.h"
 #include "mysql/conn-query.h"
+#include "mysql/error-text.h"
 
 #define CONNECT_TIMEOUT 10u
 #define IO_TIMEOUT 60u
@@ -114,7 +115,7 @@ char *conn_local_address(const Conn *conn) {
 
 /* Text of a server may be of any bytes; ours ends on the bus, which takes UTF-8 only. */
 static void set_mysql_error(GError **error, const char *label, MYSQL *mysql) {
-        g_autofree char *text = g_utf8_make_valid(mysql_error(mysql), -1);
+        g_autofree char *said = g_utf8_make_valid(mysql_error(mysql), -1), *text = error_text(mysql_errno(mysql), said);
         const char *state = mysql_sqlstate(mysql);
         g_set_error(error, MYSQL_ERROR, (int)mysql_errno(mysql), "%s: %s (%u, %.5s)", label, text,
                     mysql_errno(mysql), state && state[0] ? state : "HY000");
