@@ -214,6 +214,9 @@ void engine_programs_forget(Engine *engine); /* a new link: compare anew */
 
 /* engine-hooks.c. OPERATION 0: none is named. */
 bool engine_run_hooks(Engine *engine, const char *point, guint64 operation, GError **error);
+/* Into the state: the allow list of the source's provider, unless the option gave one; and why the destination's binary log stays on. */
+void engine_read_allow_list(Engine *engine, Conn *source, guint64 operation);
+void engine_disable_binlog(Engine *engine, guint64 operation);
 bool engine_run_fence_hooks(gpointer engine, const FenceCall *what, Conn *conn, GError **error);
 
 /* engine-fence.c */

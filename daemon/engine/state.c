@@ -117,6 +117,9 @@ static const Member members[] = {
         MEMBER("parameters-boot", MEMBER_U64, parameters_boot),
         MEMBER("parameters", MEMBER_STRING, parameters),
         MEMBER("last-plan", MEMBER_STRING, last_plan),
+        MEMBER_NEWER("allow-list", MEMBER_STRING, allow_list),
+        MEMBER_NEWER("allow-list-error", MEMBER_STRING, allow_list_error),
+        MEMBER_NEWER("binlog-left", MEMBER_STRING, binlog_left),
 };
 
 #define FIELD(state, member, Type) (*(Type *) G_STRUCT_MEMBER_P((state), (member)->offset))

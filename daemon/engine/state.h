@@ -111,6 +111,9 @@ typedef struct EngineState {
         guint64 parameters_boot; /* since when the destination ran that has them (monitor_boot_time()); 0: not known */
         char *parameters;   /* JSON text: the servers' variables as they were and what was carried (parameter.h); NULL before Start */
         char *last_plan;    /* JSON text of the last dry run; or NULL */
+        char *allow_list;   /* of the source's provider, as a hook told it at Start: entries of allow-list.h, parted by blanks; NULL: none */
+        char *allow_list_error; /* why that is not known; or NULL */
+        char *binlog_left;  /* why the destination's binary log is still on, although it was to be switched off; or NULL */
 } EngineState;
 
 EngineState *engine_state_new(void); /* with a fresh uuid */

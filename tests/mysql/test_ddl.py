@@ -104,7 +104,13 @@ def test_while_synchronizing(link, pair):
                 shop.wait_caught_up()
                 print(f'carried: {time.monotonic() - began:.1f} s')
                 run(source, GROWING)
+                # Where files lie is each server's own matter.
+                source.script([f"CREATE TABLE shop.placed (id INT PRIMARY KEY) DATA DIRECTORY='{source.folder}/elsewhere'", 'INSERT INTO shop.placed VALUES (1)',
+                               "CREATE TABLE shop.placed_parts (id INT PRIMARY KEY) PARTITION BY RANGE (id) (PARTITION p VALUES LESS THAN (9) "
+                               f"DATA DIRECTORY='{source.folder}/elsewhere')", 'INSERT INTO shop.placed_parts VALUES (1)'])
                 settle(shop, load, source, destination, ['shop', 'other'])
+                assert os.path.exists(f'{source.folder}/elsewhere/shop/placed.ibd')
+                assert {'placed.ibd', 'placed_parts#P#p.ibd'} <= set(os.listdir(f'{destination.datadir}/shop'))
                 keys = destination.admin("SELECT constraint_name, table_name, delete_rule FROM information_schema.referential_constraints "
                                          "WHERE constraint_schema = 'shop'")
                 assert keys == ((f'{LONG}_ibfk_1', LONG, 'SET NULL'),)
