@@ -93,8 +93,9 @@ static bool load_ours(Engine *engine, Conn *conn, Ours *ret, GError **error) {
                         newest = row;
         }
         bool mariadb = conn_flavor(conn)->mariadb;
-        ret->oldest = executed_new(oldest ? oldest->place->gtids : NULL, mariadb);
-        ret->newest = executed_new(newest ? newest->place->gtids : NULL, mariadb);
+        const char *start = engine->state->leg_start.gtids; /* of a leg that has not begun yet */
+        ret->oldest = executed_new(oldest ? oldest->place->gtids : start, mariadb);
+        ret->newest = executed_new(newest ? newest->place->gtids : start, mariadb);
         return (executed_known(ret->oldest) && executed_known(ret->newest)) ||
                unknown(conn, "what was applied so far is not known by GTID (gtid_mode=ON is needed from the start)", error);
 }
@@ -131,6 +132,21 @@ static bool holds_ours(Engine *engine, Conn *conn, GError **error) {
 
 /* --- the other side: does it hold what is not sent again? --- */
 
+/* Right behind the commit point of a switch the leg has no checkpoints yet: the standby of the side that was left has to hold all that it was left with. */
+static bool holds_end(Engine *engine, Conn *conn, bool *ret, GError **error) {
+        const EngineState *state = engine->state;
+        bool mariadb = conn_flavor(conn)->mariadb;
+        *ret = false;
+        if (state->step < SWITCH_STEP_RELEASE || !state->end_position.gtids)
+                return true;
+        g_autofree char *text = conn_executed_gtids(conn, error);
+        if (!text)
+                return false;
+        g_autoptr(Executed) executed = executed_new(text, mariadb), end = executed_new(state->end_position.gtids, mariadb);
+        *ret = executed_known(executed) && executed_known(end) && executed_contains(executed, end);
+        return true;
+}
+
 /* Rows and checkpoints are committed together, so a standby that lost the end of its primary's log says itself from where on it needs what the
  * other side logged. Only a copy that was recorded as complete, and what was written to it while it took writes, is not sent again: the
  * checkpoints of this leg came after that. */
@@ -138,15 +154,21 @@ static bool holds_copies(Engine *engine, Conn *conn, GError **error) {
         const EngineState *state = engine->state;
         g_autoptr(GArray) rows = ledger_load_checkpoints(engine->ledger, conn, state->leg, error);
         guint64 oldest = G_MAXUINT64;
+        bool begun = true; /* their rows are made in the guard of a switch, but a place they get when it is committed */
         if (!rows)
                 return false;
         for (guint i = 0; i < rows->len; i++) {
                 const Checkpoint *row = &g_array_index(rows, Checkpoint, i);
-                if (row->worker < LEDGER_COPIER_BASE)
-                        oldest = MIN(oldest, row->seq);
+                if (row->worker >= LEDGER_COPIER_BASE)
+                        continue;
+                oldest = MIN(oldest, row->seq);
+                begun = begun && *row->place->file;
         }
-        bool begun = oldest != G_MAXUINT64, known = !state->copied || state->leg > 1 || state->copied_seq > 0;
-        if (begun && known && (!state->copied || oldest >= state->copied_seq))
+        begun = begun && oldest != G_MAXUINT64;
+        bool all = false, known = !state->copied || state->leg > 1 || state->copied_seq > 0;
+        if (!begun && !holds_end(engine, conn, &all, error))
+                return false;
+        if (all || (begun && known && (!state->copied || oldest >= state->copied_seq)))
                 return true;
         g_set_error(error, PS_ERROR, PS_ERROR_DATA_MISMATCH, "%s was promoted, and %s. Point the endpoint at the server that it was, or cancel and start a new migration",
                     conn_label(conn), !begun ? "lacks the beginning of this direction's replication, and perhaps rows before it"

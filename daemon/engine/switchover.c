@@ -149,15 +149,16 @@ static bool do_fence(Switchover *s, GError **error) {
 
 static bool do_end_position(Switchover *s, GError **error) {
         EngineState *state = s->engine->state;
-        g_autofree char *file = NULL;
+        g_autofree char *file = NULL, *gtids = NULL;
         guint64 offset;
         Conn *a = conn_of(s, s->from, error);
         if (!a)
                 return false;
         g_clear_pointer(&s->mark, g_free);
-        if (!named(s, s->from, fence_log_mark(a, &s->mark, error) && conn_binlog_position(a, &file, &offset, error), error))
+        if (!named(s, s->from, fence_log_mark(a, &s->mark, error) && conn_binlog_gtid_position(a, &file, &offset, &gtids, error), error))
                 return false;
         binlog_position_set(&state->end_position, file, offset);
+        binlog_position_set_gtids(&state->end_position, gtids);
         return true;
 }
 
@@ -474,12 +475,15 @@ static void undo(Switchover *s, const GError *why) {
 static bool until_done(Switchover *s, bool (*what)(Switchover *s, GError **error)) {
         for (;;) {
                 g_autoptr(GError) error = NULL;
-                if (what(s, &error))
+                bool done = what(s, &error);
+                s->engine->may_fail_over = false;
+                if (done)
                         return true;
                 engine_set_error(s->engine, error);
                 if (engine_stopping(s->engine) || (s->engine->phase == phase_behind(s) && engine_superseded(s->engine)))
                         return false;
                 engine_wait(s->engine, retry_usec(error, USEC_PER_SEC / 2));
+                look_for_standby(s->engine, error);
         }
 }
 

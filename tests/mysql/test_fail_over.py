@@ -262,6 +262,43 @@ def test_before_the_owner_row(held, server, killed):
         load.check(a)
 
 
+@pytest.mark.parametrize('gtid', [True, False], ids=['gtid', 'no-gtid'])
+def test_behind_the_commit_point(held, server, gtid):
+        """The side that was left is lost before anything is applied to it: its standby has to hold all that it was left with, which GTIDs tell."""
+        agent, points = held
+        config = [] if gtid else ['skip:gtid_mode', 'skip:enforce-gtid-consistency']
+        a, a2, b = server(servers.MySQL56, config=config), server(servers.MySQL56, config=config), server(servers.MariaDB)
+        servers.replicate(a, a2, gtid)
+        schemas.create_shop(a, 300)
+        other_files(a, a2)
+        shop = migration(agent, uri(a, a2), uri(b))
+        with Workload([a, b, a2], writers=2, rate=100) as load:
+                steps.start(shop)
+                steps.make_ready(shop)
+                points.hold('switch.release.before')
+                operation = shop.begin('Switch')
+                points.wait('switch.release.before')
+                servers.wait_standby(a, a2)
+                a.kill9()
+                a2.script(['STOP SLAVE', 'RESET SLAVE ALL'] + (['SET GLOBAL read_only=0'] if gtid else []))
+                points.release('switch.release.before')
+                if not gtid:
+                        shop.wait(lambda: shop.get('LastError')[0].endswith('DataMismatch'), 60, 'the refusal')
+                        assert 'lacks the beginning' in shop.get('LastError')[1] and not a2.admin('SHOW SLAVE STATUS')
+                        a.config = ['read_only=1']
+                        a.start()
+                assert shop.finish(operation)[0] == 'done' and shop.get('Phase') == 'switched'
+                steps.make_ready(shop)
+                old = a2 if gtid else a
+                assert steps.write_refused(old)
+                load.pause()
+                equal.wait_equal(b, old, ['shop'])
+                load.go_on()
+                steps.change_side(shop, 'Rollback')
+                assert steps.write_refused(b)
+        load.check(old)
+
+
 def lose_with_its_end(primary, standby, shop, load):
         """The primary is gone, and what was applied to it last is not on its standby."""
         word = 'REPLICA' if standby.flavor == 'mysql97' else 'SLAVE'
