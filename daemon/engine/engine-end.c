@@ -335,11 +335,16 @@ void engine_end(Engine *engine, const EngineOperation *operation) {
                 engine_set_error(engine, error);
                 engine_wait(engine, 10 * USEC_PER_SEC);
         }
+        if (!error && operation->disable_binlog)
+                engine_disable_binlog(engine, operation->id);
+        bool log_left = !error && engine->state->binlog_left;
+        if (log_left)
+                g_string_append_printf(ending.left, "switch off the binary log of the destination: %s ", engine->state->binlog_left);
         if (ending.left->len > 0)
                 engine_event(engine, ENGINE_EVENT_NOTE, 4, "left to do: %s", ending.left->str);
         g_string_free(ending.left, TRUE);
-        if (error && engine_stopping(engine))
-                return;
+        if ((error || log_left) && engine_stopping(engine))
+                return; /* the next start goes on */
         if (error && engine->state->ending)
                 g_prefix_error(&error, "the end of the migration had begun, and there is no link any more: ask for it again (flag 2 does without a side that is gone); ");
         if (error && engine->state->ending)

@@ -54,7 +54,7 @@ struct Engine {
         gint64 verify_kept_at;           /* monotonic: when the state was told last how far it is */
         gint64 prove_at;                 /* monotonic: when to try the canary again */
         gint64 close_at;                 /* monotonic: when to try again to close the side that takes no writes; 0: at once */
-        bool may_fail_over;              /* a link is about to be started: another server may take the place of the one that takes writes */
+        bool may_fail_over;              /* a promoted standby may take the place of a server: failover.h */
         gint64 settle_until;             /* monotonic: how long what was read before the link halted may still be applied … */
         guint64 settle_low;              /* … if no more than this gets through */
         LinkHalt *halt;                  /* what the link stopped at: being carried, or waiting for the operator */
@@ -214,6 +214,9 @@ void engine_programs_forget(Engine *engine); /* a new link: compare anew */
 
 /* engine-hooks.c. OPERATION 0: none is named. */
 bool engine_run_hooks(Engine *engine, const char *point, guint64 operation, GError **error);
+/* Into the state: the allow list of the source's provider, unless the option gave one; and why the destination's binary log stays on. */
+void engine_read_allow_list(Engine *engine, Conn *source, guint64 operation);
+void engine_disable_binlog(Engine *engine, guint64 operation);
 bool engine_run_fence_hooks(gpointer engine, const FenceCall *what, Conn *conn, GError **error);
 
 /* engine-fence.c */

@@ -228,6 +228,7 @@ void engine_begin(Engine *engine, const EngineOperation *operation) {
         if (good) {
                 remember_unfit(engine, objects);
                 remember_identity(engine, &pair);
+                engine_read_allow_list(engine, pair.conns[SIDE_SOURCE], operation->id);
                 good = prepare(engine, operation, &pair, objects, &error);
         }
         if (good) {

@@ -284,6 +284,10 @@ static void add_tasks(JsonBuilder *b, const ReportInput *input) {
         for (Side side = SIDE_SOURCE; input->state && side < _SIDE_MAX; side++)
                 if (input->state->left_sql[side])
                         add_task(b, side, "it could not be reached at the end: remove the agent's tables", input->state->left_sql[side]);
+        if (input->state && input->state->binlog_left) {
+                g_autofree char *what = g_strdup_printf("switch its binary log off: %s", input->state->binlog_left);
+                add_task(b, SIDE_DESTINATION, what, NULL);
+        }
         if (migration_phase_is_final(input->phase) && input->state && input->state->unfit &&
             input->state->unfit->len > 0)
                 add_task(b, SIDE_DESTINATION, "make by hand what is listed under not_carried", NULL);

@@ -28,6 +28,15 @@ elif behaviour == 'fail':
     sys.exit(3)
 elif behaviour.startswith('say '):
     print(behaviour[4:])
+elif behaviour == 'flood':
+    print('10.0.0.0/8\\n' * 20000)
+elif behaviour == 'many':
+    print('\\n'.join('10.0.%d.%d' % (i // 256, i % 256) for i in range(1025)))
+elif behaviour == 'bytes':
+    sys.stdout.buffer.write(b'10.0.0.0/8\\xff')
+elif behaviour == 'wait':
+    while not os.path.exists(here + '/go-on'):
+        time.sleep(0.05)
 elif behaviour != 'lie' and point in ('fence', 'unfence'):
     import pymysql
     with open(here + '/sockets') as f:
@@ -60,6 +69,10 @@ class Hooks:
 
         def behave(self, **points):
                 (self.folder / 'behaviour').write_text(json.dumps(points), encoding='utf-8')
+
+        def go_on(self):
+                """Whatever waits ends well."""
+                (self.folder / 'go-on').touch()
 
         def calls(self, point=None):
                 try:
