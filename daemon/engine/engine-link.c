@@ -276,9 +276,8 @@ bool engine_wait_link(Engine *engine, const char *file, guint64 offset, gint64 t
 static bool prepare_servers(Engine *engine, GError **error) {
         Side reader = engine_reader(engine);
         engine->may_fail_over = true;
-        Conn *up = control_acquire(engine, engine->state->writer, error);
+        Conn *up = control_acquire(engine, engine->state->writer, error), *down = up ? control_acquire(engine, reader, error) : NULL;
         engine->may_fail_over = false;
-        Conn *down = up ? control_acquire(engine, reader, error) : NULL;
         if (!down)
                 return false;
         if (fence_shut(&engine->fence, reader, down, error) && engine_remember_closed(engine, reader, down, error) &&
@@ -472,6 +471,7 @@ static void estimate(Engine *engine) {
 static void copied(Engine *engine) {
         g_autoptr(GError) error = NULL;
         engine->state->copied = true;
+        engine->state->copied_seq = MAX(link_copied_seq(engine->link), 1);
         if (!engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, &error)) {
                 engine->state->copied = false;
                 engine_set_error(engine, error);

@@ -54,7 +54,7 @@ struct Engine {
         gint64 verify_kept_at;           /* monotonic: when the state was told last how far it is */
         gint64 prove_at;                 /* monotonic: when to try the canary again */
         gint64 mend_at;                  /* monotonic: when to try again to close or open a side that is not as it has to be; 0: at once */
-        bool may_fail_over;              /* a link is about to be started: another server may take the place of the one that takes writes */
+        bool may_fail_over;              /* a promoted standby may take the place of a server: failover.h */
         gint64 settle_until;             /* monotonic: how long what was read before the link halted may still be applied … */
         guint64 settle_low;              /* … if no more than this gets through */
         LinkHalt *halt;                  /* what the link stopped at: being carried, or waiting for the operator */

@@ -71,6 +71,8 @@ typedef struct EngineState {
         guint32 workers;   /* apply workers of the leg */
         BinlogPosition leg_start; /* on the writer's side: where the leg's stream begins (ordinal 0) */
         bool copied;       /* every chunk is in the destination */
+        guint64 copied_seq; /* transaction of this leg that all checkpoints had reached when a copy was recorded as complete: a server whose checkpoints
+                             * are older lacks some of it; 0: nothing was copied in this leg, or an older agent recorded it */
         bool ending;       /* Complete, Cancel or expiry takes our tables down: no link any more, only forward */
         char *opening_sql[_SIDE_MAX]; /* what opens accounts again on a side that stays closed for good; NULL: none are */
         char *left_sql[_SIDE_MAX]; /* what is left to run on a side that the end did without; NULL: nothing */
@@ -80,6 +82,7 @@ typedef struct EngineState {
         guint64 operation_id; /* 0: none */
         SwitchStep step;
         BinlogPosition end_position, reverse_start;
+        char *reverse_start_server; /* whose log that is in; NULL: of the server that is there now */
         guint64 fenced_at; /* µs since the epoch: begin of the write interruption */
         FenceKept kept[_SIDE_MAX]; /* before we closed it */
 
