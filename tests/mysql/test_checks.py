@@ -95,6 +95,7 @@ MARIADB = [
     ('definers', 'warning', 'nobody', ["CREATE DEFINER='nobody'@'here' VIEW t.v AS SELECT 1"], [],
      ([], ["CREATE USER 'nobody'@'here'"]), ['DROP VIEW t.v'], ["DROP USER 'nobody'@'here'"]),
     ('row-keys', 'note', '`t`.`k`', ['CREATE TABLE t.k (a INT)'], [], LAST, ['DROP TABLE t.k'], []),
+    ('row-keys', 'error', 'innodb_force_primary_key', ['CREATE TABLE t.k (a INT)'], ['SET GLOBAL innodb_force_primary_key = 1'], HINT, ['DROP TABLE t.k'], []),
     ('destination-empty', 'error', '`t`.`base`', [], ['CREATE DATABASE t', 'CREATE TABLE t.base (a INT)'], HINT, [], ['DROP DATABASE t']),
     ('max-allowed-packet', 'error', 'less than the source', [], ['SET GLOBAL max_allowed_packet = 1048576'], HINT, [],
      ['SET GLOBAL max_allowed_packet = 67108864']),
