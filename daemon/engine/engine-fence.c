@@ -3,10 +3,12 @@
 
 #include "engine/engine-private.h"
 
+#include <string.h>
+
 #include "base/clock.h"
 #include "engine/control.h"
 
-#define CLOSE_AGAIN_USEC (5 * USEC_PER_SEC)
+#define MEND_USEC (5 * USEC_PER_SEC) /* between tries */
 
 typedef struct Opening {
         Engine *engine;
@@ -58,29 +60,59 @@ bool engine_shut_again(Engine *engine, Side side, Conn *conn, GError **error) {
         return true;
 }
 
-void engine_found_open(gpointer userdata, Side side) {
+void engine_tell_reopened(gpointer userdata, Side side) {
+        engine_event(userdata, ENGINE_EVENT_NOTE, 4,
+                     "the %s came back from a restart read-only and was opened again, since it is the one that takes writes: take read_only out of its "
+                     "configuration", side_to_string(side));
+}
+
+void engine_found_wrong(gpointer userdata, Side side) {
         Engine *engine = userdata;
         pthread_mutex_lock(&engine->lock);
-        engine->found_open[side] = true;
+        engine->wrong[side] = true;
         pthread_mutex_unlock(&engine->lock);
         engine_poke(engine);
 }
 
-void engine_close_again(Engine *engine) {
-        g_autoptr(GError) error = NULL;
-        Side side = engine_reader(engine);
-        bool again = engine->close_at != 0;
+static bool open_again(Engine *engine, Side side, Conn *conn, GError **error) {
+        FenceOpening how = {.reason = "keep"};
+        bool closed;
+        if (!fence_is_closed(&engine->fence, conn, &closed, error) || (closed && !fence_open(&engine->fence, side, conn, &how, error)))
+                return false;
+        if (closed)
+                engine_tell_reopened(engine, side);
+        if (engine->monitor) /* whoever closes it from here on does so on purpose */
+                monitor_greet(engine->monitor);
+        return true;
+}
+
+static bool mend(Engine *engine, Side side, GError **error) {
+        Conn *conn = control_acquire(engine, side, error);
+        if (!conn)
+                return false;
+        if (side == engine->state->writer ? open_again(engine, side, conn, error) : engine_shut_again(engine, side, conn, error))
+                return true;
+        engine_name_error(engine, side, error);
+        return false;
+}
+
+void engine_mend_sides(Engine *engine) {
+        bool wrong[_SIDE_MAX], again = engine->mend_at != 0, good = true;
+        if (clock_monotonic() < engine->mend_at)
+                return;
         pthread_mutex_lock(&engine->lock);
-        bool open = engine->found_open[side];
-        engine->found_open[SIDE_SOURCE] = engine->found_open[SIDE_DESTINATION] = false; /* the next beat says it again if it stays so */
+        memcpy(wrong, engine->wrong, sizeof wrong);
+        memset(engine->wrong, 0, sizeof engine->wrong);
         pthread_mutex_unlock(&engine->lock);
-        if (!open || clock_monotonic() < engine->close_at)
-                return;
-        Conn *conn = control_acquire(engine, side, &error);
-        bool good = conn && engine_shut_again(engine, side, conn, &error);
-        engine->close_at = good ? 0 : clock_monotonic() + CLOSE_AGAIN_USEC;
-        if (good || again)
-                return;
-        engine_name_error(engine, side, &error);
-        engine_event(engine, ENGINE_EVENT_NOTE, 3, "the %s takes writes, and cannot be closed: %s", side_to_string(side), error->message);
+        for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++) {
+                g_autoptr(GError) error = NULL;
+                if (!wrong[side] || mend(engine, side, &error))
+                        continue;
+                good = false;
+                engine_found_wrong(engine, side);
+                if (!again)
+                        engine_event(engine, ENGINE_EVENT_NOTE, 3, "the %s is not closed or open as it has to be, and that cannot be mended: %s", side_to_string(side),
+                                     error->message);
+        }
+        engine->mend_at = good ? 0 : clock_monotonic() + MEND_USEC;
 }

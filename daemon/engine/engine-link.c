@@ -116,12 +116,6 @@ static void on_refenced(gpointer userdata, Side side) {
         engine_event(userdata, ENGINE_EVENT_FENCED, 4, "the %s had become writable (a restart?) and is read-only again", side_to_string(side));
 }
 
-static void on_reopened(gpointer userdata, Side side) {
-        engine_event(userdata, ENGINE_EVENT_NOTE, 4,
-                     "the %s came back from a restart read-only and was opened again, since it is the one that takes writes: take read_only out of its "
-                     "configuration", side_to_string(side));
-}
-
 bool engine_start_monitor(Engine *engine, GError **error) {
         if (engine->monitor)
                 return true;
@@ -138,8 +132,8 @@ bool engine_start_monitor(Engine *engine, GError **error) {
                 .status = {engine->status.read_write[SIDE_SOURCE], engine->status.read_write[SIDE_DESTINATION]},
                 .on_change = engine_poke,
                 .on_refenced = on_refenced,
-                .on_found_open = engine_found_open,
-                .on_reopened = on_reopened,
+                .on_wrong = engine_found_wrong,
+                .on_reopened = engine_tell_reopened,
                 .parameters = parameters_watch_statement(),
                 .on_parameters = engine_parameters_seen,
                 .userdata = engine,
@@ -607,7 +601,7 @@ void engine_step(Engine *engine) {
         engine_verify_keep(engine);
         look_at_log(engine);
         if (wanted && !engine->state->ending)
-                engine_close_again(engine);
+                engine_mend_sides(engine);
         if (engine->link)
                 look_at_link(engine);
         if (engine->carry) {

@@ -53,7 +53,7 @@ struct Engine {
         gint64 verify_at;                /* monotonic: when to verify by ourselves; 0: not planned */
         gint64 verify_kept_at;           /* monotonic: when the state was told last how far it is */
         gint64 prove_at;                 /* monotonic: when to try the canary again */
-        gint64 close_at;                 /* monotonic: when to try again to close the side that takes no writes; 0: at once */
+        gint64 mend_at;                  /* monotonic: when to try again to close or open a side that is not as it has to be; 0: at once */
         bool may_fail_over;              /* a promoted standby may take the place of a server: failover.h */
         gint64 settle_until;             /* monotonic: how long what was read before the link halted may still be applied … */
         guint64 settle_low;              /* … if no more than this gets through */
@@ -96,7 +96,7 @@ struct Engine {
         bool commit_answered;
         GError *commit_error;
         bool crashed;                    /* the reader saw that the upstream had crashed */
-        bool found_open[_SIDE_MAX];      /* the monitor's news: see engine_found_open() */
+        bool wrong[_SIDE_MAX];           /* the monitor's news: see engine_found_wrong() */
         unsigned link_users;             /* who waits in the link, beside the thread */
         Link *link;                      /* set and freed by the thread under the lock; used by the verifier in between */
         GHashTable *parameters_seen[_SIDE_MAX]; /* the monitor's news; NULL: none */
@@ -226,9 +226,10 @@ typedef enum EngineOpening {
         ENGINE_OPENING_END,       /* the migration is over; its events stay off */
 } EngineOpening;
 bool engine_open_side(Engine *engine, Side side, EngineOpening what, GError **error);
-/* The monitor's thread: the side that takes no writes does, and only the engine's thread may close it; then that does. */
-void engine_found_open(gpointer engine, Side side);
-void engine_close_again(Engine *engine);
+/* The monitor's thread: a side is not as it has to be, and only the engine's thread may close and open it; then that does. */
+void engine_found_wrong(gpointer engine, Side side);
+void engine_mend_sides(Engine *engine);
+void engine_tell_reopened(gpointer engine, Side side);
 bool engine_shut_again(Engine *engine, Side side, Conn *conn, GError **error); /* SIDE takes no writes: sees to it, and tells if it was open */
 /* What is closed on SIDE, into the state. */
 bool engine_remember_closed(Engine *engine, Side side, Conn *conn, GError **error);

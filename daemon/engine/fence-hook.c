@@ -93,6 +93,7 @@ static bool shut(const Fence *fence, Side side, Conn *conn, GError **error) {
 }
 
 const FenceOps fence_hook_ops = {
+        .may_come_back = true,
         .slow = true,
         .prepare = fence_prepare_events,
         .close = close_side,

@@ -148,6 +148,18 @@ def test_crashes(world):
                         done = point.endswith('owner.after')
                         assert shop.finish(operation, check=False)[0] == ('done' if done else 'undone'), point
                         assert steps.write_refused(writer) == done and steps.write_refused(reader) != done
+        # What a hook has left in a server's configuration does not keep applications out, once there was a switch.
+        source.config += ['read_only=1']
+        hooks.forget()
+        hooks.behave(unfence='fail')
+        source.kill9()
+        source.start()
+        shop.wait(lambda: hooks.calls('unfence'), 60, 'the hook')
+        hooks.behave()
+        shop.wait(lambda: not steps.write_refused(source), 60, 'the source open')
+        assert {c['reason'] for c in hooks.calls('unfence')} == {'keep'} and steps.write_refused(destination)
+        source.config = source.config[:-1]
+
         steps.make_ready(shop)
         hooks.behave(fence='hang')
         hooks.forget()
