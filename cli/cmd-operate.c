@@ -197,7 +197,13 @@ static int print_checks(Client *client, const char *name, const char *path, cons
         if (client->options->json != JSON_OFF)
                 format_json_object(client->options, object, out);
         else {
-                table_print(table, client->options, out);
+                unsigned columns, height;
+
+                format_terminal_size(STDOUT_FILENO, &columns, &height);
+                if (isatty(STDOUT_FILENO))
+                        table_print_folded(table, client->options, columns, out);
+                else /* one line each, for grep */
+                        table_print(table, client->options, out);
                 if (client->options->legend)
                         g_string_append_printf(out, "\n%u errors, %u warnings.\n", errors, warnings);
         }

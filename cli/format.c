@@ -170,18 +170,83 @@ void table_drop_empty(Table *table, const char *heading) {
         }
 }
 
+static const char *cell_at(const Table *table, guint row, guint column) {
+        return g_ptr_array_index(table->cells, row * table->columns + column);
+}
+
+static guint column_width(const Table *table, const Options *options, guint column) {
+        guint rows = table->cells->len / table->columns, width = 0;
+
+        for (guint i = options->legend ? 0 : 1; i < rows; i++)
+                width = MAX(width, text_width(cell_at(table, i, column)));
+        return width;
+}
+
+/* Behind the next word; what stands between quotes belongs to one, unless nothing closes them. An apostrophe inside a word opens none. */
+static const char *word_end(const char *p, bool inside) {
+        for (; *p && *p != ' '; inside = g_ascii_isalnum(*p) || (*p & 0x80), p++) {
+                const char *end = strchr("'\"`", *p) && !(*p == '\'' && inside) ? strchr(p + 1, *p) : NULL;
+
+                if (end)
+                        p = end;
+        }
+        return p;
+}
+
+static void append_folded(GString *out, const char *text, guint indent, guint width) {
+        guint used = 0;
+
+        for (const char *p = text, *end; *p; p = end) {
+                while (*p == ' ')
+                        p++;
+                if (!*p)
+                        break;
+                end = word_end(p, false);
+                g_autofree char *word = g_strndup(p, (gsize) (end - p));
+                guint length = text_width(word);
+
+                if (used > 0 && used + 1 + length > width) {
+                        g_string_append_printf(out, "\n%*s", (int) indent, "");
+                        used = 0;
+                }
+                g_string_append_printf(out, "%s%s", used > 0 ? " " : "", word);
+                used += length + (used > 0);
+        }
+        g_string_append_c(out, '\n');
+}
+
+#define FOLD_MIN 30u
+
+void table_print_folded(const Table *table, const Options *options, guint columns, GString *out) {
+        guint rows = table->cells->len / table->columns, text = table->columns - 2, indent = 0;
+
+        for (guint column = 0; column < text; column++)
+                indent += column_width(table, options, column) + 2;
+        for (guint row = options->legend ? 0 : 1; row < rows; row++) {
+                guint width = MAX(columns, indent + FOLD_MIN) - indent;
+                const char *more = row > 0 ? cell_at(table, row, text + 1) : "-";
+
+                for (guint column = 0; column < text; column++) {
+                        const char *cell = cell_at(table, row, column);
+
+                        g_string_append_printf(out, "%s%*s", cell, (int) (column_width(table, options, column) - text_width(cell) + 2), "");
+                }
+                append_folded(out, cell_at(table, row, text), indent, width);
+                if (strcmp(more, "-") == 0)
+                        continue;
+                g_string_append_printf(out, "%*s→ ", (int) indent, "");
+                append_folded(out, more, indent + 2, width - 2);
+        }
+}
+
 void table_print(const Table *table, const Options *options, GString *out) {
         guint rows = table->cells->len / table->columns;
 
         for (guint row = options->legend ? 0 : 1; row < rows; row++)
                 for (guint column = 0; column < table->columns; column++) {
-                        const char *cell = g_ptr_array_index(table->cells, row * table->columns + column);
-                        guint width = 0;
+                        const char *cell = cell_at(table, row, column);
+                        guint width = column_width(table, options, column);
 
-                        for (guint i = options->legend ? 0 : 1; i < rows; i++)
-                                width = MAX(width,
-                                            text_width(g_ptr_array_index(table->cells,
-                                                                         i * table->columns + column)));
                         g_string_append(out, cell);
                         if (column + 1 == table->columns)
                                 g_string_append_c(out, '\n');

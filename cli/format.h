@@ -28,6 +28,8 @@ Table *table_new(const char *first_heading, ...) G_GNUC_NULL_TERMINATED;
 void table_row(Table *table, const char *first_cell, ...); /* as many cells as headings */
 void table_drop_empty(Table *table, const char *heading);   /* that column, when nothing is in any row */
 void table_print(const Table *table, const Options *options, GString *out);
+/* For a terminal of COLUMNS: the last column stands below the one before it, and both are folded at blanks that no quotes hold, so that SQL can be copied. */
+void table_print_folded(const Table *table, const Options *options, guint columns, GString *out);
 void table_free(Table *table);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Table, table_free)
 

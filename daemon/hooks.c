@@ -19,6 +19,8 @@
 #include "base/message-ids.h"
 
 #define HOOK_TIMEOUT_USEC (30 * USEC_PER_SEC)
+#define ASK_USEC (100 * USEC_PER_MSEC)
+#define ANSWER_MAX (64 * 1024)
 #define OUTPUT_LINES_MAX 100
 #define OUTPUT_LINE_LENGTH 1000
 
@@ -30,9 +32,12 @@ struct Hooks {
 
 typedef struct Run {
         Hooks *hooks;
-        const char *path, *name, *point;
+        const char *path, *name;
+        const HookCall *call;
+        gint64 deadline; /* monotonic */
         pid_t pid;
-        int pidfd, in, out;
+        int pidfd, in, out, answer; /* ours ends; ANSWER: of standard output, when that is wanted */
+        GString *said;              /* there; NULL: it is not */
         const char *input;
         gsize input_left;
         GString *line;
@@ -83,18 +88,18 @@ static GHashTable *list_hooks(Hooks *hooks) {
 }
 
 static bool spawn(Run *run, GError **error) {
-        int in[2] = {-1, -1}, out[2] = {-1, -1};
+        int in[2] = {-1, -1}, out[2] = {-1, -1}, answer[2] = {-1, -1};
         posix_spawn_file_actions_t actions;
         posix_spawnattr_t attributes;
         sigset_t none;
-        char *argv[] = {(char *) run->path, (char *) run->point, NULL};
+        char *argv[] = {(char *) run->path, (char *) run->call->point, NULL};
 
-        int r = pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0 ? errno : 0;
+        int r = pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0 || (run->said && pipe2(answer, O_CLOEXEC) < 0) ? errno : 0;
         posix_spawn_file_actions_init(&actions);
         posix_spawnattr_init(&attributes);
         if (r == 0) {
                 posix_spawn_file_actions_adddup2(&actions, in[0], STDIN_FILENO);
-                posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
+                posix_spawn_file_actions_adddup2(&actions, run->said ? answer[1] : out[1], STDOUT_FILENO);
                 posix_spawn_file_actions_adddup2(&actions, out[1], STDERR_FILENO);
                 sigemptyset(&none);
                 posix_spawnattr_setsigmask(&attributes, &none);
@@ -108,8 +113,11 @@ static bool spawn(Run *run, GError **error) {
                 close(in[0]);
         if (out[1] >= 0)
                 close(out[1]);
+        if (answer[1] >= 0)
+                close(answer[1]);
         run->in = in[1];
         run->out = out[0];
+        run->answer = answer[0];
         if (r != 0) {
                 g_set_error(error, PS_ERROR, PS_ERROR_HOOK_FAILED, "hook %s cannot be run: %s", run->path,
                             g_strerror(r));
@@ -117,6 +125,7 @@ static bool spawn(Run *run, GError **error) {
         }
         (void) fcntl(run->in, F_SETFL, O_NONBLOCK);
         (void) fcntl(run->out, F_SETFL, O_NONBLOCK);
+        (void) fcntl(run->answer, F_SETFL, O_NONBLOCK);
         run->pidfd = (int) syscall(SYS_pidfd_open, run->pid, 0U);
         return true;
 }
@@ -147,6 +156,24 @@ static bool take_output(Run *run) {
         return n > 0;
 }
 
+/* The same of its answer. Of one that is too long a byte too much is kept. */
+static bool take_answer(Run *run) {
+        char buffer[4096];
+        ssize_t n = read(run->answer, buffer, sizeof buffer);
+        if (n > 0 && run->said->len <= ANSWER_MAX)
+                g_string_append_len(run->said, buffer, MIN(n, (ssize_t) (ANSWER_MAX + 1 - run->said->len)));
+        return n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN));
+}
+
+/* What it left in a pipe; somebody whom it started may still write there. */
+static void drain(Run *run, int fd, bool (*take)(Run *run)) {
+        for (guint i = 0; i < 64; i++) {
+                struct pollfd rest = {.fd = fd, .events = POLLIN};
+                if (poll(&rest, 1, 0) <= 0 || !take(run))
+                        break;
+        }
+}
+
 static void give_input(Run *run) {
         ssize_t n = run->input_left > 0 ? write(run->in, run->input, run->input_left) : 0;
         if (n > 0) {
@@ -161,89 +188,113 @@ static void give_input(Run *run) {
 
 /* Feeds and listens until the hook has ended. NULL, or why it was not waited for. */
 static const char *attend(Run *run) {
-        gint64 deadline = clock_monotonic() + HOOK_TIMEOUT_USEC;
-        bool listening = true;
+        const HookCall *call = run->call;
+        bool listening = true, answering = run->said != NULL;
         for (;;) {
                 struct pollfd p[] = {
                                 {.fd = run->pidfd, .events = POLLIN},
-                                {.fd = run->hooks->stop_fd, .events = POLLIN},
+                                {.fd = call->although_stopping ? -1 : run->hooks->stop_fd, .events = POLLIN},
                                 {.fd = listening ? run->out : -1, .events = POLLIN},
+                                {.fd = answering ? run->answer : -1, .events = POLLIN},
                                 {.fd = run->in, .events = POLLOUT},
                 };
-                gint64 left = deadline - clock_monotonic();
+                gint64 left = run->deadline - clock_monotonic();
                 if (left <= 0)
-                        return "did not end within 30 s";
-                if (poll(p, G_N_ELEMENTS(p), (int) (left / 1000) + 1) < 0 && errno != EINTR)
+                        return "did not end in time";
+                if (call->stop && call->stop(call->userdata))
+                        return "was ended on request";
+                if (poll(p, G_N_ELEMENTS(p), (int) ((call->stop ? MIN(left, ASK_USEC) : left) / 1000) + 1) < 0 && errno != EINTR)
                         return "could not be waited for";
                 if (p[1].revents)
                         return "was ended: the agent stops";
                 if (p[2].revents)
                         listening = take_output(run);
                 if (p[3].revents)
+                        answering = take_answer(run);
+                if (p[4].revents)
                         give_input(run);
                 if (p[0].revents) {
-                        for (guint i = 0; i < 64 && listening; i++) { /* what it left in the pipe */
-                                struct pollfd rest = {.fd = run->out, .events = POLLIN};
-                                if (poll(&rest, 1, 0) <= 0 || !take_output(run))
-                                        break;
-                        }
+                        if (listening)
+                                drain(run, run->out, take_output);
+                        if (answering)
+                                drain(run, run->answer, take_answer);
                         return NULL;
                 }
         }
 }
 
-static bool run_one(Hooks *hooks, const char *name, const char *path, const char *point, const char *json,
-                    GError **error) {
-        Run run = {.hooks = hooks,
-                   .path = path,
-                   .name = name,
-                   .point = point,
-                   .pidfd = -1,
-                   .in = -1,
-                   .out = -1,
-                   .input = json,
-                   .input_left = strlen(json)};
-        if (!spawn(&run, error)) {
-                if (run.in >= 0)
-                        close(run.in);
-                if (run.out >= 0)
-                        close(run.out);
-                return false;
-        }
-        run.line = g_string_new(NULL);
-        const char *why = run.pidfd >= 0 ? attend(&run) : "could not be waited for";
-        if (why)
-                (void) kill(-run.pid, SIGKILL);
-        int status = 0;
-        while (waitpid(run.pid, &status, 0) < 0 && errno == EINTR)
-                ;
-        flush_line(&run);
-        g_string_free(run.line, /* free_segment= */ TRUE);
-        if (run.in >= 0)
-                close(run.in);
-        close(run.out);
-        if (run.pidfd >= 0)
-                close(run.pidfd);
+static void close_fd(int fd) {
+        if (fd >= 0)
+                close(fd);
+}
 
-        if (!why && WIFEXITED(status) && WEXITSTATUS(status) == 0)
-                return true;
+static bool is_well(const Run *run, const char *why, int status, GError **error) {
         if (why)
-                g_set_error(error, PS_ERROR, PS_ERROR_HOOK_FAILED, "hook %s %s", path, why);
-        else if (WIFEXITED(status))
-                g_set_error(error, PS_ERROR, PS_ERROR_HOOK_FAILED,
-                            "hook %s ended with status %d; its output is in the journal", path,
+                g_set_error(error, PS_ERROR, PS_ERROR_HOOK_FAILED, "hook %s %s", run->path, why);
+        else if (WIFSIGNALED(status))
+                g_set_error(error, PS_ERROR, PS_ERROR_HOOK_FAILED, "hook %s was ended by signal %d", run->path, WTERMSIG(status));
+        else if (WEXITSTATUS(status) != 0)
+                g_set_error(error, PS_ERROR, PS_ERROR_HOOK_FAILED, "hook %s ended with status %d; its output is in the journal", run->path,
                             WEXITSTATUS(status));
+        else if (run->said && run->said->len > ANSWER_MAX)
+                g_set_error(error, PS_ERROR, PS_ERROR_HOOK_FAILED, "hook %s answered with more than %d bytes", run->path, ANSWER_MAX);
+        else if (run->said && (strlen(run->said->str) != run->said->len || !g_utf8_validate(run->said->str, -1, NULL)))
+                g_set_error(error, PS_ERROR, PS_ERROR_HOOK_FAILED, "hook %s answered with what is no text", run->path);
         else
-                g_set_error(error, PS_ERROR, PS_ERROR_HOOK_FAILED, "hook %s was ended by signal %d", path,
-                            WTERMSIG(status));
+                return true;
         return false;
 }
 
-bool hooks_run(Hooks *hooks, const char *point, const char *json, GError **error) {
+static bool run_one(Hooks *hooks, const char *name, const char *path, const HookCall *call, gint64 until, GString *said, GError **error) {
+        Run run = {.hooks = hooks,
+                   .path = path,
+                   .name = name,
+                   .call = call,
+                   .deadline = MIN(until, clock_monotonic() + HOOK_TIMEOUT_USEC),
+                   .pidfd = -1,
+                   .in = -1,
+                   .out = -1,
+                   .answer = -1,
+                   .said = said,
+                   .input = call->json,
+                   .input_left = strlen(call->json)};
+        bool good = spawn(&run, error);
+        if (good) {
+                int status = 0;
+                run.line = g_string_new(NULL);
+                const char *why = run.pidfd >= 0 ? attend(&run) : "could not be waited for";
+                if (why)
+                        (void) kill(-run.pid, SIGKILL);
+                while (waitpid(run.pid, &status, 0) < 0 && errno == EINTR)
+                        ;
+                flush_line(&run);
+                g_string_free(run.line, /* free_segment= */ TRUE);
+                good = is_well(&run, why, status, error);
+        }
+        close_fd(run.in);
+        close_fd(run.out);
+        close_fd(run.answer);
+        close_fd(run.pidfd);
+        return good;
+}
+
+bool hooks_run(Hooks *hooks, const HookCall *call, char **ret_output, GError **error) {
         g_autoptr(GHashTable) found = list_hooks(hooks);
         g_autoptr(GList) names = g_list_sort(g_hash_table_get_keys(found), compare);
-        for (GList *l = names; l; l = l->next)
-                if (!run_one(hooks, l->data, g_hash_table_lookup(found, l->data), point, json, error))
+        g_autoptr(GString) said = ret_output ? g_string_new(NULL) : NULL;
+        gint64 until = call->timeout_usec > 0 ? clock_monotonic() + call->timeout_usec : G_MAXINT64;
+        for (GList *l = names; l; l = l->next) {
+                if (!run_one(hooks, l->data, g_hash_table_lookup(found, l->data), call, until, said, error))
                         return false;
+                if (said && said->len > 0 && said->str[said->len - 1] != '\n') /* the next one begins its own line */
+                        g_string_append_c(said, '\n');
+        }
+        if (ret_output)
+                *ret_output = g_string_free(g_steal_pointer(&said), FALSE);
         return true;
+}
+
+bool hooks_are_there(Hooks *hooks) {
+        g_autoptr(GHashTable) found = list_hooks(hooks);
+        return g_hash_table_size(found) > 0;
 }

@@ -265,12 +265,12 @@ int method_rollback(sd_bus_message *message, void *userdata, sd_bus_error *ret_e
                            "$(destination) to $(source)");
 }
 
-static bool read_ending_options(Call *call, Request *request, GError **error) {
-        bool disable_binlog = false;
+static bool read_ending_options(Call *call, const Migration *m, Request *request, GError **error) {
+        bool *disable_binlog = &request->operation.request.disable_binlog;
         if (!read_options(call, request, error))
                 return false;
-        (void) options_take_boolean(request->options, "disable-binlog", &disable_binlog, error);
-        if (!*error && disable_binlog)
+        (void) options_take_boolean(request->options, "disable-binlog", disable_binlog, error);
+        if (!*error && *disable_binlog && !hooks_are_there(m->manager->hooks))
                 *error = error_new(PS_ERROR_INVALID_OPTION,
                                    "option 'disable-binlog': the destination was attached, not made by this "
                                    "agent, and there is no "
@@ -283,7 +283,7 @@ static int ending_call(sd_bus_message *message, Migration *m, const char *method
         Request *request;
         GError *error = NULL;
         Call *call = begin(message, m, method, /* mutating= */ true, &request);
-        if (!read_ending_options(call, request, &error))
+        if (!read_ending_options(call, m, request, &error))
                 return call_fail(call, error);
         return operation_call(call, m, request, kind, action, prompt);
 }
@@ -628,7 +628,8 @@ int method_plan(sd_bus_message *message, void *userdata, sd_bus_error *ret_error
         Request *request;
         GError *error = NULL;
         const char *operation;
-        Call *call = begin(message, userdata, "Plan", /* mutating= */ false, &request);
+        Migration *m = userdata;
+        Call *call = begin(message, m, "Plan", /* mutating= */ false, &request);
         if (sd_bus_message_read_basic(message, 's', &operation) < 0)
                 return call_fail(call, error_new(PS_ERROR_INVALID_OPTION, "the operation cannot be read"));
         request->kind = operation_kind_from_string(operation);
@@ -639,9 +640,9 @@ int method_plan(sd_bus_message *message, void *userdata, sd_bus_error *ret_error
                                                                     "'rollback', 'complete' or 'cancel'"));
         /* Those of the operation: whoever asks for it with options shows its plan first. */
         bool change = request->kind == OPERATION_SWITCH || request->kind == OPERATION_ROLLBACK;
-        if (!(change ? read_switch_options(call, request, &error) : read_ending_options(call, request, &error)))
+        if (!(change ? read_switch_options(call, request, &error) : read_ending_options(call, m, request, &error)))
                 return call_fail(call, error);
-        return authorize(call, userdata, INSPECT, "plan", NULL, run_plan);
+        return authorize(call, m, INSPECT, "plan", NULL, run_plan);
 }
 
 static int run_get_plan(Call *call) {

@@ -417,9 +417,14 @@ static char *read_credential(const char *name, gpointer userdata, GError **error
         return credentials_read(manager->credentials, name, error);
 }
 
-static bool run_hooks(const char *point, const char *json, gpointer userdata, GError **error) {
+static bool run_hooks(const HookCall *call, char **ret_output, gpointer userdata, GError **error) {
         Manager *manager = userdata;
-        return hooks_run(manager->hooks, point, json, error);
+        return hooks_run(manager->hooks, call, ret_output, error);
+}
+
+static bool has_hooks(gpointer userdata) {
+        Manager *manager = userdata;
+        return hooks_are_there(manager->hooks);
 }
 
 /* The final phase is on disk, so the operation that led there was done; only its end was not recorded any
@@ -459,6 +464,7 @@ void migration_run(Migration *m) {
                         .agent_id = m->manager->agent_id,
                         .read_credential = read_credential,
                         .run_hooks = run_hooks,
+                        .has_hooks = has_hooks,
                         .userdata = m->manager,
         };
         m->engine = engine_new(&config);

@@ -24,6 +24,21 @@ char *allow_list_normalize(const char *entry) {
         return mask ? g_inet_address_mask_to_string(mask) : NULL;
 }
 
+char **allow_list_collect(const char *const *entries, guint *ret_wrong) {
+        g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+        g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        for (guint i = 0; entries[i]; i++) {
+                char *entry = allow_list_normalize(entries[i]);
+                if (!entry) {
+                        *ret_wrong = i;
+                        return NULL;
+                }
+                if (g_hash_table_add(seen, entry))
+                        g_strv_builder_add(builder, entry);
+        }
+        return g_strv_builder_end(builder);
+}
+
 /* "10.1.%" → 10.1.0.0/16 */
 static GInetAddressMask *parse_wildcard(const char *host) {
         g_auto(GStrv) parts = g_strsplit(host, ".", OCTETS + 1);

@@ -11,6 +11,8 @@
 
 /* The one spelling of an address or prefix ("10.0.0.0/8", "2001:db8::1"); NULL: it is none. Bits behind the prefix's length must be 0. */
 char *allow_list_normalize(const char *entry);
+/* Each of ENTRIES in that spelling, and once. NULL: the one with the number *ret_wrong is none. */
+char **allow_list_collect(const char *const *entries, guint *ret_wrong);
 
 typedef enum AllowListCover {
         ALLOW_LIST_UNKNOWN, /* a name, '%', a pattern that is no prefix, or this host itself: not to be told from the pattern */

@@ -531,6 +531,13 @@ bool apply_all_live(Apply *apply) {
         return seen && persisted(apply) >= seq;
 }
 
+guint64 apply_live_seq(Apply *apply) {
+        pthread_mutex_lock(&apply->lock);
+        guint64 seq = apply->live_seq;
+        pthread_mutex_unlock(&apply->lock);
+        return seq;
+}
+
 bool apply_settle(Apply *apply, guint64 seq, gint64 timeout_usec) {
         struct timespec until = clock_deadline(timeout_usec);
         bool there, over = false;

@@ -51,6 +51,7 @@ guint64 apply_dispatched(const Apply *apply); /* behind apply_stop(): the last w
 /* Every table is copied, and every worker's checkpoint row is behind all of the copy: the chunks need not be known any more. An idle worker's
  * row lags behind its progress, and the events in between were passed over because of the chunks. */
 bool apply_all_live(Apply *apply);
+guint64 apply_live_seq(Apply *apply); /* behind that: what all of those rows say at least */
 /* Asks for checkpoint rows that say SEQ, and waits at most TIMEOUT_USEC until all do. */
 bool apply_settle(Apply *apply, guint64 seq, gint64 timeout_usec);
 /* Until the low-water mark is at SEQ. PS_ERROR_DEADLINE_EXCEEDED, PS_ERROR_STOPPED. TIMEOUT_USEC < 0: for ever. */

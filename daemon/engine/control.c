@@ -89,7 +89,7 @@ static bool fence_again(Engine *engine, Side side, Conn *conn, GError **error) {
                 if (!owner.present)
                         return true;
         }
-        return fence_shut(&engine->fence, conn, error);
+        return engine_shut_again(engine, side, conn, error);
 }
 
 void control_feed(Engine *engine) {

@@ -250,6 +250,7 @@ void engine_again_copied(Engine *engine) {
         g_autoptr(GError) error = NULL;
         g_autoptr(GPtrArray) before = g_steal_pointer(&engine->state->again);
         engine->state->again = g_ptr_array_new_with_free_func(g_free);
+        engine->state->copied_seq = MAX(link_copied_seq(engine->link), 1);
         if (!engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, &error)) {
                 g_ptr_array_unref(engine->state->again);
                 engine->state->again = g_steal_pointer(&before);

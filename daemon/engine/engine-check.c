@@ -17,6 +17,7 @@ bool engine_run_checks(Engine *engine, Conn *const servers[_SIDE_MAX], PrecheckS
                 .stage = stage,
                 .writer = engine->state->writer,
                 .accounts = map,
+                .has_hooks = engine->config.has_hooks(engine->config.userdata),
                 .scheduler_returns = {engine->state->kept[SIDE_SOURCE].events_on, engine->state->kept[SIDE_DESTINATION].events_on},
         };
         GPtrArray *rows = precheck_run(&input, error);

@@ -206,7 +206,7 @@ static bool arm(Ending *ending, GError **error) {
 
 /* It stays closed, and the report says how to open it: our tables go, which say what is closed, too. */
 static bool shut_for_good(Engine *engine, Side side, Conn *conn, GError **error) {
-        return fence_shut(&engine->fence, conn, error) && engine_remember_closed(engine, side, conn, error) &&
+        return fence_shut(&engine->fence, side, conn, error) && engine_remember_closed(engine, side, conn, error) &&
                engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, error);
 }
 
@@ -236,7 +236,7 @@ static bool close_side(Ending *ending, Side side, GError **error) {
         /* Opened before our tables go: they say what the fence has closed. */
         if (!writer && open && !engine_open_side(engine, side, ENGINE_OPENING_END, error))
                 return false;
-        good = (side != SIDE_DESTINATION || name_incomplete(ending, conn, error)) && (open || shut_for_good(engine, side, conn, error));
+        good = (side != SIDE_DESTINATION || name_incomplete(ending, conn, error)) && (open || !owner.present || shut_for_good(engine, side, conn, error));
         if (good)
                 return drop_tables(engine, side, conn, error);
         engine_name_error(engine, side, error);
@@ -283,13 +283,6 @@ static bool close_sides(Ending *ending, GError **error) {
         return true;
 }
 
-static bool hooks(Ending *ending, const char *point, GError **error) {
-        Engine *engine = ending->engine;
-        g_autofree char *json = g_strdup_printf("{\"point\":\"%s\",\"migration\":\"%s\",\"writer\":\"%s\"}", point, engine->spec->name,
-                                                side_to_string(engine->state->writer));
-        return engine->config.run_hooks(point, json, engine->config.userdata, error);
-}
-
 static bool run(Ending *ending, bool switched, GError **error) {
         Engine *engine = ending->engine;
         const EngineOperation *operation = ending->operation;
@@ -311,7 +304,8 @@ static bool run(Ending *ending, bool switched, GError **error) {
         if (!stop_applying(ending, error))
                 return false;
         g_clear_error(&local);
-        if (!hooks(ending, switched || clone ? (operation->kind == OPERATION_EXPIRE ? "expired" : "complete") : operation->kind == OPERATION_EXPIRE ? "expired" : "cancel", &local))
+        const char *point = operation->kind == OPERATION_EXPIRE ? "expired" : switched || clone ? "complete" : "cancel";
+        if (!engine_run_hooks(engine, point, /* operation= */ 0, &local))
                 engine_event(engine, ENGINE_EVENT_NOTE, 4, "%s", local->message);
         if (!close_sides(ending, error))
                 return false;
@@ -351,11 +345,16 @@ void engine_end(Engine *engine, const EngineOperation *operation) {
                 engine_set_error(engine, error);
                 engine_wait(engine, 10 * USEC_PER_SEC);
         }
+        if (!error && operation->disable_binlog)
+                engine_disable_binlog(engine, operation->id);
+        bool log_left = !error && engine->state->binlog_left;
+        if (log_left)
+                g_string_append_printf(ending.left, "switch off the binary log of the destination: %s ", engine->state->binlog_left);
         if (ending.left->len > 0)
                 engine_event(engine, ENGINE_EVENT_NOTE, 4, "left to do: %s", ending.left->str);
         g_string_free(ending.left, TRUE);
-        if (error && engine_stopping(engine))
-                return;
+        if ((error || log_left) && engine_stopping(engine))
+                return; /* the next start goes on */
         if (error && engine->state->ending)
                 g_prefix_error(&error, "the end of the migration had begun, and there is no link any more: ask for it again (flag 2 does without a side that is gone); ");
         if (error && engine->state->ending)

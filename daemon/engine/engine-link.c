@@ -116,12 +116,6 @@ static void on_refenced(gpointer userdata, Side side) {
         engine_event(userdata, ENGINE_EVENT_FENCED, 4, "the %s had become writable (a restart?) and is read-only again", side_to_string(side));
 }
 
-static void on_reopened(gpointer userdata, Side side) {
-        engine_event(userdata, ENGINE_EVENT_NOTE, 4,
-                     "the %s came back from a restart read-only and was opened again, since it is the one that takes writes: take read_only out of its "
-                     "configuration", side_to_string(side));
-}
-
 bool engine_start_monitor(Engine *engine, GError **error) {
         if (engine->monitor)
                 return true;
@@ -138,7 +132,8 @@ bool engine_start_monitor(Engine *engine, GError **error) {
                 .status = {engine->status.read_write[SIDE_SOURCE], engine->status.read_write[SIDE_DESTINATION]},
                 .on_change = engine_poke,
                 .on_refenced = on_refenced,
-                .on_reopened = on_reopened,
+                .on_wrong = engine_found_wrong,
+                .on_reopened = engine_tell_reopened,
                 .parameters = parameters_watch_statement(),
                 .on_parameters = engine_parameters_seen,
                 .userdata = engine,
@@ -281,12 +276,11 @@ bool engine_wait_link(Engine *engine, const char *file, guint64 offset, gint64 t
 static bool prepare_servers(Engine *engine, GError **error) {
         Side reader = engine_reader(engine);
         engine->may_fail_over = true;
-        Conn *up = control_acquire(engine, engine->state->writer, error);
+        Conn *up = control_acquire(engine, engine->state->writer, error), *down = up ? control_acquire(engine, reader, error) : NULL;
         engine->may_fail_over = false;
-        Conn *down = up ? control_acquire(engine, reader, error) : NULL;
         if (!down)
                 return false;
-        if (fence_shut(&engine->fence, down, error) && engine_remember_closed(engine, reader, down, error) &&
+        if (fence_shut(&engine->fence, reader, down, error) && engine_remember_closed(engine, reader, down, error) &&
             ledger_raise_epoch(engine->ledger, down, engine->state->epoch, error) && engine_empty_again(engine, down, error))
                 return engine_programs_disarm(engine, reader, error); /* what is applied must not fire anything */
         engine_name_error(engine, reader, error);
@@ -350,6 +344,7 @@ static bool worth_retrying(const GError *error) {
         case PS_ERROR_DESTINATION_UNREACHABLE:
         case PS_ERROR_STOPPED:
         case PS_ERROR_DEADLINE_EXCEEDED:
+        case PS_ERROR_HOOK_FAILED: /* of a fence */
                 return true;
         case PS_ERROR_FAILED:
         case PS_ERROR_NO_SUCH_MIGRATION:
@@ -375,7 +370,6 @@ static bool worth_retrying(const GError *error) {
         case PS_ERROR_DATA_MISMATCH:
         case PS_ERROR_BINLOG_UNAVAILABLE:
         case PS_ERROR_STATE_UNREADABLE:
-        case PS_ERROR_HOOK_FAILED:
         case PS_ERROR_LIMITS_EXCEEDED:
         case PS_ERROR_ACCESS_DENIED:
         case _PS_ERROR_MAX:
@@ -477,6 +471,7 @@ static void estimate(Engine *engine) {
 static void copied(Engine *engine) {
         g_autoptr(GError) error = NULL;
         engine->state->copied = true;
+        engine->state->copied_seq = MAX(link_copied_seq(engine->link), 1);
         if (!engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, &error)) {
                 engine->state->copied = false;
                 engine_set_error(engine, error);
@@ -605,6 +600,8 @@ void engine_step(Engine *engine) {
         engine_take_crash(engine);
         engine_verify_keep(engine);
         look_at_log(engine);
+        if (wanted && !engine->state->ending)
+                engine_mend_sides(engine);
         if (engine->link)
                 look_at_link(engine);
         if (engine->carry) {

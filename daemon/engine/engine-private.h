@@ -53,7 +53,8 @@ struct Engine {
         gint64 verify_at;                /* monotonic: when to verify by ourselves; 0: not planned */
         gint64 verify_kept_at;           /* monotonic: when the state was told last how far it is */
         gint64 prove_at;                 /* monotonic: when to try the canary again */
-        bool may_fail_over;              /* a link is about to be started: another server may take the place of the one that takes writes */
+        gint64 mend_at;                  /* monotonic: when to try again to close or open a side that is not as it has to be; 0: at once */
+        bool may_fail_over;              /* a promoted standby may take the place of a server: failover.h */
         gint64 settle_until;             /* monotonic: how long what was read before the link halted may still be applied … */
         guint64 settle_low;              /* … if no more than this gets through */
         LinkHalt *halt;                  /* what the link stopped at: being carried, or waiting for the operator */
@@ -95,6 +96,7 @@ struct Engine {
         bool commit_answered;
         GError *commit_error;
         bool crashed;                    /* the reader saw that the upstream had crashed */
+        bool wrong[_SIDE_MAX];           /* the monitor's news: see engine_found_wrong() */
         unsigned link_users;             /* who waits in the link, beside the thread */
         Link *link;                      /* set and freed by the thread under the lock; used by the verifier in between */
         GHashTable *parameters_seen[_SIDE_MAX]; /* the monitor's news; NULL: none */
@@ -210,6 +212,13 @@ void engine_programs_undo(Engine *engine);   /* what Start made */
 void engine_programs_follow(Engine *engine); /* between operations, with a link */
 void engine_programs_forget(Engine *engine); /* a new link: compare anew */
 
+/* engine-hooks.c. OPERATION 0: none is named. */
+bool engine_run_hooks(Engine *engine, const char *point, guint64 operation, GError **error);
+/* Into the state: the allow list of the source's provider, unless the option gave one; and why the destination's binary log stays on. */
+void engine_read_allow_list(Engine *engine, Conn *source, guint64 operation);
+void engine_disable_binlog(Engine *engine, guint64 operation);
+bool engine_run_fence_hooks(gpointer engine, const FenceCall *what, Conn *conn, GError **error);
+
 /* engine-fence.c */
 typedef enum EngineOpening {
         ENGINE_OPENING_BACK,      /* as it was when it was closed */
@@ -217,6 +226,11 @@ typedef enum EngineOpening {
         ENGINE_OPENING_END,       /* the migration is over; its events stay off */
 } EngineOpening;
 bool engine_open_side(Engine *engine, Side side, EngineOpening what, GError **error);
+/* The monitor's thread: a side is not as it has to be, and only the engine's thread may close and open it; then that does. */
+void engine_found_wrong(gpointer engine, Side side);
+void engine_mend_sides(Engine *engine);
+void engine_tell_reopened(gpointer engine, Side side);
+bool engine_shut_again(Engine *engine, Side side, Conn *conn, GError **error); /* SIDE takes no writes: sees to it, and tells if it was open */
 /* What is closed on SIDE, into the state. */
 bool engine_remember_closed(Engine *engine, Side side, Conn *conn, GError **error);
 bool engine_event_is_carried(Engine *engine, const char *database, const char *name);

@@ -128,7 +128,7 @@ static bool fence_destination(Engine *engine, GError **error) {
         Conn *down = control_acquire(engine, SIDE_DESTINATION, error);
         if (!down)
                 return false;
-        if (fence_shut(&engine->fence, down, error))
+        if (fence_shut(&engine->fence, SIDE_DESTINATION, down, error))
                 return true;
         engine_name_error(engine, SIDE_DESTINATION, error);
         return false;
@@ -228,6 +228,7 @@ void engine_begin(Engine *engine, const EngineOperation *operation) {
         if (good) {
                 remember_unfit(engine, objects);
                 remember_identity(engine, &pair);
+                engine_read_allow_list(engine, pair.conns[SIDE_SOURCE], operation->id);
                 good = prepare(engine, operation, &pair, objects, &error);
         }
         if (good) {

@@ -115,7 +115,7 @@ void engine_name_error(Engine *engine, Side side, GError **error) {
                             "the %s's account lacks a privilege: %s; Check lists what it needs", name, old->message);
         else if (mysql_error_is_connection(old))
                 g_set_error(error, PS_ERROR, side == SIDE_SOURCE ? PS_ERROR_SOURCE_UNREACHABLE : PS_ERROR_DESTINATION_UNREACHABLE,
-                            "the %s cannot be reached: %s", name, old->message);
+                            "the %s cannot be reached: %s; look whether it runs, and whether this host can reach it", name, old->message);
         else if (mysql_error_is_full(old))
                 g_set_error(error, PS_ERROR, PS_ERROR_LIMITS_EXCEEDED, "the %s has no room left: %s; make room there, then Resume", name, old->message);
         else if (mysql_error_is_retryable(old) || g_error_matches(old, MYSQL_ERROR, ER_QUERY_INTERRUPTED)) /* goes by: worth another try */
@@ -308,7 +308,7 @@ Engine *engine_new(const EngineConfig *config) {
         engine->phase = config->phase;
         engine->paused = config->paused;
         engine->ledger = ledger_new(engine->state->uuid);
-        engine->fence = (Fence){.kind = engine->spec->fence, .ledger = engine->ledger};
+        engine->fence = (Fence){.kind = engine->spec->fence, .ledger = engine->ledger, .run_hooks = engine_run_fence_hooks, .userdata = engine};
         engine->throttle = throttle_new(engine->spec->limits.max_source_load, engine->spec->limits.max_copy_rate);
         engine->dirty = dirty_new(DIRTY_BYTES_MAX);
         engine->limits = engine->spec->limits;

@@ -80,6 +80,16 @@ typedef struct EngineStatus {
         char step[64]; /* OperationStep; "" when none */
 } EngineStatus;
 
+/* One call of the administrator's hooks. */
+typedef struct HookCall {
+        const char *point;               /* "pre-switch" */
+        const char *json;                /* on standard input */
+        gint64 timeout_usec;             /* for all of them together; 0: 30 s for each */
+        bool (*stop)(gpointer userdata); /* asked ten times a second: true ends the one that runs. NULL: never */
+        gpointer userdata;               /* its */
+        bool although_stopping;          /* not ended because the agent stops: what they do must not stay undone until its next start */
+} HookCall;
+
 typedef struct EngineConfig {
         guint64 id; /* tags the messages */
         Mailbox *mailbox;
@@ -92,8 +102,9 @@ typedef struct EngineConfig {
         /* Called on an engine thread; both must be thread-safe and bounded in time.
          * A password or PEM text by the credential's name, or NULL without error when there is none; the caller wipes it. */
         char *(*read_credential)(const char *name, gpointer userdata, GError **error);
-        /* Runs the hooks of POINT ("pre-switch") with JSON on standard input; PS_ERROR_HOOK_FAILED. */
-        bool (*run_hooks)(const char *point, const char *json, gpointer userdata, GError **error);
+        /* PS_ERROR_HOOK_FAILED. RET_OUTPUT: what they wrote to standard output, which is text; NULL: it goes to the journal. */
+        bool (*run_hooks)(const HookCall *call, char **ret_output, gpointer userdata, GError **error);
+        bool (*has_hooks)(gpointer userdata); /* whether there are any; of which points they know anything cannot be told */
         gpointer userdata;
 } EngineConfig;
 

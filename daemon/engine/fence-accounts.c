@@ -256,7 +256,7 @@ static bool remember(const Fence *fence, Conn *conn, FenceKept *kept, GError **e
         return true;
 }
 
-static bool close_side(const Fence *fence, Conn *conn, const FenceClosing *how, FenceKept *kept, unsigned *ret_killed, GError **error) {
+static bool close_side(const Fence *fence, Side side, Conn *conn, const FenceClosing *how, FenceKept *kept, unsigned *ret_killed, GError **error) {
         gint64 until = clock_monotonic() + how->timeout_usec;
         g_autoptr(GError) local = NULL;
         bool good = false;
@@ -277,7 +277,7 @@ static bool close_side(const Fence *fence, Conn *conn, const FenceClosing *how, 
 }
 
 /* Sessions, too, when nothing was left to lock: they may have outlived a crash of the agent between the locks and their end. */
-static bool shut(const Fence *fence, Conn *conn, GError **error) {
+static bool shut(const Fence *fence, Side side, Conn *conn, GError **error) {
         unsigned killed = 0;
         gint64 until = clock_monotonic() + SHUT_USEC;
         return mark(fence->ledger, conn, error) && close_all(fence->ledger, conn, NULL, until, error) && end_sessions(conn, NULL, until, &killed, error);
@@ -297,7 +297,7 @@ bool fence_accounts_cover(const Ledger *ledger, Conn *conn, const char *user, co
 
 /* --- opening --- */
 
-static bool open_side(const Fence *fence, Conn *conn, const FenceOpening *how, GError **error) {
+static bool open_side(const Fence *fence, Side side, Conn *conn, const FenceOpening *how, GError **error) {
         g_autoptr(GPtrArray) items = NULL, open = g_ptr_array_new();
         if (!fence_record_load(fence->ledger, conn, &items, error))
                 return false;

@@ -8,7 +8,7 @@
 
 /* PERSIST is GLOBAL and a line in a file that the server reads at its start. Where an administrator does not let us write that line the fence is
  * as durable as on other servers. */
-static bool shut(const Fence *fence, Conn *conn, GError **error) {
+static bool shut(const Fence *fence, Side side, Conn *conn, GError **error) {
         g_autoptr(GError) local = NULL;
         if (flavor_persists_variables(conn_flavor(conn))) {
                 if (conn_exec(conn, "SET PERSIST read_only=1", -1, NULL, &local))
@@ -23,7 +23,7 @@ static bool shut(const Fence *fence, Conn *conn, GError **error) {
 
 /* It waits for LOCK TABLES of others, with every writer waiting behind it: in short waits, between which Abort is looked at, and not longer
  * than there is time. */
-static bool set_read_only(const Fence *fence, Conn *conn, const FenceClosing *how, gint64 until, GError **error) {
+static bool set_read_only(const Fence *fence, Side side, Conn *conn, const FenceClosing *how, gint64 until, GError **error) {
         g_autoptr(GError) local = NULL;
         bool good = false;
         if (!conn_exec(conn, "SET SESSION lock_wait_timeout=1", -1, NULL, error))
@@ -32,7 +32,7 @@ static bool set_read_only(const Fence *fence, Conn *conn, const FenceClosing *ho
                 g_clear_error(&local);
                 if (fence_stopped(how, error))
                         return false;
-                good = shut(fence, conn, &local);
+                good = shut(fence, side, conn, &local);
         } while (!good && mysql_error_is_retryable(local) && clock_monotonic() < until);
         if (!good && mysql_error_is_retryable(local))
                 g_set_error(error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED,
@@ -43,12 +43,23 @@ static bool set_read_only(const Fence *fence, Conn *conn, const FenceClosing *ho
         return good && conn_exec(conn, "SET SESSION lock_wait_timeout=DEFAULT", -1, NULL, error);
 }
 
-static bool prepare(const Fence *fence, Conn *conn, FenceKept *ret, GError **error) {
+bool fence_look_at_events(Conn *conn, FenceKept *kept, bool *ret_on, GError **error) {
         g_autofree char *events = conn_query_string(conn, "SELECT @@global.event_scheduler", error);
         if (!events)
                 return false;
-        ret->events_on = g_ascii_strcasecmp(events, "ON") == 0;
+        *ret_on = g_ascii_strcasecmp(events, "ON") == 0;
+        kept->events_on |= *ret_on; /* somebody may have switched it on since */
         return true;
+}
+
+bool fence_switch_events(Conn *conn, bool on, GError **error) {
+        return conn_execf(conn, error, "SET GLOBAL event_scheduler=%s", on ? "ON" : "OFF");
+}
+
+bool fence_prepare_events(const Fence *fence, Conn *conn, FenceKept *ret, GError **error) {
+        bool on;
+        ret->events_on = false;
+        return fence_look_at_events(conn, ret, &on, error);
 }
 
 /* Those that hold a transaction, and on request those that read_only does not stop; the others can write nothing. */
@@ -57,14 +68,15 @@ static bool would_end(const Session *session, gconstpointer data) {
         return fence_would_end(session, how->kill_sessions);
 }
 
-static bool close_side(const Fence *fence, Conn *conn, const FenceClosing *how, FenceKept *kept, unsigned *ret_killed, GError **error) {
+bool fence_end_transactions(Conn *conn, const FenceClosing *how, gint64 until, unsigned *ret_killed, GError **error) {
+        return !fence_stopped(how, error) && fence_kill_sessions(conn, how->look, would_end, how, until, ret_killed, error) && fence_no_prepared_xa(conn, error);
+}
+
+static bool close_side(const Fence *fence, Side side, Conn *conn, const FenceClosing *how, FenceKept *kept, unsigned *ret_killed, GError **error) {
         gint64 until = clock_monotonic() + how->timeout_usec;
-        FenceKept now = {0};
-        if (!prepare(fence, conn, &now, error))
-                return false;
-        kept->events_on |= now.events_on; /* somebody may have switched it on since */
-        return (!now.events_on || conn_exec(conn, "SET GLOBAL event_scheduler=OFF", -1, NULL, error)) && set_read_only(fence, conn, how, until, error) &&
-               !fence_stopped(how, error) && fence_kill_sessions(conn, how->look, would_end, how, until, ret_killed, error) && fence_no_prepared_xa(conn, error);
+        bool events;
+        return fence_look_at_events(conn, kept, &events, error) && (!events || fence_switch_events(conn, /* on= */ false, error)) &&
+               set_read_only(fence, side, conn, how, until, error) && fence_end_transactions(conn, how, until, ret_killed, error);
 }
 
 /* Out of the file again. */
@@ -77,14 +89,14 @@ static bool forget_persisted(Conn *conn, GError **error) {
         return false;
 }
 
-static bool open_side(const Fence *fence, Conn *conn, const FenceOpening *how, GError **error) {
+static bool open_side(const Fence *fence, Side side, Conn *conn, const FenceOpening *how, GError **error) {
         return conn_exec(conn, "SET GLOBAL read_only=0", -1, NULL, error) && forget_persisted(conn, error) &&
-               (!how->kept || !how->kept->events_on || conn_exec(conn, "SET GLOBAL event_scheduler=ON", -1, NULL, error));
+               (!how->kept || !how->kept->events_on || fence_switch_events(conn, /* on= */ true, error));
 }
 
 const FenceOps fence_global_ops = {
         .may_come_back = true,
-        .prepare = prepare,
+        .prepare = fence_prepare_events,
         .close = close_side,
         .open = open_side,
         .shut = shut,

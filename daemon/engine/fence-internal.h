@@ -8,10 +8,11 @@
 typedef struct FenceOps {
         bool of_accounts;   /* fence_is_of_accounts() */
         bool may_come_back; /* fence_may_come_back() */
+        bool slow;          /* fence_is_slow() */
         bool (*prepare)(const Fence *fence, Conn *conn, FenceKept *ret, GError **error);
-        bool (*close)(const Fence *fence, Conn *conn, const FenceClosing *how, FenceKept *kept, unsigned *ret_killed, GError **error);
-        bool (*open)(const Fence *fence, Conn *conn, const FenceOpening *how, GError **error);
-        bool (*shut)(const Fence *fence, Conn *conn, GError **error);
+        bool (*close)(const Fence *fence, Side side, Conn *conn, const FenceClosing *how, FenceKept *kept, unsigned *ret_killed, GError **error);
+        bool (*open)(const Fence *fence, Side side, Conn *conn, const FenceOpening *how, GError **error);
+        bool (*shut)(const Fence *fence, Side side, Conn *conn, GError **error);
         bool (*is_closed)(const Fence *fence, Conn *conn, bool *ret, GError **error);
         /* NULL: it has nothing to say there. */
         bool (*found_closed)(const Fence *fence, Conn *conn, bool *ret, GError **error); /* nobody else's doing is recorded */
@@ -21,6 +22,13 @@ typedef struct FenceOps {
 
 extern const FenceOps fence_global_ops;   /* fence-global.c: the server's global read_only, and its event scheduler */
 extern const FenceOps fence_accounts_ops; /* fence-accounts.c: accounts that could write are locked */
+extern const FenceOps fence_hook_ops;     /* fence-hook.c: the administrator's hooks */
+
+/* fence-global.c: shared with fence-hook.c. */
+bool fence_prepare_events(const Fence *fence, Conn *conn, FenceKept *ret, GError **error);
+bool fence_look_at_events(Conn *conn, FenceKept *kept, bool *ret_on, GError **error); /* KEPT: what opening will have to put back */
+bool fence_switch_events(Conn *conn, bool on, GError **error);
+bool fence_end_transactions(Conn *conn, const FenceClosing *how, gint64 until, unsigned *ret_killed, GError **error); /* what read_only leaves to be done */
 
 /* fence-accounts.c: what only such a fence is asked. */
 bool fence_accounts_cover(const Ledger *ledger, Conn *conn, const char *user, const char *host, GError **error);

@@ -96,8 +96,9 @@ static const FenceOps *ops(const Fence *fence) {
         static const FenceOps *const kinds[_FENCE_MAX] = {
                 [FENCE_GLOBAL] = &fence_global_ops,
                 [FENCE_ACCOUNTS] = &fence_accounts_ops,
+                [FENCE_HOOK] = &fence_hook_ops,
         };
-        return kinds[fence->kind]; /* spec.c lets no other one through */
+        return kinds[fence->kind];
 }
 
 bool fence_is_of_accounts(const Fence *fence) {
@@ -108,22 +109,26 @@ bool fence_may_come_back(const Fence *fence) {
         return ops(fence)->may_come_back;
 }
 
+bool fence_is_slow(const Fence *fence) {
+        return ops(fence)->slow;
+}
+
 bool fence_prepare(const Fence *fence, Conn *conn, FenceKept *ret, GError **error) {
         return ops(fence)->prepare(fence, conn, ret, error);
 }
 
-bool fence_close(const Fence *fence, Conn *conn, const FenceClosing *how, FenceKept *kept, unsigned *ret_killed, GError **error) {
+bool fence_close(const Fence *fence, Side side, Conn *conn, const FenceClosing *how, FenceKept *kept, unsigned *ret_killed, GError **error) {
         *ret_killed = 0;
-        return ops(fence)->close(fence, conn, how, kept, ret_killed, error);
+        return ops(fence)->close(fence, side, conn, how, kept, ret_killed, error);
 }
 
-bool fence_open(const Fence *fence, Conn *conn, const FenceOpening *how, GError **error) {
+bool fence_open(const Fence *fence, Side side, Conn *conn, const FenceOpening *how, GError **error) {
         static const FenceOpening unknown = {0};
-        return ops(fence)->open(fence, conn, how ? how : &unknown, error);
+        return ops(fence)->open(fence, side, conn, how ? how : &unknown, error);
 }
 
-bool fence_shut(const Fence *fence, Conn *conn, GError **error) {
-        return ops(fence)->shut(fence, conn, error);
+bool fence_shut(const Fence *fence, Side side, Conn *conn, GError **error) {
+        return ops(fence)->shut(fence, side, conn, error);
 }
 
 bool fence_is_closed(const Fence *fence, Conn *conn, bool *ret, GError **error) {

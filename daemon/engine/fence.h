@@ -13,10 +13,24 @@
 #include "engine/state.h"
 #include "mysql/conn.h"
 
-/* Of one migration. Does not change: every thread may use it, each with its own connection. */
+/* What the administrator's hooks are asked to do. */
+typedef struct FenceCall {
+        Side side;
+        bool open;           /* point "unfence"; else "fence" */
+        const char *reason;  /* for them to know */
+        bool events;         /* the event scheduler as well */
+        gint64 timeout_usec; /* 0: as usual */
+        bool (*stop)(gpointer userdata); /* NULL: never */
+        gpointer userdata;   /* its */
+} FenceCall;
+
+/* Of one migration. Does not change: every thread may use it, each with its own connection; a slow one (fence_is_slow()) is closed and opened by the
+ * engine's thread alone. */
 typedef struct Fence {
         FenceKind kind;
         const Ledger *ledger;
+        bool (*run_hooks)(gpointer userdata, const FenceCall *call, Conn *conn, GError **error); /* of that server; PS_ERROR_HOOK_FAILED */
+        gpointer userdata;
 } Fence;
 
 /* What opening a side will have to put back is found out before it is closed, and on disk by then. */
@@ -33,7 +47,7 @@ typedef struct FenceClosing {
 /* Nobody but the agent can write any more, every foreign session that holds a transaction is killed and gone, no event runs, and no prepared XA
  * transaction is left. On an error the caller opens it again. *ret_killed: sessions. PS_ERROR_DEADLINE_EXCEEDED, PS_ERROR_CHECK_FAILED (XA),
  * PS_ERROR_STOPPED (stop() said so). */
-bool fence_close(const Fence *fence, Conn *conn, const FenceClosing *how, FenceKept *kept, unsigned *ret_killed, GError **error);
+bool fence_close(const Fence *fence, Side side, Conn *conn, const FenceClosing *how, FenceKept *kept, unsigned *ret_killed, GError **error);
 /* How a side is opened. */
 typedef struct FenceOpening {
         const FenceKept *kept; /* NULL: nothing */
@@ -41,10 +55,12 @@ typedef struct FenceOpening {
          * NULL: everything is opened again. */
         bool (*elsewhere)(gpointer userdata, bool event, const char *first, const char *second);
         gpointer userdata;
+        const char *reason; /* for hooks */
 } FenceOpening;
-bool fence_open(const Fence *fence, Conn *conn, const FenceOpening *how, GError **error); /* HOW NULL: nothing is known */
+bool fence_open(const Fence *fence, Side side, Conn *conn, const FenceOpening *how, GError **error); /* HOW NULL: nothing is known */
 /* Closes a side that takes no writes anyhow, or sees to it that it still is closed. */
-bool fence_shut(const Fence *fence, Conn *conn, GError **error);
+bool fence_shut(const Fence *fence, Side side, Conn *conn, GError **error);
+bool fence_is_slow(const Fence *fence); /* closing and opening runs hooks, which may take their time */
 bool fence_is_closed(const Fence *fence, Conn *conn, bool *ret, GError **error);
 /* The same before a migration begins: whether it is so by somebody else's doing, and has to be left so. */
 bool fence_found_closed(const Fence *fence, Conn *conn, bool *ret, GError **error);

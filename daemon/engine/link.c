@@ -485,6 +485,10 @@ bool link_copied(Link *link) {
         return copied;
 }
 
+guint64 link_copied_seq(Link *link) {
+        return apply_live_seq(link->apply);
+}
+
 bool link_wait_applied(Link *link, LinkTarget *target, gint64 timeout_usec, GError **error) {
         gint64 until = clock_monotonic() + timeout_usec;
         if (target->link != link->began) {

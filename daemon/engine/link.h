@@ -58,6 +58,7 @@ bool link_drained(Link *link, gint64 timeout_usec, guint64 *ret_low_water);
 /* Ends reading between two transactions: LINK_HALT_POSITION says where. */
 void link_end(Link *link);
 bool link_copied(Link *link); /* everything is copied and the low-water mark is behind all of it */
+guint64 link_copied_seq(Link *link); /* behind that: which transaction all checkpoints have reached at least */
 
 /* A place in the upstream's binary log, and once it was read there the transaction to wait for: a wait that is cut in slices must not look again how far
  * was read, because with clients writing that is always ahead of what is applied. */

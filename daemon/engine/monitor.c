@@ -94,8 +94,13 @@ static bool greet_writer(Monitor *monitor, Side side, Conn *conn, const OwnerRow
         bool ours = monitor->changed_sides;
         pthread_mutex_unlock(&monitor->lock);
         if (closed) {
-                if (!fence_may_come_back(monitor->config.fence) || !ours || !owner->present || owner->writer != side || !restarted(monitor, conn, boot) ||
-                    !fence_open(monitor->config.fence, conn, /* kept= */ NULL, NULL))
+                if (!fence_may_come_back(monitor->config.fence) || !ours || !owner->present || owner->writer != side || !restarted(monitor, conn, boot))
+                        return !conn_is_dead(conn);
+                if (fence_is_slow(monitor->config.fence)) {
+                        monitor->config.on_wrong(monitor->config.userdata, side);
+                        return !conn_is_dead(conn);
+                }
+                if (!fence_open(monitor->config.fence, side, conn, /* how= */ NULL, NULL))
                         return !conn_is_dead(conn);
                 monitor->config.on_reopened(monitor->config.userdata, side);
         }
@@ -157,8 +162,10 @@ static bool beat_side(Monitor *monitor, Side side, Side writer, guint64 epoch) {
 
         if (side == writer && !write_row(monitor, conn, HEARTBEAT_ROW, clock_real()) && conn_is_dead(conn))
                 return false;
-        if (side != writer && !closed) {
-                if (!fence_shut(monitor->config.fence, conn, NULL))
+        if (side != writer && !closed && fence_is_slow(monitor->config.fence))
+                monitor->config.on_wrong(monitor->config.userdata, side);
+        else if (side != writer && !closed) {
+                if (!fence_shut(monitor->config.fence, side, conn, NULL))
                         return false;
                 closed = true;
                 monitor->config.on_refenced(monitor->config.userdata, side);
@@ -264,6 +271,13 @@ void monitor_release(Monitor *monitor, Side writer, guint64 epoch) {
         }
         monitor->writer = writer;
         monitor->epoch = epoch;
+        pthread_cond_broadcast(&monitor->changed);
+        pthread_mutex_unlock(&monitor->lock);
+}
+
+void monitor_greet(Monitor *monitor) {
+        pthread_mutex_lock(&monitor->lock);
+        monitor->due = monitor->reconnect = true;
         pthread_cond_broadcast(&monitor->changed);
         pthread_mutex_unlock(&monitor->lock);
 }

@@ -246,7 +246,8 @@ ObjectList *objects_list(Conn *source, const MigrationSpec *spec, GError **error
  * optional ones do not exist everywhere; each keeps the server from reading the text in another way than it
  * was meant: explicit_defaults_for_timestamp: a bare TIMESTAMP gets no default of its own (5.6: not a
  * session's, see the check); old_mode, character_set_collations: "utf8" stays utf8mb3 and keeps its old
- * default collation; the last three: MySQL 8 neither adds a column of its own to a table without a primary key nor
+ * default collation; alter_algorithm: MariaDB refuses no ALTER for how it would have to do it; the last three:
+ * MySQL 8 neither adds a column of its own to a table without a primary key nor
  * refuses that or a foreign key to columns that are not unique. */
 bool objects_session_for_create(Conn *conn, GError **error) {
         static const char *const optional[] = {
@@ -255,6 +256,7 @@ bool objects_session_for_create(Conn *conn, GError **error) {
                         "SET SESSION old_mode='UTF8_IS_UTF8MB3'",
                         "SET SESSION character_set_collations=''",
                         "SET SESSION default_collation_for_utf8mb4='utf8mb4_general_ci'",
+                        "SET SESSION alter_algorithm='DEFAULT'",
                         "SET SESSION sql_generate_invisible_primary_key=0",
                         "SET SESSION sql_require_primary_key=0",
                         "SET SESSION restrict_fk_on_non_standard_key=0",

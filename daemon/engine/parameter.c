@@ -68,6 +68,14 @@ static const Entry entries[] = {
         {"sql_select_limit", NULL, NULL, BY_HAND},
         {"transaction_read_only", "tx_read_only", NULL, BY_HAND},
         {"unique_checks", NULL, NULL, BY_HAND},
+        {"max_statement_time", NULL, "0.000000", BY_HAND}, /* MariaDB: ends statements; MySQL: */
+        {"max_execution_time", NULL, "0", BY_HAND},
+        {"idle_transaction_timeout", NULL, "0", BY_HAND}, /* MariaDB, as the next two: ends sessions */
+        {"idle_readonly_transaction_timeout", NULL, "0", BY_HAND},
+        {"idle_write_transaction_timeout", NULL, "0", BY_HAND},
+        {"innodb_force_primary_key", NULL, "OFF", BY_HAND}, /* MariaDB: no table without one; MySQL: */
+        {"sql_require_primary_key", NULL, "OFF", BY_HAND},
+        {"sql_generate_invisible_primary_key", NULL, "OFF", BY_HAND}, /* what such a table is logged as a MySQL 5.6 does not understand */
         {"binlog_format", NULL, NULL, LOG},
         {"binlog_row_image", NULL, NULL, LOG},
 };

@@ -152,7 +152,7 @@ typedef struct Need {
         bool source, destination;
         Family families;
         const char *why;
-        enum { FENCE_ANY, FENCE_BY_SERVER, FENCE_BY_ACCOUNTS } fence;
+        unsigned fences; /* 1 << FenceKind, of those that need it; 0: all */
 } Need;
 
 static const Need needs[] = {
@@ -173,15 +173,16 @@ static const Need needs[] = {
         {{"REPLICATION SLAVE", "REPLICATION REPLICA"}, true, true, true, FAMILY_ALL, "to read the binary log"},
         {{"REPLICATION CLIENT", "BINLOG MONITOR"}, true, true, true, FAMILY_MYSQL, "to read the binary log's position"},
         {{"BINLOG MONITOR", "REPLICATION CLIENT"}, true, true, true, FAMILY_MARIADB, "to read the binary log's position"},
-        {{"SUPER"}, true, true, true, FAMILY_MYSQL56 | FAMILY_MARIADB, "to switch read_only and the event scheduler", FENCE_BY_SERVER},
+        {{"SUPER"}, true, true, true, FAMILY_MYSQL56 | FAMILY_MARIADB, "to switch read_only and the event scheduler", 1 << FENCE_GLOBAL},
+        {{"SUPER"}, true, true, true, FAMILY_MYSQL56, "to write behind read_only", 1 << FENCE_HOOK},
         {{"SLAVE MONITOR", "REPLICA MONITOR"}, true, true, true, FAMILY_MARIADB, "to see whether the server is a replica"},
-        {{"READ ONLY ADMIN"}, true, true, true, FAMILY_MARIADB, "to switch read_only and to write behind it", FENCE_BY_SERVER},
+        {{"READ ONLY ADMIN"}, true, true, true, FAMILY_MARIADB, "to switch read_only and to write behind it", 1 << FENCE_GLOBAL | 1 << FENCE_HOOK},
         {{"CONNECTION ADMIN"}, true, true, true, FAMILY_MARIADB, "to end sessions that hold a transaction"},
-        {{"SYSTEM_VARIABLES_ADMIN", "SUPER"}, true, true, true, FAMILY_MYSQL8, "to switch read_only and the event scheduler", FENCE_BY_SERVER},
+        {{"SYSTEM_VARIABLES_ADMIN", "SUPER"}, true, true, true, FAMILY_MYSQL8, "to switch read_only and the event scheduler", 1 << FENCE_GLOBAL},
         {{"CONNECTION_ADMIN", "SUPER"}, true, true, true, FAMILY_MYSQL8,
          "to write behind read_only and to end sessions that hold a transaction"},
-        {{"CREATE USER"}, true, true, true, FAMILY_MYSQL8 | FAMILY_MARIADB, "to lock accounts", FENCE_BY_ACCOUNTS},
-        {{"UPDATE"}, true, true, true, FAMILY_MYSQL56, "to close accounts in mysql.user", FENCE_BY_ACCOUNTS},
+        {{"CREATE USER"}, true, true, true, FAMILY_MYSQL8 | FAMILY_MARIADB, "to lock accounts", 1 << FENCE_ACCOUNTS},
+        {{"UPDATE"}, true, true, true, FAMILY_MYSQL56, "to close accounts in mysql.user", 1 << FENCE_ACCOUNTS},
         {{"XA_RECOVER_ADMIN"}, true, true, true, FAMILY_MYSQL8, "to see prepared transactions, which read_only does not stop"},
 };
 
@@ -208,7 +209,7 @@ static const char *missing_on(const Precheck *check, Side side, const Need *need
 }
 
 static bool is_for(const Need *need, FenceKind fence) {
-        return need->fence == FENCE_ANY || (need->fence == FENCE_BY_ACCOUNTS) == (fence == FENCE_ACCOUNTS);
+        return need->fences == 0 || need->fences & 1u << fence;
 }
 
 /* A provider of MySQL 5.6 that keeps SUPER to itself has a procedure. */
@@ -289,16 +290,14 @@ bool precheck_other_migrations(Precheck *check, GError **error) {
 
 bool precheck_fence_scope(Precheck *check, GError **error) {
         const MigrationSpec *spec = check->input->spec;
-        if (spec->fence == FENCE_HOOK)
-                precheck_add(check, CHECK_ERROR, PS_ERROR_NOT_SUPPORTED, "make the migration with fence=global or fence=accounts", "fence=hook is not there yet");
-        else if (spec->fence == FENCE_ACCOUNTS)
+        if (spec->fence == FENCE_ACCOUNTS)
                 return precheck_closed_accounts(check, error);
-        else if (!spec_is_whole_instance(spec))
+        if (!spec_is_whole_instance(spec))
                 precheck_add(check, CHECK_WARNING, PS_ERROR_NOT_SUPPORTED,
                              "make sure that no application needs to write to the other databases of the "
                              "source after the switch",
-                             "fence=global makes the whole source read-only at the switch, although only a "
-                             "part of it is migrated");
+                             "fence=%s makes the whole source read-only at the switch, although only a "
+                             "part of it is migrated", fence_kind_to_string(spec->fence));
         return true;
 }
 
@@ -307,6 +306,13 @@ bool precheck_fence_durable(Precheck *check, GError **error) {
         bool keeps[_SIDE_MAX];
         if (check->input->spec->fence == FENCE_ACCOUNTS) {
                 precheck_add(check, CHECK_OK, PS_ERROR_FAILED, NULL, "accounts stay locked over a restart and a fail-over");
+                return true;
+        }
+        if (check->input->spec->fence == FENCE_HOOK) {
+                precheck_add(check, CHECK_NOTE, PS_ERROR_CHECK_FAILED,
+                             "let the hook also set read_only where the server reads it at its start (its configuration, the provider's parameters) at point fence, and "
+                             "take it out of there at unfence",
+                             "whether a side stays closed over a restart is the hook's business; the agent runs it again as soon as it sees that side open");
                 return true;
         }
         for (Side side = SIDE_SOURCE; side < _SIDE_MAX; side++) {
@@ -329,5 +335,18 @@ bool precheck_fence_durable(Precheck *check, GError **error) {
                      "read_only does not survive a restart of a server; the agent fences again as soon as it "
                      "reconnects, and "
                      "only the server's own configuration closes the gap before that");
+        return true;
+}
+
+/* Of which points an executable knows anything is not to be told from outside; what it does is looked at when a side is closed. */
+bool precheck_fence_hook(Precheck *check, GError **error) {
+        if (check->input->spec->fence != FENCE_HOOK)
+                return true;
+        if (check->input->has_hooks)
+                precheck_add(check, CHECK_OK, PS_ERROR_FAILED, NULL, "there are hooks; whether one of them closes a side is seen when it has to");
+        else
+                precheck_add(check, CHECK_ERROR, PS_ERROR_HOOK_FAILED,
+                             "put an executable into /etc/polarshift/hooks.d that closes a server at point fence and opens it at point unfence (man polarshiftd), or use "
+                             "fence=global", "fence=hook, and there is no hook that could close a side");
         return true;
 }

@@ -46,6 +46,7 @@ bool precheck_carries(const Precheck *check, const char *database, const char *n
 
 /* Carried, but not as other tables are. */
 bool precheck_row_keys(Precheck *check, GError **error) {
+        guint without = 0;
         for (guint i = 0; check->objects && i < check->objects->tables->len; i++) {
                 const TableSchema *table = check->objects->tables->pdata[i];
                 if (table->key->len > 0)
@@ -56,12 +57,17 @@ bool precheck_row_keys(Precheck *check, GError **error) {
                                 "AUTO_INCREMENT PRIMARY KEY;",
                                 name, name);
                 bool large = table->data_bytes >= LARGE_WITHOUT_KEY;
+                without++;
                 precheck_add(check, large ? CHECK_WARNING : CHECK_NOTE, PS_ERROR_CHECK_FAILED, hint,
                              "%s (%s) has no primary key and no unique key of NOT NULL columns without FLOAT: it is copied under a short "
                              "table lock, from the beginning after every interruption, and one worker brings its changes in, for "
                              "which the destination reads the whole table%s",
                              name, size, large ? "; at its size that is slow, and a busy table may never catch up" : "");
         }
+        if (without > 0 && precheck_variable_on(check, SIDE_DESTINATION, "innodb_force_primary_key"))
+                precheck_add(check, CHECK_ERROR, PS_ERROR_UNSUPPORTED_OBJECT, "on the destination: SET GLOBAL innodb_force_primary_key=0; and in its configuration",
+                             "the destination refuses tables without a primary key (innodb_force_primary_key is ON), and %u %s none", without,
+                             without == 1 ? "table has" : "tables have");
         return true;
 }
 

@@ -74,6 +74,7 @@ bool precheck_privileges(Precheck *check, GError **error);
 bool precheck_other_migrations(Precheck *check, GError **error);
 bool precheck_fence_scope(Precheck *check, GError **error);
 bool precheck_fence_durable(Precheck *check, GError **error);
+bool precheck_fence_hook(Precheck *check, GError **error);
 /* precheck-accounts.c */
 bool precheck_accounts(Precheck *check, GError **error);
 bool precheck_closed_accounts(Precheck *check, GError **error); /* fence=accounts: whom it closes */

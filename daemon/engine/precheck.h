@@ -18,6 +18,7 @@ typedef struct PrecheckInput {
         const char *uuid;         /* of the migration: our own leftovers on the destination are no obstacle */
         PrecheckStage stage;
         bool scheduler_returns[_SIDE_MAX]; /* a fence switched the event scheduler off there, and its end switches it on again */
+        bool has_hooks;           /* there are executables for them */
         const AccountMap *accounts; /* the credential NAME.accounts; NULL: there is none */
         Side writer;              /* that takes writes: PRECHECK_SWITCH looks at the way from there to the other one */
 } PrecheckInput;

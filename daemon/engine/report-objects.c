@@ -191,9 +191,25 @@ static void add_allowed(JsonBuilder *b, const char *entry) {
         report_add_object(b, &object);
 }
 
+/* The option, or what hooks said. */
+static char **allow_list_of(const ReportInput *input) {
+        if (input->spec && *input->spec->allow_list)
+                return g_strdupv(input->spec->allow_list);
+        const char *told = input->state ? input->state->allow_list : NULL;
+        return g_strsplit(told ? told : "", " ", -1);
+}
+
+static void add_allow_list(JsonBuilder *b, const EngineState *state, char *const *allowed) {
+        for (guint i = 0; allowed[i]; i++)
+                add_allowed(b, allowed[i]);
+        if (!state || !state->allow_list_error)
+                return;
+        ReportObject object = {.kind = "allow-list", .name = "the source's", .outcome = "not-carried", .why = state->allow_list_error};
+        report_add_object(b, &object);
+}
+
 void report_add_objects(JsonBuilder *b, const ReportInput *input) {
-        static char *const none[] = {NULL};
-        char *const *allowed = input->spec ? input->spec->allow_list : none;
+        g_auto(GStrv) allowed = allow_list_of(input);
         json_builder_set_member_name(b, "objects");
         json_builder_begin_array(b);
         for (guint i = 0; input->state && input->state->unfit && i < input->state->unfit->len; i++)
@@ -205,8 +221,7 @@ void report_add_objects(JsonBuilder *b, const ReportInput *input) {
                 add_program(b, input->programs->entries->pdata[i]);
         for (guint i = 0; input->accounts && i < input->accounts->entries->len; i++)
                 add_account(b, input->accounts->entries->pdata[i], allowed);
-        for (guint i = 0; allowed[i]; i++)
-                add_allowed(b, allowed[i]);
+        add_allow_list(b, input->state, allowed);
         g_autoptr(GPtrArray) parameters = input->state ? parameters_from_text(input->state->parameters) : NULL;
         for (guint i = 0; parameters && i < parameters->len; i++)
                 add_parameter(b, parameters->pdata[i]);

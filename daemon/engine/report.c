@@ -259,6 +259,9 @@ static void add_tasks(JsonBuilder *b, const ReportInput *input) {
                 const char *sql = input->state ? input->state->opening_sql[SIDE_SOURCE] : NULL;
                 if (input->spec && input->spec->fence == FENCE_ACCOUNTS)
                         add_task(b, SIDE_SOURCE, "the accounts of the source that can write stay closed, and it can be released; to open it again, run", sql);
+                else if (input->spec && input->spec->fence == FENCE_HOOK)
+                        add_task(b, SIDE_SOURCE, "the source stays as the hooks have closed it, and can be released; to open it again, do what they do at point unfence, besides",
+                                 "SET GLOBAL read_only=0;");
                 else
                         add_task(b, SIDE_SOURCE, "the source stays read-only and can be released; to open it again, remove read_only from its configuration and run",
                                  "SET GLOBAL read_only=0;");
@@ -281,6 +284,10 @@ static void add_tasks(JsonBuilder *b, const ReportInput *input) {
         for (Side side = SIDE_SOURCE; input->state && side < _SIDE_MAX; side++)
                 if (input->state->left_sql[side])
                         add_task(b, side, "it could not be reached at the end: remove the agent's tables", input->state->left_sql[side]);
+        if (input->state && input->state->binlog_left) {
+                g_autofree char *what = g_strdup_printf("switch its binary log off: %s", input->state->binlog_left);
+                add_task(b, SIDE_DESTINATION, what, NULL);
+        }
         if (migration_phase_is_final(input->phase) && input->state && input->state->unfit &&
             input->state->unfit->len > 0)
                 add_task(b, SIDE_DESTINATION, "make by hand what is listed under not_carried", NULL);

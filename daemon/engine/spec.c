@@ -207,27 +207,20 @@ static bool set_list(MigrationSpec *spec, const Option *option, const SpecValue 
         return set_strv(spec, option, g_strdupv((char **) value->strv));
 }
 
-/* Each entry in its one spelling, and once. */
 static bool set_allow_list(MigrationSpec *spec, const Option *option, const SpecValue *value, GError **error) {
         if (value->type != SPEC_VALUE_STRV)
                 return invalid(error, option->key, "must be a list of strings");
         if (g_strv_length((char **) value->strv) > ALLOW_LIST_MAX)
                 return invalid(error, option->key, "has too many entries");
-        g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
-        g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-        for (guint i = 0; value->strv[i]; i++) {
-                char *entry = allow_list_normalize(value->strv[i]);
-                if (!entry) {
-                        g_autofree char *shown = g_utf8_make_valid(value->strv[i], (gssize) MIN(strlen(value->strv[i]), 64));
-                        g_set_error(error, PS_ERROR, PS_ERROR_INVALID_OPTION,
-                                    "option '%s': '%s' is neither an address nor a prefix (10.1.2.3, 10.0.0.0/8, 2001:db8::/32, with no bits "
-                                    "behind the prefix)", option->key, shown);
-                        return false;
-                }
-                if (g_hash_table_add(seen, entry))
-                        g_strv_builder_add(builder, entry);
-        }
-        return set_strv(spec, option, g_strv_builder_end(builder));
+        guint wrong;
+        char **entries = allow_list_collect(value->strv, &wrong);
+        if (entries)
+                return set_strv(spec, option, entries);
+        g_autofree char *shown = g_utf8_make_valid(value->strv[wrong], (gssize) MIN(strlen(value->strv[wrong]), 64));
+        g_set_error(error, PS_ERROR, PS_ERROR_INVALID_OPTION,
+                    "option '%s': '%s' is neither an address nor a prefix (10.1.2.3, 10.0.0.0/8, 2001:db8::/32, with no bits "
+                    "behind the prefix)", option->key, shown);
+        return false;
 }
 
 static bool set_seconds(MigrationSpec *spec, const Option *option, const SpecValue *value, GError **error) {
@@ -290,8 +283,6 @@ static bool set_word(MigrationSpec *spec, const Option *option, const SpecValue 
         } else if (option->type == OPTION_FENCE) {
                 if (fence == _FENCE_INVALID)
                         return invalid(error, option->key, "must be 'global', 'accounts' or 'hook'");
-                if (fence == FENCE_HOOK)
-                        return unsupported(error, option->key, "this version has 'global' and 'accounts'");
                 spec->fence = fence;
         } else if (option->type == OPTION_VERIFY) {
                 if (verify == _VERIFY_INVALID)

@@ -74,6 +74,7 @@ static const Member members[] = {
         MEMBER("workers", MEMBER_U32, workers),
         MEMBER("leg-start", MEMBER_POSITION, leg_start),
         MEMBER("copied", MEMBER_BOOL, copied),
+        MEMBER_NEWER("copied-seq", MEMBER_U64, copied_seq),
         MEMBER("ending", MEMBER_BOOL, ending),
         MEMBER("source-left-sql", MEMBER_STRING, left_sql[SIDE_SOURCE]),
         MEMBER("destination-left-sql", MEMBER_STRING, left_sql[SIDE_DESTINATION]),
@@ -83,6 +84,7 @@ static const Member members[] = {
         MEMBER("step", MEMBER_STEP, step),
         MEMBER("end-position", MEMBER_POSITION, end_position),
         MEMBER("reverse-start", MEMBER_POSITION, reverse_start),
+        MEMBER_NEWER("reverse-start-server", MEMBER_STRING, reverse_start_server),
         MEMBER("source-events-were-on", MEMBER_BOOL, kept[SIDE_SOURCE].events_on),
         MEMBER("destination-events-were-on", MEMBER_BOOL, kept[SIDE_DESTINATION].events_on),
         MEMBER_NEWER("source-opening-sql", MEMBER_STRING, opening_sql[SIDE_SOURCE]),
@@ -115,6 +117,9 @@ static const Member members[] = {
         MEMBER("parameters-boot", MEMBER_U64, parameters_boot),
         MEMBER("parameters", MEMBER_STRING, parameters),
         MEMBER("last-plan", MEMBER_STRING, last_plan),
+        MEMBER_NEWER("allow-list", MEMBER_STRING, allow_list),
+        MEMBER_NEWER("allow-list-error", MEMBER_STRING, allow_list_error),
+        MEMBER_NEWER("binlog-left", MEMBER_STRING, binlog_left),
 };
 
 #define FIELD(state, member, Type) (*(Type *) G_STRUCT_MEMBER_P((state), (member)->offset))

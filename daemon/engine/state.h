@@ -71,6 +71,8 @@ typedef struct EngineState {
         guint32 workers;   /* apply workers of the leg */
         BinlogPosition leg_start; /* on the writer's side: where the leg's stream begins (ordinal 0) */
         bool copied;       /* every chunk is in the destination */
+        guint64 copied_seq; /* transaction of this leg that all checkpoints had reached when a copy was recorded as complete: a server whose checkpoints
+                             * are older lacks some of it; 0: nothing was copied in this leg, or an older agent recorded it */
         bool ending;       /* Complete, Cancel or expiry takes our tables down: no link any more, only forward */
         char *opening_sql[_SIDE_MAX]; /* what opens accounts again on a side that stays closed for good; NULL: none are */
         char *left_sql[_SIDE_MAX]; /* what is left to run on a side that the end did without; NULL: nothing */
@@ -80,6 +82,7 @@ typedef struct EngineState {
         guint64 operation_id; /* 0: none */
         SwitchStep step;
         BinlogPosition end_position, reverse_start;
+        char *reverse_start_server; /* whose log that is in; NULL: of the server that is there now */
         guint64 fenced_at; /* µs since the epoch: begin of the write interruption */
         FenceKept kept[_SIDE_MAX]; /* before we closed it */
 
@@ -108,6 +111,9 @@ typedef struct EngineState {
         guint64 parameters_boot; /* since when the destination ran that has them (monitor_boot_time()); 0: not known */
         char *parameters;   /* JSON text: the servers' variables as they were and what was carried (parameter.h); NULL before Start */
         char *last_plan;    /* JSON text of the last dry run; or NULL */
+        char *allow_list;   /* of the source's provider, as a hook told it at Start: entries of allow-list.h, parted by blanks; NULL: none */
+        char *allow_list_error; /* why that is not known; or NULL */
+        char *binlog_left;  /* why the destination's binary log is still on, although it was to be switched off; or NULL */
 } EngineState;
 
 EngineState *engine_state_new(void); /* with a fresh uuid */

@@ -30,6 +30,7 @@
 
 #define DEFAULT_DEADLINE 30.0 /* s */
 #define FINAL_USEC (USEC_PER_SEC / 2) /* of the final check of rows: applications wait */
+#define HOOK_RETRY_USEC (2 * USEC_PER_SEC)
 #define SLICE_USEC (100 * USEC_PER_MSEC) /* of a wait, between looks at Abort */
 
 typedef struct Switchover {
@@ -91,11 +92,8 @@ static bool named(const Switchover *s, Side side, bool good, GError **error) {
 }
 
 static bool hooks(const Switchover *s, const char *when, GError **error) {
-        Engine *engine = s->engine;
         g_autofree char *point = g_strdup_printf("%s-%s", when, name_of(s));
-        g_autofree char *json = g_strdup_printf("{\"point\":\"%s\",\"migration\":\"%s\",\"writer\":\"%s\",\"operation\":%" G_GUINT64_FORMAT "}",
-                                                point, engine->spec->name, side_to_string(engine->state->writer), s->operation->id);
-        return engine->config.run_hooks(point, json, engine->config.userdata, error);
+        return engine_run_hooks(s->engine, point, s->operation->id, error);
 }
 
 /* --- the steps --- */
@@ -146,20 +144,21 @@ static bool do_fence(Switchover *s, GError **error) {
         engine->state->fenced_at = clock_real();
         FenceClosing how = {.look = &engine->session_looks[s->from], .kill_sessions = s->operation->kill_sessions,
                             .timeout_usec = time_left(s), .stop = fence_stop, .userdata = s};
-        return named(s, s->from, fence_close(&engine->fence, a, &how, &engine->state->kept[s->from], &s->killed, error), error);
+        return named(s, s->from, fence_close(&engine->fence, s->from, a, &how, &engine->state->kept[s->from], &s->killed, error), error);
 }
 
 static bool do_end_position(Switchover *s, GError **error) {
         EngineState *state = s->engine->state;
-        g_autofree char *file = NULL;
+        g_autofree char *file = NULL, *gtids = NULL;
         guint64 offset;
         Conn *a = conn_of(s, s->from, error);
         if (!a)
                 return false;
         g_clear_pointer(&s->mark, g_free);
-        if (!named(s, s->from, fence_log_mark(a, &s->mark, error) && conn_binlog_position(a, &file, &offset, error), error))
+        if (!named(s, s->from, fence_log_mark(a, &s->mark, error) && conn_binlog_gtid_position(a, &file, &offset, &gtids, error), error))
                 return false;
         binlog_position_set(&state->end_position, file, offset);
+        binlog_position_set_gtids(&state->end_position, gtids);
         return true;
 }
 
@@ -238,6 +237,8 @@ static bool do_reverse_start(Switchover *s, GError **error) {
                 return false;
         binlog_position_set(start, file, offset);
         binlog_position_set_gtids(start, gtids);
+        g_free(s->engine->state->reverse_start_server);
+        s->engine->state->reverse_start_server = g_strdup(s->engine->state->identity[s->to]);
         return true;
 }
 
@@ -275,12 +276,21 @@ static void take_over(const Switchover *s) {
         binlog_position_set(&state->left_at, state->end_position.file, state->end_position.offset);
         state->leg++;
         state->copied = true;
+        state->copied_seq = 0;
         g_ptr_array_set_size(state->again, 0); /* the guard saw to it; numbers of another leg mean nothing */
         binlog_position_set(&state->leg_start, state->reverse_start.file, state->reverse_start.offset);
         binlog_position_set_gtids(&state->leg_start, state->reverse_start.gtids);
         binlog_position_clear(&state->watched);
         state->foreign_writes = state->foreign_writes_acknowledged = 0;
         state->reverse_proven = false;
+}
+
+/* A server that does not answer may have been lost, and its standby promoted: whoever asks next may be content with that. */
+static void look_for_standby(Engine *engine, const GError *error) {
+        engine->may_fail_over = g_error_matches(error, PS_ERROR, PS_ERROR_SOURCE_UNREACHABLE) || g_error_matches(error, PS_ERROR, PS_ERROR_STALE_STATE) ||
+                                g_error_matches(error, PS_ERROR, PS_ERROR_DESTINATION_UNREACHABLE);
+        if (engine->may_fail_over)
+                engine_refresh_params(engine);
 }
 
 /* Whether the owner row on B says that B takes writes; asked until B answers. Whoever asks holds B's lock of this migration: no session is
@@ -293,12 +303,14 @@ static bool ask_owner(Switchover *s, bool *ret_committed) {
                 Conn *b = conn_of(s, s->to, &error);
                 if (b && named(s, s->to, ledger_read_owner(engine->ledger, b, &owner, &error), &error)) {
                         *ret_committed = owner.present && owner.writer == s->to && owner.epoch == engine->state->epoch;
+                        engine->may_fail_over = false;
                         return true;
                 }
                 engine_set_error(engine, error);
                 if (engine_stopping(engine))
                         return false;
                 engine_wait(engine, USEC_PER_SEC / 5);
+                look_for_standby(engine, error);
         }
 }
 
@@ -310,6 +322,7 @@ static bool commit_row(Switchover *s, GError **error) {
         for (;;) {
                 g_autoptr(GError) local = NULL;
                 bool committed;
+                g_autofree char *meant = g_strdup(engine->state->identity[s->to]);
                 Conn *b = conn_of(s, s->to, &local);
                 if (b && conn_exec(b, "SET SESSION innodb_lock_wait_timeout=2", -1, NULL, &local) &&
                     control_own(engine, s->to, s->to, engine->state->epoch, "committed", &local))
@@ -322,6 +335,10 @@ static bool commit_row(Switchover *s, GError **error) {
                 }
                 if (committed)
                         return true;
+                if (g_strcmp0(meant, engine->state->identity[s->to]) != 0) { /* the reverse stream would begin in another log */
+                        g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "the %s failed over during the %s; ask for it again", side_to_string(s->to), name_of(s));
+                        return false;
+                }
                 if (!look_once_more(s, error))
                         return false;
         }
@@ -405,18 +422,25 @@ static bool journal(Switchover *s, SwitchStep step, GError **error) {
 
 /* --- undo --- */
 
+/* Programs of others are not run several times a second. */
+static gint64 retry_usec(const GError *error, gint64 usual) {
+        return g_error_matches(error, PS_ERROR, PS_ERROR_HOOK_FAILED) ? HOOK_RETRY_USEC : usual;
+}
+
 /* Applications come first: A is opened before anything else is looked at, and tried until it works. */
 static bool reopen(Engine *engine, Side side) {
         for (;;) {
                 g_autoptr(GError) error = NULL;
                 if (engine_open_side(engine, side, ENGINE_OPENING_BACK, &error)) {
                         engine->state->kept[side].events_on = false;
+                        engine->may_fail_over = false;
                         return true;
                 }
                 engine_set_error(engine, error);
                 if (engine_stopping(engine))
                         return false;
-                engine_wait(engine, USEC_PER_SEC / 5);
+                engine_wait(engine, retry_usec(error, USEC_PER_SEC / 5));
+                look_for_standby(engine, error);
         }
 }
 
@@ -451,12 +475,15 @@ static void undo(Switchover *s, const GError *why) {
 static bool until_done(Switchover *s, bool (*what)(Switchover *s, GError **error)) {
         for (;;) {
                 g_autoptr(GError) error = NULL;
-                if (what(s, &error))
+                bool done = what(s, &error);
+                s->engine->may_fail_over = false;
+                if (done)
                         return true;
                 engine_set_error(s->engine, error);
                 if (engine_stopping(s->engine) || (s->engine->phase == phase_behind(s) && engine_superseded(s->engine)))
                         return false;
-                engine_wait(s->engine, USEC_PER_SEC / 2);
+                engine_wait(s->engine, retry_usec(error, USEC_PER_SEC / 2));
+                look_for_standby(s->engine, error);
         }
 }
 
@@ -470,14 +497,15 @@ static bool release(Switchover *s, GError **error) {
         Engine *engine = s->engine;
         EngineState *state = engine->state;
         Conn *a = conn_of(s, s->from, error);
-        if (!a || !named(s, s->from, fence_shut(&engine->fence, a, error), error) ||
+        if (!a || !named(s, s->from, fence_shut(&engine->fence, s->from, a, error), error) ||
             !engine_programs_disarm(engine, s->from, error) || !engine_programs_start_events(engine, s->to, error))
                 return false;
         a = conn_of(s, s->from, error);
         return a && named(s, s->from,
                           ledger_begin_leg(engine->ledger, a, state->leg, state->workers, 0, state->epoch, error) &&
                           ledger_raise_epoch(engine->ledger, a, state->epoch, error) &&
-                          ledger_set_leg_start(engine->ledger, a, state->leg, state->identity[s->to], &state->leg_start, error),
+                          ledger_set_leg_start(engine->ledger, a, state->leg, state->reverse_start_server ? state->reverse_start_server : state->identity[s->to],
+                                               &state->leg_start, error),
                           error) &&
                control_own(engine, s->from, s->to, state->epoch, "released", error);
 }

@@ -21,6 +21,7 @@
 
 #include "base/error.h"
 #include "mysql/conn-query.h"
+#include "mysql/error-text.h"
 
 #define CONNECT_TIMEOUT 10u
 #define IO_TIMEOUT 60u
@@ -32,6 +33,8 @@
 struct Conn {
         MYSQL *mysql;
         char *label;
+        char *host; /* NULL: the socket */
+        guint16 port;
         Flavor flavor;
         guint64 id, max_packet;
         char *uuid;
@@ -76,6 +79,11 @@ const char *conn_label(const Conn *conn) {
         return conn->label;
 }
 
+const char *conn_host(const Conn *conn, guint16 *ret_port) {
+        *ret_port = conn->port;
+        return conn->host;
+}
+
 guint64 conn_id(const Conn *conn) {
         return conn->id;
 }
@@ -107,7 +115,7 @@ char *conn_local_address(const Conn *conn) {
 
 /* Text of a server may be of any bytes; ours ends on the bus, which takes UTF-8 only. */
 static void set_mysql_error(GError **error, const char *label, MYSQL *mysql) {
-        g_autofree char *text = g_utf8_make_valid(mysql_error(mysql), -1);
+        g_autofree char *said = g_utf8_make_valid(mysql_error(mysql), -1), *text = error_text(mysql_errno(mysql), said);
         const char *state = mysql_sqlstate(mysql);
         g_set_error(error, MYSQL_ERROR, (int)mysql_errno(mysql), "%s: %s (%u, %.5s)", label, text,
                     mysql_errno(mysql), state && state[0] ? state : "HY000");
@@ -276,6 +284,9 @@ static bool connect_one(Conn *conn, const ConnParams *params, const EndpointHost
         if (flags & CONN_MULTI_STATEMENTS)
                 client_flags |= CLIENT_MULTI_STATEMENTS;
 
+        g_free(conn->host);
+        conn->host = host ? g_strdup(host->host) : NULL;
+        conn->port = host ? host->port : 0;
         g_free(conn->label);
         conn->label = !host ? g_strdup(endpoint->socket)
                             : g_strdup_printf(strchr(host->host, ':') ? "[%s]:%u" : "%s:%u", host->host,
@@ -467,6 +478,7 @@ void conn_free(Conn *conn) {
         if (pthread_equal(conn->owner, pthread_self()) && --thread_connections == 0)
                 mysql_thread_end();
         pthread_mutex_destroy(&conn->lock);
+        g_free(conn->host);
         g_free(conn->label);
         g_free(conn->uuid);
         g_free(conn);

@@ -54,6 +54,7 @@ char *conn_log_in(const ConnParams *params, GError **error);
 
 const Flavor *conn_flavor(const Conn *conn);
 const char *conn_label(const Conn *conn);  /* "host:port" or the socket */
+const char *conn_host(const Conn *conn, guint16 *ret_port); /* which of the endpoint's; NULL: by the socket */
 guint64 conn_id(const Conn *conn);         /* CONNECTION_ID(), for KILL */
 const char *conn_host_uuid(const Conn *conn); /* @@server_uuid, on MariaDB @@server_uid or "" */
 guint64 conn_max_packet(const Conn *conn); /* @@max_allowed_packet of the server */

@@ -182,8 +182,8 @@ static void run_operation(Engine *engine) {
         case OPERATION_SWITCH:
         case OPERATION_ROLLBACK:
                 pthread_mutex_unlock(&engine->lock);
-                bool ready = engine->config.run_hooks(kind == OPERATION_SWITCH ? "pre-switch" : "pre-rollback",
-                                                      "{\"migration\":\"fake\"}", engine->config.userdata, &error);
+                HookCall call = { .point = kind == OPERATION_SWITCH ? "pre-switch" : "pre-rollback", .json = "{\"migration\":\"fake\"}" };
+                bool ready = engine->config.run_hooks(&call, /* ret_output= */ NULL, engine->config.userdata, &error);
                 pthread_mutex_lock(&engine->lock);
                 if (!ready)
                         (void) commit(engine, _MIGRATION_PHASE_INVALID, NULL, true, OPERATION_RESULT_UNDONE, PS_ERROR_HOOK_FAILED,

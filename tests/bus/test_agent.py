@@ -73,7 +73,7 @@ def test_invalid_option(agent, options):
 
 
 @pytest.mark.parametrize("options", [
-    {"fence": "hook"}, {"cluster": "c"},
+    {"cluster": "c"},
     {"create-cluster": dbus.Dictionary({"engine": "mariadb"}, signature="sv")},
 ])
 def test_not_supported(agent, options):

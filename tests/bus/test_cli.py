@@ -645,6 +645,23 @@ def test_confirmation_without_terminal(agent):
     assert agent.calls() == []
 
 
+def test_check_is_folded(agent):
+    """No line is wider than the terminal; nothing is lost, and no name between quotes is torn apart."""
+    message = "the source's log keeps `a name with blanks`.`t` for it's 'own reasons', and " + "many more words " * 9 + "é☃ end"
+    hint = "SET GLOBAL binlog_format = 'ROW AND MORE OF IT'; on the source, then " + "x" * 90 + " alone"
+    agent.reset(checks=[("binlog-format", "ok", "ROW", ""), ("charset", "error", message, hint)])
+    for columns in (80, 20):
+        terminal = Terminal(agent, "check", "shop", "--no-pager", columns=columns)
+        assert terminal.end() == 6
+        lines = terminal.text.replace("\r", "").splitlines()
+        if columns == 80:
+            assert all(len(line) <= 80 or "x" * 90 in line for line in lines), lines
+            assert any("`a name with blanks`.`t`" in line for line in lines) and any("'ROW AND MORE OF IT';" in line for line in lines)
+        flat = " ".join(" ".join(lines).split())
+        assert message in flat and "→ " + hint in flat and "1 errors" in flat
+    assert sum(message in line and hint in line for line in agent.run("check", "shop").stdout.splitlines()) == 1
+
+
 def test_prompt_does_not_echo(agent):
     terminal = Terminal(agent, "set-credential", "shop.source")
     terminal.expect("Password for credential shop.source: ")

@@ -10,6 +10,7 @@ import struct
 
 import pytest
 
+import accounts
 import schemas
 import servers
 from test_engine_tools import check, tool
@@ -23,6 +24,7 @@ ELSEWHERE = {
     'source-standby': 'test_engine_tools::test_check_healthy',
     'fence-global': 'test_engine_tools::test_check_objects',
     'fence-durable': 'test_checks::test_always_said',
+    'fence-hook': 'test_fence_hook::test_whole_life',
     'disk-space': 'test_checks::test_always_said',
     'tls': 'test_checks::test_always_said',
     'places': 'test_checks::test_addresses',
@@ -52,6 +54,7 @@ MENDED = {
     'socket-visible': 'the URI: test_checks::test_addresses',
     'fence-global': 'the selection: test_engine_tools::test_check_objects',
     'source-version': 'another server', 'destination-version': 'another server', 'same-server': 'another server',
+    'fence-hook': 'an executable: test_fence_hook::test_whole_life',
     'fence-durable': 'a note that always holds', 'disk-space': 'a note that always holds',
     'encryption': 'a server that encrypts: test-precheck.c',
 }
@@ -92,6 +95,7 @@ MARIADB = [
     ('definers', 'warning', 'nobody', ["CREATE DEFINER='nobody'@'here' VIEW t.v AS SELECT 1"], [],
      ([], ["CREATE USER 'nobody'@'here'"]), ['DROP VIEW t.v'], ["DROP USER 'nobody'@'here'"]),
     ('row-keys', 'note', '`t`.`k`', ['CREATE TABLE t.k (a INT)'], [], LAST, ['DROP TABLE t.k'], []),
+    ('row-keys', 'error', 'innodb_force_primary_key', ['CREATE TABLE t.k (a INT)'], ['SET GLOBAL innodb_force_primary_key = 1'], HINT, ['DROP TABLE t.k'], []),
     ('destination-empty', 'error', '`t`.`base`', [], ['CREATE DATABASE t', 'CREATE TABLE t.base (a INT)'], HINT, [], ['DROP DATABASE t']),
     ('max-allowed-packet', 'error', 'less than the source', [], ['SET GLOBAL max_allowed_packet = 1048576'], HINT, [],
      ['SET GLOBAL max_allowed_packet = 67108864']),
@@ -292,6 +296,32 @@ def test_always_said(pair):
         for name, text in (('disk-space', 'cannot be seen from here'), ('encryption', 'cannot be seen from here'), ('fence-durable', 'read_only'),
                            ('tls', 'not encrypted')):
                 assert [row for row in rows[name] if row[0] == 'note' and text in row[2]], (name, rows[name])
+
+
+def test_statements_do_not_grow(pair):
+        """With ten times as many objects of each kind both servers are asked as often as before, but for the text of each view, routine, trigger and
+        event, which is read once: what the checks cost is the servers' own work."""
+        def asked():
+                return [int(dict(server.admin("SHOW GLOBAL STATUS LIKE 'Questions'"))['Questions']) for server in pair]
+        source, destination = pair
+        source.script(['CREATE DATABASE t'])
+        costs = []
+        for numbers in (range(3), range(3, 30)):
+                for n in numbers:
+                        source.script([f"CREATE TABLE t.a{n} (a INT PRIMARY KEY, d DATE NOT NULL DEFAULT '2000-01-01', f FLOAT(7,3), t TEXT, FULLTEXT (t))",
+                                       f"CREATE TABLE t.b{n} (a INT, e ENUM('x'), FOREIGN KEY (a) REFERENCES t.a{n} (a) ON DELETE CASCADE)",
+                                       f'CREATE TABLE t.p{n} (a INT PRIMARY KEY, recursive INT) PARTITION BY KEY () PARTITIONS 2', f'CREATE VIEW t.v{n} AS SELECT 1',
+                                       f'CREATE PROCEDURE t.r{n}() BEGIN DECLARE except INT; SET except = 1; END',
+                                       f'CREATE TRIGGER t.g{n} BEFORE INSERT ON t.a{n} FOR EACH ROW SET NEW.f = 1',
+                                       f"CREATE EVENT t.e{n} ON SCHEDULE EVERY 10 YEAR STARTS '2037-01-01' DO SELECT 1",
+                                       f"GRANT SELECT (a), UPDATE ON t.a{n} TO 'u{n}'@'%' IDENTIFIED BY 'u'"])
+                check(source, destination, 'unfit=skip')        # opens what is new
+                before = asked()
+                rows = check(source, destination, 'unfit=skip')
+                costs.append([after - once for after, once in zip(asked(), before)])
+        assert 'and 29 more' in str(rows), rows
+        assert costs[1] == [costs[0][0] + 4 * 27, costs[0][1]] and max(costs[0]) < 100
+        accounts.drop_all(source)
 
 
 def test_every_check_is_mended():

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The side that takes writes is lost, and its standby promoted, with other log files."""
+"""A side is lost, and its standby promoted, with other log files."""
 
+import shutil
 import time
 
 import pytest
 
 import equal
+import faults
 import schemas
 import servers
 import steps
+from agent import Agent
 from workload import Workload
 
 
@@ -166,6 +169,206 @@ def test_standby_that_cannot_take_over(agent, server, gtid):
         shop.call('Pause', '(a{sv}t)', {}, 0)           # the old one is still good
         a.start()
         shop.call('SetEndpoint', '(ssa{sv}t)', 'source', uri(a), {}, 0)
+        shop.call('Resume', '(a{sv}t)', {}, 0)
+        shop.wait_caught_up()
+        equal.wait_equal(a, b, ['shop'])
+
+
+@pytest.fixture
+def held():
+        """(agent, its failpoints)."""
+        folder = servers.scratch_folder('pf-')
+        with Agent(environment={'POLARSHIFT_FAILPOINTS': folder}, program='tests/faults/polarshiftd-faults') as agent:
+                yield agent, faults.Failpoints(folder)
+        shutil.rmtree(folder)
+
+
+def test_in_the_middle_of_a_switch(held, server):
+        """The side that is left is lost behind its fence: undone, on its standby. The new side is lost right behind its owner row, and the agent
+        with it: finished, on its standby."""
+        agent, points = held
+        a, a2 = server(servers.MySQL56), server(servers.MySQL56)
+        b, b2 = server(servers.MariaDB), server(servers.MariaDB)
+        servers.replicate(a, a2)
+        servers.replicate(b, b2)
+        schemas.create_shop(a, 300)
+        other_files(a, a2)
+        shop = migration(agent, uri(a, a2), uri(b, b2))
+        with Workload([a, a2, b, b2], writers=3, rate=100) as load:
+                steps.start(shop)
+                steps.make_ready(shop)
+                points.hold('switch.fence.after')
+                operation = shop.begin('Switch')
+                points.wait('switch.fence.after')
+                servers.wait_standby(a, a2)
+                a.kill9()
+                servers.promote(a2)
+                points.release('switch.fence.after')
+                result, _, message = shop.finish(operation, check=False)
+                assert result == 'undone' and shop.get('Phase') == 'synchronizing', (result, message)
+                shop.wait(lambda: 'failed over' in agent.log(), 60, 'the fail-over')
+                steps.make_ready(shop)
+                assert steps.write_refused(b)
+                load.pause()
+                equal.wait_equal(a2, b, ['shop'])
+                load.go_on()
+                points.hold('switch.owner.after')
+                operation = shop.begin('Switch')
+                points.wait('switch.owner.after')
+                servers.wait_standby(b, b2)
+                agent.kill9()
+                b.kill9()
+                points.release('switch.owner.after')
+                servers.promote(b2)
+                agent.start()
+                assert shop.finish(operation)[0] == 'done' and shop.get('Phase') == 'switched'
+                steps.make_ready(shop)
+                assert steps.write_refused(a2)
+                time.sleep(0.5)
+                load.pause()
+                equal.wait_equal(a2, b2, ['shop'])
+                load.go_on()
+        load.check(b2)
+
+
+@pytest.mark.parametrize('killed', [True, False], ids=['agent-killed', 'agent-waits'])
+def test_before_the_owner_row(held, server, killed):
+        """The new side is lost at the commit point: its standby has no owner row, so the old side takes writes again."""
+        agent, points = held
+        a, b, b2 = server(servers.MySQL56), server(servers.MariaDB), server(servers.MariaDB)
+        servers.replicate(b, b2)
+        schemas.create_shop(a, 300)
+        shop = migration(agent, uri(a), uri(b, b2))
+        with Workload([a, b], writers=2, rate=100) as load:
+                steps.start(shop)
+                steps.make_ready(shop)
+                points.hold('switch.owner.before')
+                operation = shop.begin('Switch')
+                points.wait('switch.owner.before')
+                servers.wait_standby(b, b2)
+                b.kill9()
+                b2.script(['STOP SLAVE', 'RESET SLAVE ALL'])    # and closed it stays
+                if killed:
+                        agent.kill9()
+                points.release('switch.owner.before')
+                if killed:
+                        agent.start()
+                result, _, message = shop.finish(operation, check=False)
+                assert result == 'undone', (result, message)
+                steps.make_ready(shop)
+                assert steps.write_refused(b2) and not steps.write_refused(a)
+                load.pause()
+                equal.wait_equal(a, b2, ['shop'])
+        load.check(a)
+
+
+@pytest.mark.parametrize('gtid', [True, False], ids=['gtid', 'no-gtid'])
+def test_behind_the_commit_point(held, server, gtid):
+        """The side that was left is lost before anything is applied to it: its standby has to hold all that it was left with, which GTIDs tell."""
+        agent, points = held
+        config = [] if gtid else ['skip:gtid_mode', 'skip:enforce-gtid-consistency']
+        a, a2, b = server(servers.MySQL56, config=config), server(servers.MySQL56, config=config), server(servers.MariaDB)
+        servers.replicate(a, a2, gtid)
+        schemas.create_shop(a, 300)
+        other_files(a, a2)
+        shop = migration(agent, uri(a, a2), uri(b))
+        with Workload([a, b, a2], writers=2, rate=100) as load:
+                steps.start(shop)
+                steps.make_ready(shop)
+                points.hold('switch.release.before')
+                operation = shop.begin('Switch')
+                points.wait('switch.release.before')
+                servers.wait_standby(a, a2)
+                a.kill9()
+                a2.script(['STOP SLAVE', 'RESET SLAVE ALL'] + (['SET GLOBAL read_only=0'] if gtid else []))
+                points.release('switch.release.before')
+                if not gtid:
+                        shop.wait(lambda: shop.get('LastError')[0].endswith('DataMismatch'), 60, 'the refusal')
+                        assert 'lacks the beginning' in shop.get('LastError')[1] and not a2.admin('SHOW SLAVE STATUS')
+                        a.config = ['read_only=1']
+                        a.start()
+                assert shop.finish(operation)[0] == 'done' and shop.get('Phase') == 'switched'
+                steps.make_ready(shop)
+                old = a2 if gtid else a
+                assert steps.write_refused(old)
+                load.pause()
+                equal.wait_equal(b, old, ['shop'])
+                load.go_on()
+                steps.change_side(shop, 'Rollback')
+                assert steps.write_refused(b)
+        load.check(old)
+
+
+def lose_with_its_end(primary, standby, shop, load):
+        """The primary is gone, and what was applied to it last is not on its standby."""
+        word = 'REPLICA' if standby.flavor == 'mysql97' else 'SLAVE'
+        standby.admin(f'STOP {word}')
+        before = shop.get('TransactionsApplied')
+        shop.wait(lambda: shop.get('TransactionsApplied') > before + 100, 30, 'transactions that are lost')
+        primary.kill9()
+        servers.promote(standby)
+        return load
+
+
+@pytest.mark.parametrize('kind', [servers.MariaDB, servers.MySQL97])
+def test_side_that_takes_no_writes(agent, server, kind):
+        """In both directions, under load. The lost end is sent again, the standby is closed, and the way back is proven anew."""
+        if kind is servers.MySQL97 and kind.missing():
+                pytest.skip(kind.missing())
+        a, a2 = server(servers.MySQL56), server(servers.MySQL56)
+        b, b2 = server(kind), server(kind)
+        servers.replicate(a, a2)
+        servers.replicate(b, b2)
+        schemas.create_shop(a, 500)
+        other_files(a, a2)
+        shop = migration(agent, uri(a, a2), uri(b, b2))
+        with Workload([a, a2, b, b2], writers=3, rate=150) as load:
+                steps.start(shop)
+                steps.make_ready(shop)
+                lose_with_its_end(b, b2, shop, load)
+                shop.wait(lambda: 'failed over' in agent.log(), 60, 'the fail-over')
+                steps.make_ready(shop)
+                assert b2.variable('read_only') == 1 and steps.write_refused(b2) and shop.get('ForeignWrites') == 0
+                load.pause()
+                equal.wait_equal(a, b2, ['shop'])
+                load.go_on()
+                steps.change_side(shop, 'Switch')
+                servers.wait_standby(a, a2)             # the beginning of this direction, that is: no way back without it
+                lose_with_its_end(a, a2, shop, load)
+                shop.wait(lambda: agent.log().count('failed over') == 2, 60, 'the second fail-over')
+                steps.make_ready(shop)
+                assert a2.variable('read_only') == 1 and steps.write_refused(a2)
+                steps.change_side(shop, 'Rollback')
+                time.sleep(0.5)
+                load.pause()
+                equal.wait_equal(a2, b2, ['shop'])
+                load.go_on()
+        load.check(a2)
+        assert steps.write_refused(b2)
+
+
+def test_standby_without_the_copy(agent, server):
+        """What was copied is not sent again: a standby that lacks it is not taken, and the old one still is."""
+        a, b, b2 = server(servers.MySQL56), server(servers.MariaDB), server(servers.MariaDB)
+        servers.replicate(b, b2)
+        schemas.create_shop(a, 2000)
+        shop = migration(agent, uri(a), uri(b), max_copy_rate=200 << 10)
+        shop.operate('Start', flags=1)
+        shop.wait(lambda: shop.get('RowsCopied') > 100, 30, 'the first rows')
+        servers.wait_standby(b, b2)
+        b2.admin('STOP SLAVE')
+        shop.call('SetLimits', '(a{sv}t)', {'max-copy-rate': 0}, 0)
+        shop.wait_phase('synchronizing')
+        steps.make_ready(shop)
+        shop.call('Pause', '(a{sv}t)', {}, 0)
+        shop.call('SetEndpoint', '(ssa{sv}t)', 'destination', uri(b2), {}, 0)
+        shop.call('Resume', '(a{sv}t)', {}, 0)
+        shop.wait(lambda: 'not promoted' in shop.get('LastError')[1], 30, 'a look at a standby whose replication stands')
+        servers.promote(b2)
+        link_failed(shop, 'DataMismatch')
+        assert b2.scalar('SELECT COUNT(*) FROM polarshift.owner') == 1
+        shop.call('Pause', '(a{sv}t)', {}, 0)
+        shop.call('SetEndpoint', '(ssa{sv}t)', 'destination', uri(b), {}, 0)
         shop.call('Resume', '(a{sv}t)', {}, 0)
         shop.wait_caught_up()
         equal.wait_equal(a, b, ['shop'])

@@ -64,7 +64,7 @@ static void test_text(void) {
                 { "max-copy-rate", "9223372036854775807", -1 },
                 { "fence", "global", -1 },
                 { "fence", "accounts", -1 },
-                { "fence", "hook", PS_ERROR_NOT_SUPPORTED },
+                { "fence", "hook", -1 },
                 { "fence", "none", PS_ERROR_INVALID_OPTION },
                 { "create-type", "migrate", -1 },
                 { "create-type", "clone", -1 },

@@ -84,6 +84,8 @@ static void damage(JsonObject *root, JsonObject *object) {
                 JsonNode *kept = json_node_copy(json_object_get_member(object, name));
                 bool optional = (object != root && json_object_has_member(object, "fence")) || /* a request has defaults */
                                 strcmp(name, "recovered-xa") == 0 || strcmp(name, "interruption-parts") == 0 ||
+                                strcmp(name, "copied-seq") == 0 || strcmp(name, "reverse-start-server") == 0 ||
+                                g_str_has_prefix(name, "allow-list") || strcmp(name, "binlog-left") == 0 ||
                                 g_str_has_suffix(name, "-closed") || g_str_has_suffix(name, "-opening-sql"); /* older agents did not write them */
                 if (JSON_NODE_HOLDS_OBJECT(kept))
                         damage(root, json_object_get_object_member(object, name));
