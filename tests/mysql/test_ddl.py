@@ -387,3 +387,26 @@ def test_pt_online_schema_change(link, pair):
                 settle(shop, load, source, destination)
         for server in pair:
                 assert not server.admin("SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = 'shop'")
+
+
+def test_what_5_6_takes_otherwise(link, pair):
+        """What MySQL 5.6 reads and forgets (CHECK, REFERENCES behind a column), and an index that it cuts, other servers make: that is said, a switch is
+        refused, and an ALTER on the other side mends it."""
+        source, destination = pair
+        schemas.create_shop(source, 100)
+        shop = link(source, destination)
+        steps.start(shop)
+        run(source, ["SET sql_mode=''", 'CREATE TABLE shop.parent (id INT PRIMARY KEY)', 'CREATE TABLE shop.cut (id INT PRIMARY KEY, a VARCHAR(700) CHARACTER SET utf8, KEY (a))',
+                     'CREATE TABLE shop.child (id INT PRIMARY KEY, p INT REFERENCES parent (id))', 'INSERT INTO shop.child VALUES (1, 77)',
+                     'CREATE TABLE shop.checked (id INT PRIMARY KEY, p INT, CONSTRAINT positive CHECK (p > 0))', 'INSERT INTO shop.checked VALUES (1, -1)'])
+        shop.wait(lambda: shop.get('LastError')[0].endswith('DataMismatch'), 60, 'the row that the CHECK refuses')
+        assert '4025' in shop.get('LastError')[1] and '`shop`.`checked`' in shop.get('LastError')[1]
+        destination.admin('ALTER TABLE shop.checked DROP CONSTRAINT positive')
+        shop.call('Resume', '(a{sv}t)', {}, 0)
+        shop.wait(lambda: 'came out otherwise' in shop.call('GetHistory', '(t)', 0), 60, 'a difference being told')
+        shop.wait_caught_up()
+        destination.script(['ALTER TABLE shop.child DROP FOREIGN KEY child_ibfk_1', 'ALTER TABLE shop.child DROP KEY p', 'ALTER TABLE shop.cut DROP KEY a, ADD KEY a (a(255))'])
+        equal.wait_equal(source, destination, ['shop'])
+        shop.wait(lambda: shop.get('ForeignWrites') == 4, 30, 'what was done by hand')
+        shop.call('AcknowledgeForeignWrites', '(ta{sv}t)', 4, {}, 0)
+        steps.change_side(shop, 'Switch')
