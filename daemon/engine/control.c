@@ -82,6 +82,13 @@ static bool fence_again(Engine *engine, Side side, Conn *conn, GError **error) {
         if (engine->state->leg == 0 || engine->state->step != SWITCH_STEP_NONE || side == engine->state->writer ||
             engine_direction(engine) == DIRECTION_NONE)
                 return true;
+        if (engine->state->ending) { /* a side of which nothing of ours is left was opened, or closed for good, before that */
+                OwnerRow owner;
+                if (!ledger_read_owner(engine->ledger, conn, &owner, error))
+                        return false;
+                if (!owner.present)
+                        return true;
+        }
         return engine_shut_again(engine, side, conn, error);
 }
 

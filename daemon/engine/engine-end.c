@@ -18,6 +18,7 @@ typedef struct Ending {
         bool keep_reader_closed; /* a switched migration: A stays read-only, so that there are never two writable sides */
         bool without_unreachable; /* flag 2 */
         bool clone;              /* Complete of a clone */
+        bool again;              /* a try before had begun to take things down */
         GString *left;           /* what is left to do by hand */
 } Ending;
 
@@ -203,35 +204,43 @@ static bool arm(Ending *ending, GError **error) {
         return true;
 }
 
-/* It stays closed, and the report says how to open it. A try before may have taken our tables with it. */
+/* It stays closed, and the report says how to open it: our tables go, which say what is closed, too. */
 static bool shut_for_good(Engine *engine, Side side, Conn *conn, GError **error) {
-        OwnerRow owner;
-        if (!ledger_read_owner(engine->ledger, conn, &owner, error))
-                return false;
-        if (!owner.present)
-                return true;
-        /* Our tables go, which say what is closed, too. */
         return fence_shut(&engine->fence, side, conn, error) && engine_remember_closed(engine, side, conn, error) &&
                engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, error);
+}
+
+static bool drop_tables(Engine *engine, Side side, Conn *conn, GError **error) {
+        if (ledger_drop(engine->ledger, conn, error))
+                return true;
+        engine_name_error(engine, side, error);
+        return false;
 }
 
 static bool close_side(Ending *ending, Side side, GError **error) {
         Engine *engine = ending->engine;
         bool writer = side == engine->state->writer;
         bool open = writer || !ending->keep_reader_closed;
+        OwnerRow owner = {0};
+        Conn *conn = control_acquire(engine, side, error);
+        bool good = conn && ledger_read_owner(engine->ledger, conn, &owner, error);
+        if (good && ending->again && engine->state->leg > 0 && !owner.present) /* so far we came before: people have this side, opened or closed for good */
+                return drop_tables(engine, side, conn, error);
+        if (!good)
+                return false;
         if (!writer && open && side == SIDE_DESTINATION && !arm(ending, error))
                 return false;
-        Conn *conn = control_acquire(engine, side, error);
+        conn = control_acquire(engine, side, error);
         if (!conn)
                 return false;
         /* Opened before our tables go: they say what the fence has closed. */
         if (!writer && open && !engine_open_side(engine, side, ENGINE_OPENING_END, error))
                 return false;
-        bool good = (side != SIDE_DESTINATION || name_incomplete(ending, conn, error)) &&
-                    (open || shut_for_good(engine, side, conn, error)) && ledger_drop(engine->ledger, conn, error);
-        if (!good)
-                engine_name_error(engine, side, error);
-        return good;
+        good = (side != SIDE_DESTINATION || name_incomplete(ending, conn, error)) && (open || !owner.present || shut_for_good(engine, side, conn, error));
+        if (good)
+                return drop_tables(engine, side, conn, error);
+        engine_name_error(engine, side, error);
+        return false;
 }
 
 static bool close_sides(Ending *ending, GError **error) {
@@ -246,6 +255,7 @@ static bool close_sides(Ending *ending, GError **error) {
                 }
         }
         /* From here on there is no way but to the end; there will be no link again. */
+        ending->again = engine->state->ending;
         engine->state->ending = true;
         if (!engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, error)) {
                 engine->state->ending = false;

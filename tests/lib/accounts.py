@@ -79,6 +79,17 @@ def drop_all(server):
 
 # --- reading ---
 
+def snapshot(server):
+        """Everything that the server knows of accounts, in the bytes of its tables."""
+        tables = ['db', 'tables_priv', 'columns_priv', 'procs_priv', 'proxies_priv']
+        tables += {'mysql56': ['user'], 'mysql97': ['user', 'global_grants', 'role_edges']}.get(server.flavor, ['roles_mapping'])
+        found = {table: sorted(map(repr, server.admin(f'SELECT * FROM mysql.{table}'))) for table in tables}
+        if server.flavor.startswith('mariadb'):         # a lock that was taken away leaves "account_locked": false
+                found['global_priv'] = sorted((u, h, re.sub(r',"account_locked":false', '', p)) for u, h, p in
+                                              server.admin('SELECT User, Host, Priv FROM mysql.global_priv'))
+        return found
+
+
 GRANT = re.compile(r"GRANT (?P<what>.*?) ON (?P<object>.*) TO (?P<who>('.*?'@'.*?')|(`.*?`@`.*?`))(?P<rest>.*)$", re.S)
 
 

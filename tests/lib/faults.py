@@ -20,6 +20,7 @@ import time
 
 import pymysql
 
+import accounts
 import equal
 import proxy
 import schemas
@@ -31,38 +32,63 @@ from workload import ACKNOWLEDGED, Workload
 STEPS = ('guard', 'fence', 'end-position', 'drain', 'final-check', 'epoch', 'flip', 'reverse-start', 'commit', 'owner', 'open', 'release',
          'reverse')
 UNDO = ('undo',)                        # passed when Abort comes while the drain is held
-ENDING = {'complete': ('ask', 'drain', 'stop', 'source', 'destination'), 'cancel': ('ask', 'stop', 'source', 'destination')}
+ENDING = {'complete': ('ask', 'drain', 'stop', 'source', 'destination'), 'cancel': ('ask', 'stop', 'source', 'destination'),
+          'expire': ('ask', 'stop', 'source', 'destination'), 'expire-switched': ('ask', 'stop', 'source', 'destination')}
+# With fence=accounts there are two more points, which are passed once in the course of the one that is named: behind the record of what will be
+# closed, and when all is open and the record still there.
+ACCOUNTS = {'accounts-recorded': 'fence', 'accounts-opened': 'owner'}
+OPENING = {'cancel': 'destination', 'expire': 'destination'}
+FENCES = ('global', 'accounts')
 CHANGES = ('switch', 'rollback')
+SWITCHED = ('complete', 'expire-switched')      # what they end is a migration in that phase
 FAULTS = ('agent', 'agent-stop', 'agent-twice', 'writer', 'writer-forgetful', 'reader', 'cut-writer', 'cut-reader', 'cut-both', 'reset-both', 'abort')
 
 Cell = collections.namedtuple('Cell', 'operation step when fault')
 Outcome = collections.namedtuple('Outcome', 'cell result seconds')
 
 
-def points(operation):
+def points(operation, fence='global'):
         """(step, when) in the order in which they are passed."""
-        if operation in CHANGES:
-                return [(s, w) for s in STEPS for w in ('before', 'after') if (s, w) != ('open', 'before')] + [(s, w) for s in UNDO for w in ('before', 'after')]
-        return [(s, w) for s in ENDING[operation] for w in ('before', 'after')]
+        if operation not in CHANGES:
+                found = [(s, w) for s in ENDING[operation] for w in ('before', 'after')]
+                if fence == 'accounts' and operation in OPENING:
+                        found.insert(found.index((OPENING[operation], 'after')), ('accounts-opened', 'after'))
+                return found
+        found = [(s, w) for s in STEPS for w in ('before', 'after') if (s, w) != ('open', 'before')] + [(s, w) for s in UNDO for w in ('before', 'after')]
+        if fence == 'accounts':
+                found.insert(found.index(('fence', 'after')), ('accounts-recorded', 'after'))
+                found.insert(found.index(('open', 'after')), ('accounts-opened', 'after'))
+        return found
 
 
-def applies(operation, step, when, fault):
+def point_name(cell):
+        """As the agent calls it."""
+        kind = 'expire' if cell.operation.startswith('expire') else cell.operation
+        return f'{cell.step.replace("-", ".")}.{cell.when}' if cell.step in ACCOUNTS else f'{kind}.{cell.step}.{cell.when}'
+
+
+def place(step, when):
+        """A number that grows along the steps of a change of side."""
+        return 2 * STEPS.index(ACCOUNTS.get(step, step)) + {'accounts-recorded': 0.5, 'accounts-opened': 1.5}.get(step, when == 'after')
+
+
+def applies(operation, step, when, fault, fence='global'):
         """A durable fence is the configuration's; without it a restart of the old side behind its last look is the gap that check
-        fence-durable names (tests/model/switch.pml, FORGETFUL)."""
+        fence-durable names (tests/model/switch.pml, FORGETFUL). Locks of accounts are durable by themselves."""
         if operation not in CHANGES:
                 return fault not in ('writer-forgetful', 'abort', 'agent-twice')
         if fault == 'agent-twice':
                 return step != 'guard'          # there is nothing to recover
         if fault == 'writer-forgetful':
-                return step == 'undo' or STEPS.index(step) < STEPS.index('commit') or (step, when) == ('commit', 'before')
+                return fence == 'global' and (step == 'undo' or place(step, when) <= place('commit', 'before'))
         if fault == 'abort':
                 return step != 'undo'
         return True
 
 
-def cells(operation, faults=FAULTS):
-        return [Cell(operation, step, when, fault) for step, when in points(operation) for fault in faults
-                if applies(operation, step, when, fault)]
+def cells(operation, faults=FAULTS, fence='global'):
+        return [Cell(operation, step, when, fault) for step, when in points(operation, fence) for fault in faults
+                if applies(operation, step, when, fault, fence)]
 
 
 def allowed(cell):
@@ -72,12 +98,11 @@ def allowed(cell):
                 return {'done', 'failed'} if fault in ('writer', 'reader') else {'done'}
         if step == 'undo':
                 return {'canceled', 'undone'}           # undone: the agent was killed meanwhile, and Abort is not in the journal
-        at = 2 * STEPS.index(step) + (when == 'after')
-        row = 2 * STEPS.index('owner')
+        at, row = place(step, when), place('owner', 'before')
         if at > row:
                 return {'done'}
         if fault == 'abort':
-                return {'canceled'} if at < 2 * STEPS.index('commit') else {'done'}
+                return {'canceled'} if at < place('commit', 'before') else {'done'}
         if (step, when) == ('guard', 'before') and fault in ('writer', 'writer-forgetful'):
                 return {'failed'}                       # what was compared before a crash of that side does not count
         if step == 'guard':
@@ -89,7 +114,7 @@ def allowed(cell):
 
 def behind_restart(cell):
         """The first point that an agent passes which was killed at this one and starts again."""
-        if (cell.step, cell.when) in (('owner', 'after'), ('open', 'after')):
+        if (cell.step, cell.when) in (('owner', 'after'), ('accounts-opened', 'after'), ('open', 'after')):
                 return f'{cell.operation}.owner.after'
         return f'{cell.operation}.release.before' if allowed(cell) == {'done'} else f'{cell.operation}.undo.before'
 
@@ -138,8 +163,10 @@ class Failpoints:
 
 
 class Matrix:
-        def __init__(self, source=servers.MySQL56, destination=servers.MariaDB, *, customers=60, rate=120, cut_seconds=1.5):
+        def __init__(self, source=servers.MySQL56, destination=servers.MariaDB, *, fence='global', customers=60, rate=120, cut_seconds=1.5):
                 self.kinds = (source, destination)
+                self.fence = fence
+                self.config = ['log_bin_trust_function_creators=ON', 'event_scheduler=ON'] if fence == 'accounts' else []       # for the functions and the event there are then
                 self.customers = customers
                 self.rate = rate
                 self.cut_seconds = cut_seconds
@@ -147,9 +174,10 @@ class Matrix:
                 self.load = self.shop = None
                 self.sides = (0, 1)     # of the pair: which one takes writes, which one does not, when a cell begins
                 self.began = 0
+                self.accounts = None    # of both sides, when a cell begins; only with fence=accounts
 
         def __enter__(self):
-                self.pair = servers.start_pair(*self.kinds)
+                self.pair = servers.start_pair(*self.kinds, {'config': self.config}, {'config': self.config})
                 self.cables = [proxy.Proxy(s.port) for s in self.pair]
                 folder = servers.scratch_folder('pf-')
                 self.failpoints = Failpoints(folder)
@@ -190,30 +218,38 @@ class Matrix:
                 if self.shop is not None:
                         self.recover()
                 for server in self.pair:
-                        server.config = []
+                        server.config = self.config
                         if not server.running:
                                 server.start()
                         server.script(['SET GLOBAL read_only = 0', 'DROP DATABASE IF EXISTS shop', 'DROP DATABASE IF EXISTS polarshift'])
+                        if self.fence == 'accounts':
+                                accounts.drop_all(server)
+                                servers.restore_accounts(server)
+                                accounts.allow_proxy(server)
+                                server.script(['DROP DATABASE IF EXISTS `sh_op`', 'DROP DATABASE IF EXISTS `q``uote`'])
                 schemas.create_shop(self.pair[0], self.customers)
+                if self.fence == 'accounts':
+                        accounts.create(self.pair[0])
+                        self.pair[0].script(["CREATE DEFINER='definer'@'%' EVENT shop.daily ON SCHEDULE EVERY 1 DAY DO DO 0"])
                 self.number += 1
                 name = f'shop-{self.number}'
                 for side in ('source', 'destination'):
                         self.agent.set_credential(f'{name}.{side}', servers.AGENT_PASSWORD)
                 uris = [f'mysql://agent@127.0.0.1:{cable.port}/?ssl-mode=disabled' for cable in self.cables]
-                self.shop = self.agent.create(name, *uris, unfit='skip')
+                self.shop = self.agent.create(name, *uris, unfit='skip', fence=self.fence)
                 self.load = Workload(clients_of, writers=3, rate=self.rate).start()
                 steps.start(self.shop)
 
         def prepare(self, operation):
                 """A migration that is ready for an operation."""
                 if operation not in CHANGES:            # a canceled migration leaves both sides open: clients have to know where they belong
-                        self._new(self.pair[:1] if operation == 'cancel' else self.pair)
-                        if operation == 'complete':
+                        self._new(self.pair[:1] if operation in ('cancel', 'expire') else self.pair)
+                        if operation in SWITCHED:
                                 steps.change_side(self.shop, 'Switch')
                 elif self.shop is None or self.shop.get('Phase') not in ('synchronizing', 'switched'):
                         self._new(self.pair)
                         steps.change_side(self.shop, 'Switch')  # a side that comes back closed is opened from the first switch on
-                phase = 'switched' if operation in ('rollback', 'complete') else 'synchronizing'
+                phase = 'switched' if operation in ('rollback', *SWITCHED) else 'synchronizing'
                 if self.shop.get('Phase') != phase:
                         steps.change_side(self.shop, 'Switch' if phase == 'switched' else 'Rollback')
                 steps.make_ready(self.shop)
@@ -224,7 +260,7 @@ class Matrix:
         def _crash(self, side, durable):
                 """kill -9 and the restart after it. What makes the fence outlive that is a line in the configuration."""
                 server = self.pair[side]
-                server.config = ['read_only=1'] if durable else []
+                server.config = self.config + (['read_only=1'] if durable and self.fence == 'global' else [])
                 server.kill9()
                 server.start()
 
@@ -270,7 +306,7 @@ class Matrix:
                 elif fault == 'writer-forgetful':
                         self._crash(writer, durable=False)
                 elif fault == 'reader':
-                        self._crash(reader, durable=cell.operation != 'cancel')
+                        self._crash(reader, durable=cell.operation not in ('cancel', 'expire'))
                 elif fault == 'abort':
                         self.shop.call('Abort', '(ta{sv}t)', operation, {}, 0)
                 elif fault == 'reset-both':
@@ -285,7 +321,8 @@ class Matrix:
                 started = time.monotonic()
                 self.prepare(cell.operation)
                 phase = self.shop.get('Phase')
-                hold = f'{cell.operation}.{cell.step}.{cell.when}'
+                self.accounts = [accounts.snapshot(server) for server in self.pair] if self.fence == 'accounts' else None
+                hold = point_name(cell)
                 self.failpoints.hold(hold)
                 self.began = time.monotonic()
                 try:
@@ -305,6 +342,11 @@ class Matrix:
         def _begin(self, cell, hold):
                 """The operation, held at the point."""
                 method = cell.operation.capitalize()
+                if cell.operation.startswith('expire'):
+                        operation = self.shop.get('LastOperation')[0] + 1
+                        self.shop.call('SetLimits', '(a{sv}t)', {'expire-after': 1}, 0)
+                        self.failpoints.wait(hold, self._over(operation))
+                        return operation
                 if cell.step != 'undo':
                         operation = self.shop.begin(method)
                         self.failpoints.wait(hold, self._over(operation))
@@ -337,6 +379,7 @@ class Matrix:
                 assert self._refused(closed), f'both sides are open'
                 self.shop.wait_caught_up()
                 assert self.shop.get('ForeignWrites') == 0
+                self._look_at_accounts(result, open_one, closed)
                 acknowledged = self._acknowledged_since(open_one)
                 old = [sent for side, sent, _ in acknowledged if side == self.sides[0]]
                 new = [answered for side, _, answered in acknowledged if side == self.sides[1]]
@@ -347,6 +390,23 @@ class Matrix:
                 equal.wait_equal(*self.pair, ['shop'])
                 self.load.check(self.pair[open_one])
                 self.load.go_on()
+
+        def _look_at_accounts(self, result, open_one, closed):
+                """What was undone has left nothing behind, to the last byte; events run on one side."""
+                if self.accounts is None:
+                        return
+                if result != 'done':
+                        for side, before in enumerate(self.accounts):
+                                self.shop.wait(lambda: accounts.snapshot(self.pair[side]) == before, 30, f'the accounts of {self.pair[side].flavor} as they were') # pylint: disable=W0640
+                events = "SELECT STATUS FROM information_schema.EVENTS WHERE EVENT_SCHEMA = 'shop'"
+                self.shop.wait(lambda: list(self.pair[open_one].admin(events)) == [('ENABLED',)], 30, 'the event on the side that takes writes')
+                assert ('ENABLED',) not in self.pair[closed].admin(events)
+                assert self._lets_in(open_one) and not self._lets_in(closed)
+
+        def _lets_in(self, side):
+                """An account that was carried, with its password as it was: MySQL 9.7 knows no such passwords, there another one tells."""
+                user = ('app', servers.APP_PASSWORD) if self.pair[side].flavor == 'mysql97' else ('plain', 'plain')
+                return accounts.can_log_in(self.pair[side], *user)
 
         def _refused(self, side):
                 try:
@@ -368,7 +428,7 @@ class Matrix:
                         time.sleep(0.1)
 
         def _look_at_end(self, operation, result, message, phase):
-                final = {'complete': 'completed', 'cancel': 'canceled'}[operation]
+                final = 'completed' if operation == 'complete' else 'canceled'
                 if result != 'done':            # a server was away: nothing is half-done for good
                         assert self.shop.get('Phase') == phase
                         if 'the end of the migration had begun' not in message:
@@ -376,13 +436,15 @@ class Matrix:
                         assert self.shop.operate(operation.capitalize())[0] == 'done'
                 assert self.shop.get('Phase') == final
                 writer, reader = self.sides
-                assert not self._refused(writer) and self._refused(reader) == (operation == 'complete')
+                assert not self._refused(writer) and self._refused(reader) == (operation in SWITCHED)
+                if self.fence == 'accounts':
+                        assert self._lets_in(reader) == (operation not in SWITCHED)
                 for server in self.pair:
                         assert not server.admin("SHOW DATABASES LIKE 'polarshift'")
                 acknowledged = self._acknowledged_since(writer)
                 assert all(side == writer for side, _, _ in acknowledged)
                 self.load.check(self.pair[writer])
-                if operation == 'complete':     # the old side has all that was acknowledged when it was asked for
+                if operation == 'complete':             # the old side has all that was acknowledged when it was asked for
                         there = set(self.pair[reader].admin('SELECT writer, seq FROM ledger', db='shop'))
                         missing = [(r[0], r[1]) for r in self.load.records() if r[2] == ACKNOWLEDGED and r[5] < self.began and (r[0], r[1]) not in there]
                         assert not missing, f'missing on the side that was left: {missing[:5]}'
@@ -410,7 +472,7 @@ def table(outcomes):
         for operation in dict.fromkeys(c.operation for c in outcomes):
                 faults = [f for f in FAULTS if any(c.operation == operation and c.fault == f for c in outcomes)]
                 rows = [[operation, *faults]]
-                for step, when in points(operation):
+                for step, when in points(operation, 'accounts'):
                         words = [outcomes.get(Cell(operation, step, when, f), '') for f in faults]
                         if any(words):
                                 rows.append([f'{when} {step}', *words])

@@ -14,6 +14,7 @@ import equal
 import schemas
 import servers
 import steps
+from accounts import snapshot
 from agent import Agent
 from faults import Failpoints
 from workload import Workload
@@ -22,17 +23,6 @@ from workload import Workload
 KEPT = {'mysql56': ['SUPER'], 'mariadb': ['SUPER', 'READ_ONLY ADMIN', 'BINLOG ADMIN']}
 # As AWS has it: whom the procedure ends its definer may end.
 KILL = 'CREATE DEFINER=root@localhost PROCEDURE mysql.rds_kill(IN thread BIGINT) KILL thread'
-
-
-def snapshot(server):
-        """Everything that the server knows of accounts, in the bytes of its tables."""
-        tables = ['db', 'tables_priv', 'columns_priv', 'procs_priv', 'proxies_priv']
-        tables += {'mysql56': ['user'], 'mysql97': ['user', 'global_grants', 'role_edges']}.get(server.flavor, ['roles_mapping'])
-        found = {table: sorted(map(repr, server.admin(f'SELECT * FROM mysql.{table}'))) for table in tables}
-        if server.flavor.startswith('mariadb'):         # a lock that was taken away leaves "account_locked": false
-                found['global_priv'] = sorted((u, h, re.sub(r',"account_locked":false', '', p)) for u, h, p in
-                                              server.admin('SELECT User, Host, Priv FROM mysql.global_priv'))
-        return found
 
 
 def events(server):
@@ -185,6 +175,14 @@ def test_crashes(server, kind):
                                         assert now[table] == rows, (point, table, set(now[table]) ^ set(rows))
                         elif was:
                                 assert snapshot(destination) == was, point
-                shop.operate('Cancel')
-                assert accounts.can_log_in(destination, 'app', servers.APP_PASSWORD)
+                # The end, killed when all is open and the record of what was closed is gone: nothing is closed again.
+                points.hold('cancel.destination.after')
+                operation = shop.begin('Cancel')
+                points.wait('cancel.destination.after')
+                there = snapshot(destination)
+                agent.kill9()
+                points.release('cancel.destination.after')
+                agent.start()
+                assert shop.finish(operation, 120)[0] == 'done'
+                assert accounts.can_log_in(destination, 'app', servers.APP_PASSWORD) and snapshot(destination) == there
         shutil.rmtree(folder, ignore_errors=True)
