@@ -377,6 +377,16 @@ def test_hooks(make_agent, tmp_path):
     last = m.wait_finished(m.Rollback())
     assert last[2:4] == ("undone", ERROR + "HookFailed") and "20-second" in last[4]
 
+    # Whether one of them can do it is not known; without any nobody does.
+    m.wait_finished(m.Complete(disable_binlog=True))
+    assert m.get("Phase") == "completed"
+    agent.create("other")
+    for hook in (first, second):
+        hook.unlink()
+    with refused("InvalidOption") as what:
+        agent.migration("other").Cancel(disable_binlog=True)
+    assert "hook" in what.message
+
 
 def test_term_ends_hooks(make_agent, tmp_path):
     agent = make_agent()
