@@ -56,19 +56,23 @@ def other_files(primary, standby):
                 primary.admin("UPDATE shop.products SET title = CONCAT(LEFT(title, 40), 'x') WHERE id = 1")
 
 
+def with_standbys(agent, server, kind):
+        """(source, its standby, destination, its standby, a migration that knows all four)."""
+        if kind is servers.MySQL97 and kind.missing():
+                pytest.skip(kind.missing())
+        a, a2, b, b2 = server(servers.MySQL56), server(servers.MySQL56), server(kind), server(kind)
+        servers.replicate(a, a2)
+        servers.replicate(b, b2)
+        schemas.create_shop(a, 400)
+        other_files(a, a2)
+        return a, a2, b, b2, migration(agent, uri(a, a2), uri(b, b2))
+
+
 @pytest.mark.parametrize('kind', [servers.MariaDB, servers.MySQL97])
 def test_both_directions(agent, server, kind):
         """Forward and in reverse; with everything settled, and with checkpoints that differ because the agent was
         killed, too."""
-        if kind is servers.MySQL97 and kind.missing():
-                pytest.skip(kind.missing())
-        a, a2 = server(servers.MySQL56), server(servers.MySQL56)
-        b, b2 = server(kind), server(kind)
-        servers.replicate(a, a2)
-        servers.replicate(b, b2)
-        schemas.create_shop(a, 500)
-        other_files(a, a2)
-        shop = migration(agent, uri(a, a2), uri(b, b2))
+        a, a2, b, b2, shop = with_standbys(agent, server, kind)
         with Workload([a, a2, b, b2], writers=3, rate=150) as load:
                 steps.start(shop)
                 steps.make_ready(shop)
@@ -187,13 +191,7 @@ def test_in_the_middle_of_a_switch(held, server):
         """The side that is left is lost behind its fence: undone, on its standby. The new side is lost right behind its owner row, and the agent
         with it: finished, on its standby."""
         agent, points = held
-        a, a2 = server(servers.MySQL56), server(servers.MySQL56)
-        b, b2 = server(servers.MariaDB), server(servers.MariaDB)
-        servers.replicate(a, a2)
-        servers.replicate(b, b2)
-        schemas.create_shop(a, 300)
-        other_files(a, a2)
-        shop = migration(agent, uri(a, a2), uri(b, b2))
+        a, a2, b, b2, shop = with_standbys(agent, server, servers.MariaDB)
         with Workload([a, a2, b, b2], writers=3, rate=100) as load:
                 steps.start(shop)
                 steps.make_ready(shop)
@@ -313,15 +311,7 @@ def lose_with_its_end(primary, standby, shop, load):
 @pytest.mark.parametrize('kind', [servers.MariaDB, servers.MySQL97])
 def test_side_that_takes_no_writes(agent, server, kind):
         """In both directions, under load. The lost end is sent again, the standby is closed, and the way back is proven anew."""
-        if kind is servers.MySQL97 and kind.missing():
-                pytest.skip(kind.missing())
-        a, a2 = server(servers.MySQL56), server(servers.MySQL56)
-        b, b2 = server(kind), server(kind)
-        servers.replicate(a, a2)
-        servers.replicate(b, b2)
-        schemas.create_shop(a, 500)
-        other_files(a, a2)
-        shop = migration(agent, uri(a, a2), uri(b, b2))
+        a, a2, b, b2, shop = with_standbys(agent, server, kind)
         with Workload([a, a2, b, b2], writers=3, rate=150) as load:
                 steps.start(shop)
                 steps.make_ready(shop)
