@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "engine/objects.h"
+#include "mysql/sql.h"
 
 #define RETRY_USEC (10 * USEC_PER_SEC)
 #define KEEP_USEC (2 * USEC_PER_SEC)
@@ -75,11 +76,30 @@ static bool wait_for_room(gpointer userdata, Conn *upstream, guint64 bytes, GErr
         return throttle_wait(engine->throttle, upstream, bytes, &engine->verify_stop, error);
 }
 
+/* How large rows are, for the limits: the larger estimate of both sides. Statistics of one that was just copied may be from when it was empty. */
+static bool take_sizes(const GPtrArray *tables, const ConnParams *downstream, GError **error) {
+        g_autoptr(Conn) conn = conn_open(downstream, 0, error);
+        g_autoptr(ConnRows) rows = conn ? conn_query(conn, "SELECT TABLE_SCHEMA, TABLE_NAME, AVG_ROW_LENGTH FROM information_schema.TABLES WHERE AVG_ROW_LENGTH > 0",
+                                                     error) : NULL;
+        g_autoptr(GHashTable) sizes = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+        if (!rows)
+                return false;
+        for (char **row; (row = conn_rows_take(rows));)
+                g_hash_table_replace(sizes, sql_table(row[0], row[1]), g_strdup(row[2]));
+        for (guint i = 0; i < tables->len; i++) {
+                TableSchema *table = tables->pdata[i];
+                g_autofree char *name = sql_table(table->database, table->name);
+                const char *size = g_hash_table_lookup(sizes, name);
+                table->avg_row_bytes = MAX(table->avg_row_bytes, size ? g_ascii_strtoull(size, NULL, 10) : 0);
+        }
+        return true;
+}
+
 static bool compare(Job *job, VerifyResult *ret, GError **error) {
         Engine *engine = job->engine;
         g_autoptr(Conn) conn = conn_open(job->upstream, 0, error);
         g_autoptr(ObjectList) objects = conn ? objects_list(conn, engine->spec, error) : NULL;
-        if (!objects)
+        if (!objects || !take_sizes(objects->tables, job->downstream, error))
                 return false;
         VerifyInput input = {
                 .upstream = job->upstream,

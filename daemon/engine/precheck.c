@@ -206,7 +206,7 @@ static const PrecheckEntry precheck_table[] = {
                 {"fence-global", STAGE_BOTH | NOT_FOR_A_CLONE, precheck_fence_scope,
                  "the whole instance is migrated and fenced"},
                 {"fence-durable", STAGE_BOTH | NOT_FOR_A_CLONE, precheck_fence_durable, ""},
-                {"fence-hook", STAGE_BOTH, precheck_fence_hook, "no hook is needed to close a side"},
+                {"fence-hook", STAGE_BOTH | NOT_FOR_A_CLONE, precheck_fence_hook, "no hook is needed to close a side"},
                 {"disk-space", STAGE_START, precheck_disk_space, ""},
                 {"node-specification", STAGE_BOTH, precheck_node_specification, "the destination is set up at least as large as the source"},
                 {"other-objects", STAGE_START, precheck_other_objects, "nothing outside of the databases stays behind"},

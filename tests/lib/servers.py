@@ -108,7 +108,7 @@ class Server:
         def __init__(self, *, config=(), durable=True, buffer_pool='256M', folder=None, datadir=None, port=None,
                      server_id=None, start=True):
                 self.folder = folder or scratch_folder()
-                os.makedirs(self.folder, exist_ok=True)
+                os.makedirs(f'{self.folder}/tmp', exist_ok=True)
                 self.datadir = datadir or os.path.join(self.folder, 'data')
                 self.socket = os.path.join(self.folder, 's.sock')
                 self.log_path = os.path.join(self.folder, 'error.log')
@@ -157,7 +157,6 @@ class Server:
                 dropped = {c[5:] for c in self.config if c.startswith('skip:')}
                 lines = [line for line in lines if line and line.split('=')[0] not in dropped]
                 lines += [c for c in self.config if not c.startswith('skip:')]
-                os.makedirs(f'{self.folder}/tmp', exist_ok=True)
                 with open(f'{self.folder}/my.cnf', 'w', encoding='utf-8') as f:
                         f.write('[mysqld]\n' + '\n'.join(lines) + '\n')
 
@@ -353,7 +352,9 @@ class MariaDB(Server):
                         ['mariadb-install-db', '--no-defaults', '--auth-root-authentication-method=normal',
                          '--skip-test-db', '--force', f'--datadir={self.datadir}',
                          '--innodb-log-file-size=8M',
-                         *(['--user=root'] if os.geteuid() == 0 else [])],
+                         *(['--user=root'] if os.geteuid() == 0 else []),
+                         # A server that starts removes temporary tables of others from the folder that it shares with them.
+                         f'--tmpdir={self.folder}/tmp'],
                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
                         start_new_session=True,
                         env={**os.environ, 'PATH': os.environ.get('PATH', '') + ':/usr/bin:/usr/sbin:/sbin'})
@@ -416,7 +417,7 @@ class MySQL97(OtherRelease, Server):
                         self._first = False
                         return
                 done = subprocess.run([*self._of_release('sbin/mysqld'), '--no-defaults', '--initialize-insecure',
-                                       *self._places(), f'--datadir={self.datadir}', '--log-bin=OFF',
+                                       *self._places(), f'--datadir={self.datadir}', '--log-bin=OFF', f'--tmpdir={self.folder}/tmp',
                                        *(['--user=root'] if os.geteuid() == 0 else [])],
                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                       preexec_fn=die_with_parent, check=False)
@@ -456,7 +457,7 @@ class MariaDB118(OtherRelease, MariaDB):
                         with open(f'{share}/{name}.sql', encoding='utf-8') as f:
                                 script.append(f.read())
                 done = subprocess.run([*self._of_release('sbin/mariadbd'), '--no-defaults', '--bootstrap', *self._places(),
-                                       f'--datadir={self.datadir}', '--enforce-storage-engine=', '--innodb-log-file-size=8M',
+                                       f'--datadir={self.datadir}', '--enforce-storage-engine=', '--innodb-log-file-size=8M', f'--tmpdir={self.folder}/tmp',
                                        *(['--user=root'] if os.geteuid() == 0 else [])],
                                       input='\n'.join(script).encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                       preexec_fn=die_with_parent, check=False)
