@@ -20,6 +20,7 @@ the sides in turn, at once, as an application behind a connection point would.
 
 import argparse
 import collections
+import gc
 import hashlib
 import multiprocessing
 import os
@@ -65,6 +66,7 @@ class Writer:
         def run(self):
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
                 die_with_parent()
+                gc.freeze()                     # what lies about belongs to the test: collected here, it would close files that are ours by then
                 os.closerange(3, 65536)         # a fork's copies: a connection that the test closes has to be closed
                 with open(self.path, 'ab', buffering=1 << 16) as self.out:
                         while self.command.value != STOP:
