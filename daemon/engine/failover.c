@@ -83,7 +83,7 @@ static bool load_ours(Engine *engine, Conn *conn, Ours *ret, GError **error) {
                 return false;
         for (guint i = 0; i < rows->len; i++) {
                 const Checkpoint *row = &g_array_index(rows, Checkpoint, i);
-                if (row->worker >= LEDGER_REPAIR_SLOT || (row->worker >= LEDGER_COPIER_BASE && row->seq == 0))
+                if (row->worker >= LEDGER_REPAIR_SLOT || (row->worker >= LEDGER_COPIER_BASE && row->seq == 0) || !*row->place->file)
                         continue;
                 if (*row->hold_file)
                         return unknown(conn, "an XA transaction that was prepared on the old one is open", error);
@@ -225,6 +225,12 @@ bool failover_accept(Engine *engine, Side side, Conn *conn, GError **error) {
                 g_set_error(error, PS_ERROR, PS_ERROR_STALE_STATE,
                             "%s is not the server that this migration started with (%s instead of %s); point the endpoint at that server", conn_label(conn),
                             conn_host_uuid(conn), engine->state->identity[side]);
+                return false;
+        }
+        if (side == engine->state->writer && owner.writer != side) {
+                g_set_error(error, PS_ERROR, PS_ERROR_STALE_STATE,
+                            "%s is another server than before, and lacks the row that says that the %s takes writes: in the middle of a switch restart the agent, which undoes it "
+                            "then; else point the endpoint at the server that it was", conn_label(conn), side_to_string(side));
                 return false;
         }
         if (!is_promoted(engine, side, conn, error))

@@ -272,6 +272,8 @@ static bool look_once_more(Switchover *s, GError **error) {
 /* Everything that step 9's intention says. */
 static void take_over(const Switchover *s) {
         EngineState *state = s->engine->state;
+        if (state->writer == s->to) /* recorded before the agent was stopped: the new side had failed over */
+                return;
         state->writer = s->to;
         binlog_position_set(&state->left_at, state->end_position.file, state->end_position.offset);
         state->leg++;

@@ -187,8 +187,9 @@ def held():
         shutil.rmtree(folder)
 
 
-def test_in_the_middle_of_a_switch(held, server):
-        """The side that is left is lost behind its fence: undone, on its standby. The new side is lost right behind its owner row, and the agent
+@pytest.mark.parametrize('killed', [True, False], ids=['agent-killed', 'agent-waits'])
+def test_in_the_middle_of_a_switch(held, server, killed):
+        """The side that is left is lost behind its fence: undone, on its standby. The new side is lost right behind its owner row, perhaps the agent
         with it: finished, on its standby."""
         agent, points = held
         a, a2, b, b2, shop = with_standbys(agent, server, servers.MariaDB)
@@ -214,11 +215,13 @@ def test_in_the_middle_of_a_switch(held, server):
                 operation = shop.begin('Switch')
                 points.wait('switch.owner.after')
                 servers.wait_standby(b, b2)
-                agent.kill9()
+                if killed:
+                        agent.kill9()
                 b.kill9()
                 points.release('switch.owner.after')
                 servers.promote(b2)
-                agent.start()
+                if killed:
+                        agent.start()
                 assert shop.finish(operation)[0] == 'done' and shop.get('Phase') == 'switched'
                 steps.make_ready(shop)
                 assert steps.write_refused(a2)
