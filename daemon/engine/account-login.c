@@ -169,7 +169,7 @@ static void set(AccountLogin *login, AccountLoginOutcome outcome, char *why) {
 }
 
 /* Never the server's words: they would be a user's name, which stands beside it, or a password's hash. */
-static char *error_text(const GError *error) {
+static char *error_number(const GError *error) {
         static const struct {
                 int code;
                 const char *name;
@@ -198,15 +198,8 @@ static void try(const AccountLogins *logins, AccountLogin *ret, const Account *t
                 guint *silent) {
         g_autoptr(GError) error = NULL;
         bool sure;
-        ConnParams *params = g_new0(ConnParams, 1);
-        params->endpoint = endpoint_copy(logins->params->endpoint);
-        g_free(params->endpoint->user);
-        params->endpoint->user = g_strdup(*there->user ? there->user : ANONYMOUS);
-        params->password = g_strdup(password);
-        params->tls.ca = g_strdup(logins->params->tls.ca);
-        params->tls.cert = g_strdup(logins->params->tls.cert);
-        params->tls.key = g_strdup(logins->params->tls.key);
-        params->identity = g_strdup(logins->params->identity);
+        ConnParams *params = conn_params_copy(logins->params);
+        conn_params_set_account(params, *there->user ? there->user : ANONYMOUS, password);
         params->connect_timeout = params->io_timeout = TRY_SECONDS;
         g_autofree char *who = conn_log_in(params, &error);
         conn_params_free(params);
@@ -221,7 +214,7 @@ static void try(const AccountLogins *logins, AccountLogin *ret, const Account *t
                 set(ret, ACCOUNT_LOGIN_NOT_TRIED, g_strdup_printf("from the agent's host the server took it for %s", name));
                 return;
         }
-        g_autofree char *text = error ? error_text(error) : g_strdup("no answer");
+        g_autofree char *text = error ? error_number(error) : g_strdup("no answer");
         const Account *taken = login_taken_by(there, all, origin, &sure);
         if (!error || !mysql_error_is_authentication(error))
                 set(ret, ACCOUNT_LOGIN_FAILED, g_steal_pointer(&text));

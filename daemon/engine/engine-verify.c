@@ -118,17 +118,6 @@ static bool compare(Job *job, VerifyResult *ret, GError **error) {
         return verify_run(&input, ret, error);
 }
 
-static ConnParams *copy_params(const ConnParams *params) {
-        ConnParams *copy = g_memdup2(params, sizeof *params);
-        copy->endpoint = endpoint_copy(params->endpoint);
-        copy->password = g_strdup(params->password);
-        copy->tls.ca = g_strdup(params->tls.ca);
-        copy->tls.cert = g_strdup(params->tls.cert);
-        copy->tls.key = g_strdup(params->tls.key);
-        copy->identity = g_strdup(params->identity);
-        return copy;
-}
-
 static void job_free(Job *job) {
         conn_params_free(job->upstream);
         conn_params_free(job->downstream);
@@ -168,8 +157,8 @@ static void start(Engine *engine, guint64 operation, bool repair) {
         Job *job = g_new0(Job, 1);
         *job = (Job){
                 .engine = engine,
-                .upstream = copy_params(engine->params[engine->state->writer]),
-                .downstream = copy_params(engine->params[engine_reader(engine)]),
+                .upstream = conn_params_copy(engine->params[engine->state->writer]),
+                .downstream = conn_params_copy(engine->params[engine_reader(engine)]),
                 .leg = engine->state->leg,
                 .epoch = engine->state->epoch,
                 .repair = repair,

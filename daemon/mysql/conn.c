@@ -498,6 +498,24 @@ static void wipe_string(char *text) {
         g_free(text);
 }
 
+ConnParams *conn_params_copy(const ConnParams *params) {
+        ConnParams *copy = g_memdup2(params, sizeof *params);
+        copy->endpoint = endpoint_copy(params->endpoint);
+        copy->password = g_strdup(params->password);
+        copy->tls.ca = g_strdup(params->tls.ca);
+        copy->tls.cert = g_strdup(params->tls.cert);
+        copy->tls.key = g_strdup(params->tls.key);
+        copy->identity = g_strdup(params->identity);
+        return copy;
+}
+
+void conn_params_set_account(ConnParams *params, const char *user, const char *password) {
+        g_free(params->endpoint->user);
+        params->endpoint->user = g_strdup(user);
+        wipe_string(params->password);
+        params->password = g_strdup(password);
+}
+
 void conn_params_free(ConnParams *params) {
         if (!params)
                 return;

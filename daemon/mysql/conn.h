@@ -30,6 +30,8 @@ typedef struct ConnParams {
         char *identity;           /* conn_host_uuid() of the server that is meant; NULL or "": whoever answers */
 } ConnParams;
 
+ConnParams *conn_params_copy(const ConnParams *params);
+void conn_params_set_account(ConnParams *params, const char *user, const char *password);
 void conn_params_free(ConnParams *params);
 
 typedef enum ConnFlags {

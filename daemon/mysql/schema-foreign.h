@@ -17,7 +17,7 @@ typedef struct ForeignKey {
         char *parent_database, *parent;
         GPtrArray *columns, *parent_columns; /* of char *: pairs */
         ForeignAction on_delete, on_update;
-        bool away; /* the parent is not there, for now; set by who knows */
+        bool away; /* the parent is not there, and may come back: link.c sets it */
 } ForeignKey;
 void foreign_key_free(ForeignKey *key);
 static inline bool foreign_key_cascades(const ForeignKey *key) {

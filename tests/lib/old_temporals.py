@@ -10,7 +10,7 @@ import struct
 
 FIELD = 17              # bytes for each column in the .frm
 LENGTH, TYPE = 3, 13    # in them
-PLACEHOLDER = {'TIMESTAMP': 'TIMESTAMP', 'TIME': 'TIME', 'DATETIME': 'DATETIME(6)'}
+MADE_AS = {'TIMESTAMP': 'TIMESTAMP', 'TIME': 'TIME', 'DATETIME': 'DATETIME(6)'}
 NEW = {'TIMESTAMP': 17, 'TIME': 19, 'DATETIME': 18, 'INT': 3, 'TIME(3)': 19, 'DATETIME(3)': 18}
 OLD = {'TIMESTAMP': (7, 19), 'TIME': (11, 10), 'DATETIME': (12, 19)}     # type, width as text
 
@@ -19,7 +19,7 @@ def create(server, db, table, columns, keys=''):
         """COLUMNS: 'name TYPE …'; every TIMESTAMP, TIME and DATETIME without digits is an old one, and stays one in InnoDB."""
         parts = [column.split(' ', 2) + [''] for column in columns]
         kinds = [part[1] for part in parts]
-        server.script([f'CREATE TABLE {db}.{table} (' + ', '.join(f'{p[0]} {PLACEHOLDER.get(p[1], p[1])} {p[2]}' for p in parts) + ') ENGINE=MyISAM',
+        server.script([f'CREATE TABLE {db}.{table} (' + ', '.join(f'{p[0]} {MADE_AS.get(p[1], p[1])} {p[2]}' for p in parts) + ') ENGINE=MyISAM',
                        f'FLUSH TABLES {db}.{table}'])
         path = f'{server.datadir}/{db}/{table}.frm'
         with open(path, 'rb') as f:

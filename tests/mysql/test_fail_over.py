@@ -187,6 +187,13 @@ def held():
         shutil.rmtree(folder)
 
 
+def hold_switch(shop, points, point):
+        points.hold(point)
+        operation = shop.begin('Switch')
+        points.wait(point)
+        return operation
+
+
 @pytest.mark.parametrize('killed', [True, False], ids=['agent-killed', 'agent-waits'])
 def test_in_the_middle_of_a_switch(held, server, killed):
         """The side that is left is lost behind its fence: undone, on its standby. The new side is lost right behind its owner row, perhaps the agent
@@ -196,9 +203,7 @@ def test_in_the_middle_of_a_switch(held, server, killed):
         with Workload([a, a2, b, b2], writers=3, rate=100) as load:
                 steps.start(shop)
                 steps.make_ready(shop)
-                points.hold('switch.fence.after')
-                operation = shop.begin('Switch')
-                points.wait('switch.fence.after')
+                operation = hold_switch(shop, points, 'switch.fence.after')
                 servers.wait_standby(a, a2)
                 a.kill9()
                 servers.promote(a2)
@@ -211,9 +216,7 @@ def test_in_the_middle_of_a_switch(held, server, killed):
                 load.pause()
                 equal.wait_equal(a2, b, ['shop'])
                 load.go_on()
-                points.hold('switch.owner.after')
-                operation = shop.begin('Switch')
-                points.wait('switch.owner.after')
+                operation = hold_switch(shop, points, 'switch.owner.after')
                 servers.wait_standby(b, b2)
                 if killed:
                         agent.kill9()
@@ -243,9 +246,7 @@ def test_before_the_owner_row(held, server, killed):
         with Workload([a, b], writers=2, rate=100) as load:
                 steps.start(shop)
                 steps.make_ready(shop)
-                points.hold('switch.owner.before')
-                operation = shop.begin('Switch')
-                points.wait('switch.owner.before')
+                operation = hold_switch(shop, points, 'switch.owner.before')
                 servers.wait_standby(b, b2)
                 b.kill9()
                 b2.script(['STOP SLAVE', 'RESET SLAVE ALL'])    # and closed it stays
@@ -276,9 +277,7 @@ def test_behind_the_commit_point(held, server, gtid):
         with Workload([a, b, a2], writers=2, rate=100) as load:
                 steps.start(shop)
                 steps.make_ready(shop)
-                points.hold('switch.release.before')
-                operation = shop.begin('Switch')
-                points.wait('switch.release.before')
+                operation = hold_switch(shop, points, 'switch.release.before')
                 servers.wait_standby(a, a2)
                 a.kill9()
                 a2.script(['STOP SLAVE', 'RESET SLAVE ALL'] + (['SET GLOBAL read_only=0'] if gtid else []))
