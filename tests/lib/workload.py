@@ -20,13 +20,15 @@ the sides in turn, at once, as an application behind a connection point would.
 
 import argparse
 import collections
-import gc
+import contextlib
 import hashlib
-import multiprocessing
+import json
+import mmap
 import os
 import random
 import signal
 import struct
+import subprocess
 import sys
 import tempfile
 import time
@@ -40,21 +42,54 @@ ACKNOWLEDGED, UNKNOWN, REFUSED = 1, 2, 3
 READ_ONLY = {1290, 1836}                # the server is read-only
 BUSY = {1205, 1213}                     # lock wait, deadlock: this transaction is over, the connection is not
 RUN, PAUSE, STOP = 0, 1, 2
+WRITER = '--one-writer'                 # the argument that makes this file the program of one client
+STARTING, WRITING, IDLE = 0, 1, 2      # what a writer is doing
+
+
+def board_path(folder):
+        return os.path.join(folder, 'board')
+
+
+def record_path(folder, number):
+        return os.path.join(folder, f'writer-{number}')
 
 
 def token(writer, seq):
         return hashlib.md5(f'{writer}/{seq}'.encode()).digest()
 
 
-class Writer:
-        """One client process."""
+class Board:
+        """Memory that the test shares with its clients: what all writers shall do, and what each of them is doing."""
 
-        def __init__(self, number, ports, command, idle, path, options):
+        def __init__(self, path, writers=None):
+                with open(path, 'r+b' if writers is None else 'x+b') as f:
+                        if writers is not None:
+                                f.truncate((1 + writers) * 4)
+                        self.words = memoryview(mmap.mmap(f.fileno(), 0)).cast('i')
+
+        @property
+        def command(self):
+                return self.words[0]
+
+        @command.setter
+        def command(self, command):
+                self.words[0] = command
+
+        def doing(self):
+                return self.words[1:].tolist()
+
+        def now(self, number, what):
+                self.words[1 + number] = what
+
+
+class Writer:
+        """One client: a process that has nothing in common with the test but its board and its file."""
+
+        def __init__(self, number, folder, ports, options):
                 self.number = number
                 self.ports = ports
-                self.command = command          # what all writers shall do
-                self.idle = idle                # what each writer is doing
-                self.path = path
+                self.board = Board(board_path(folder))
+                self.path = record_path(folder, number)
                 self.options = options
                 self.rng = random.Random(f'{options["seed"]}/{number}')
                 self.seq = 0
@@ -64,24 +99,19 @@ class Writer:
                 self.customers = 0
 
         def run(self):
-                signal.signal(signal.SIGINT, signal.SIG_IGN)
-                die_with_parent()
-                gc.freeze()                     # what lies about belongs to the test: collected here, it would close files that are ours by then
-                os.closerange(3, 65536)         # a fork's copies: a connection that the test closes has to be closed
                 with open(self.path, 'ab', buffering=1 << 16) as self.out:
-                        while self.command.value != STOP:
-                                if self.command.value == PAUSE:
+                        while (command := self.board.command) != STOP:
+                                if command == PAUSE:
                                         self._disconnect()
                                         self.out.flush()
-                                        self.idle[self.number] = 1
+                                        self.board.now(self.number, IDLE)
                                         time.sleep(0.005)
                                         continue
-                                self.idle[self.number] = 0
+                                self.board.now(self.number, WRITING)
                                 self._transaction()
                                 if self.options['pause_between']:
                                         time.sleep(self.options['pause_between'] * self.rng.uniform(0.5, 1.5))
                         self._disconnect()
-                self.idle[self.number] = 1
 
         def _disconnect(self):
                 if self.connection is not None:
@@ -234,24 +264,24 @@ class Workload:
                 self.ports = [s if isinstance(s, int) else s.port for s in servers]
                 self.seed = random.randrange(1 << 32) if seed is None else seed
                 self.folder = tempfile.TemporaryDirectory(prefix='pw-')
-                self.command = multiprocessing.Value('i', PAUSE, lock=False)
-                self.idle = multiprocessing.Array('i', writers, lock=False)
+                self.board = Board(board_path(self.folder.name), writers)
+                self.number = writers
                 self.db = db
-                options = {'db': db, 'user': user, 'password': password, 'seed': self.seed,
-                           'pause_between': writers / rate if rate else 0}
-                context = multiprocessing.get_context('fork')
+                self.options = {'db': db, 'user': user, 'password': password, 'seed': self.seed,
+                                'pause_between': writers / rate if rate else 0}
                 self.writers = []
-                for n in range(writers):
-                        writer = Writer(n, self.ports, self.command, self.idle, self._path(n), options)
-                        self.writers.append(context.Process(target=writer.run, daemon=True))
-
-        def _path(self, n):
-                return os.path.join(self.folder.name, f'writer-{n}')
 
         def start(self):
-                self.command.value = RUN
-                for process in self.writers:
-                        process.start()
+                """Returns when every writer is at it."""
+                self.board.command = RUN
+                for n in range(self.number):
+                        with open(record_path(self.folder.name, n) + '.stderr', 'xb') as errors:
+                                process = subprocess.Popen([sys.executable, os.path.abspath(__file__), WRITER], stdin=subprocess.PIPE, stdout=errors,
+                                                           stderr=errors)
+                        self.writers.append(process)
+                        with contextlib.suppress(BrokenPipeError), process.stdin as stdin:      # one that died at once is told of below
+                                stdin.write(json.dumps([n, self.folder.name, self.ports, self.options]).encode())
+                self._wait(lambda: STARTING not in self.board.doing(), 60, 'the writers do not start')
                 return self
 
         def __enter__(self):
@@ -262,43 +292,49 @@ class Workload:
 
         def pause(self, timeout=60):
                 """Returns when every writer has finished its transaction and closed its connection."""
-                for n in range(len(self.writers)):
-                        self.idle[n] = 0
-                self.command.value = PAUSE
-                self._wait_idle(timeout)
-
-        def _wait_idle(self, timeout):
-                deadline = time.monotonic() + timeout
-                while not all(self.idle):
-                        for process in self.writers:
-                                assert process.is_alive(), 'a writer died'
-                        assert time.monotonic() < deadline, 'the writers do not come to rest'
-                        time.sleep(0.005)
+                self._mark_writing()
+                self.board.command = PAUSE
+                self._wait(lambda: set(self.board.doing()) == {IDLE}, timeout, 'the writers do not come to rest')
 
         def go_on(self):
-                for n in range(len(self.writers)):
-                        self.idle[n] = 0
-                self.command.value = RUN
+                self._mark_writing()
+                self.board.command = RUN
+
+        def _mark_writing(self):
+                for n in range(self.number):
+                        self.board.now(n, WRITING)
+
+        def _wait(self, condition, timeout, complaint):
+                deadline = time.monotonic() + timeout
+                while not condition():
+                        for n, process in enumerate(self.writers):
+                                assert process.poll() is None, self._ended(n)
+                        assert time.monotonic() < deadline, complaint
+                        time.sleep(0.005)
+
+        def _ended(self, n):
+                with open(record_path(self.folder.name, n) + '.stderr', errors='replace') as f:
+                        return f'writer {n} ended with {self.writers[n].returncode}: {f.read()}'
 
         def stop(self, check=True):
-                self.command.value = STOP
+                self.board.command = STOP
                 for process in self.writers:
-                        if process.pid is None:
-                                continue
-                        process.join(45)
-                        if process.is_alive():
+                        try:
+                                process.wait(45)
+                        except subprocess.TimeoutExpired:
                                 process.kill()
-                                process.join()
-                        assert not check or process.exitcode == 0, f'a writer ended with {process.exitcode}'
+                                process.wait()
+                for n, process in enumerate(self.writers):
+                        assert not check or process.returncode == 0, self._ended(n)
 
         # ---- what happened
 
         def records(self):
                 """[(writer, seq, outcome, side, sent, answered)]; the writers must be paused or stopped to see all."""
                 result = []
-                for n in range(len(self.writers)):
+                for n in range(self.number):
                         try:
-                                with open(self._path(n), 'rb') as f:
+                                with open(record_path(self.folder.name, n), 'rb') as f:
                                         data = f.read()
                         except FileNotFoundError:
                                 continue
@@ -348,6 +384,14 @@ class Workload:
                 return len(acknowledged), len(unknown)
 
 
+def write():
+        """The program of one client. It ends with the test, whatever becomes of that."""
+        die_with_parent()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        number, folder, ports, options = json.load(sys.stdin)
+        Writer(number, folder, ports, options).run()
+
+
 def main():
         parser = argparse.ArgumentParser(description='Writes until it is stopped; prints what was acknowledged.')
         parser.add_argument('--writers', type=int, default=4)
@@ -374,4 +418,4 @@ def main():
 
 
 if __name__ == '__main__':
-        main()
+        write() if sys.argv[1:] == [WRITER] else main()
