@@ -16,8 +16,8 @@
 #include "mysql/sql.h"
 
 #define CHUNK_BYTES (4u * 1024 * 1024)
-#define CHUNK_BYTES_MAX (3 * CHUNK_BYTES)
-#define CHUNK_ROWS_MIN 16
+#define CHUNK_EXCESS 3 /* times what was aimed at is the most that is read */
+#define CHUNK_ROWS_MIN 1
 #define CHUNK_ROWS_MAX 100000
 #define READER_TIMEOUT (60 * USEC_PER_SEC)
 #define LOCK_READER_TIMEOUT (3 * USEC_PER_SEC)
@@ -165,7 +165,8 @@ static bool read_range(Copier *copier, const LinkTable *table, Chunk *chunk, boo
         ConnStream *rows = conn_stream(copier->up, sql->str, (gssize) sql->len, error);
         if (!rows)
                 return false;
-        bool good = row_buffer_read(&copier->rows, table->schema, rows, CHUNK_BYTES_MAX, &more, error);
+        guint64 most = CHUNK_EXCESS * throttle_portion(copier->copy->config.throttle, CHUNK_BYTES);
+        bool good = row_buffer_read(&copier->rows, table->schema, rows, most, &more, error);
         if (more)
                 conn_abort(copier->up); /* rather than reading the rest only to throw it away */
         conn_stream_free(rows);
@@ -320,10 +321,11 @@ static void cancel_unless_unknown(Copier *copier, LinkTable *table, Chunk *chunk
                 chunk_map_cancel(table->chunks, chunk);
 }
 
-static void adapt(LinkTable *table, guint64 rows, gsize bytes) {
+static void adapt(const Copy *copy, LinkTable *table, guint64 rows, gsize bytes) {
         if (rows == 0)
                 return;
-        guint64 fit = (guint64) (CHUNK_BYTES / (MAX((double) bytes / (double) rows, 1)));
+        guint64 portion = throttle_portion(copy->config.throttle, CHUNK_BYTES);
+        guint64 fit = (guint64) ((double) portion / MAX((double) bytes / (double) rows, 1));
         table->chunk_rows = CLAMP(fit, CHUNK_ROWS_MIN, CHUNK_ROWS_MAX);
 }
 
@@ -432,7 +434,7 @@ static ChunkOutcome copy_interval(Copier *copier, LinkTable *table, Chunk *chunk
 static ChunkOutcome copy_chunk(Copier *copier, LinkTable *table, Key *lo, Key *limit, GError **error) {
         Key hi = {0};
         if (table->chunk_rows == 0)
-                adapt(table, 1, MAX(table->schema->avg_row_bytes, 16));
+                adapt(copier->copy, table, 1, MAX(table->schema->avg_row_bytes, 16));
         if (!probe(copier, table, lo, limit, table->chunk_rows, &hi, error)) {
                 chunk_map_release(table->chunks);
                 return OUTCOME_FAILED;
@@ -441,7 +443,7 @@ static ChunkOutcome copy_chunk(Copier *copier, LinkTable *table, Key *lo, Key *l
         key_clear(&hi);
         ChunkOutcome outcome = copy_interval(copier, table, chunk, error);
         if (outcome == OUTCOME_DONE)
-                adapt(table, copier->rows.rows->len, copier->rows.text->len);
+                adapt(copier->copy, table, copier->rows.rows->len, copier->rows.text->len);
         return outcome;
 }
 
@@ -508,7 +510,7 @@ static bool copy_rows_of(Copier *copier, LinkTable *table, const Chunk *chunk, c
                         return false;
                 }
                 row_buffer_next(&copier->rows);
-                if (!row_buffer_read(&copier->rows, table->schema, rows, CHUNK_BYTES, &more, error))
+                if (!row_buffer_read(&copier->rows, table->schema, rows, throttle_portion(copy->config.throttle, CHUNK_BYTES), &more, error))
                         return false;
                 if (!more)
                         add_chunk_row(copier, table, &chunk->lo, &chunk->hi, h->seq);
@@ -518,6 +520,9 @@ static bool copy_rows_of(Copier *copier, LinkTable *table, const Chunk *chunk, c
                 copy->rows += copier->rows.rows->len;
                 copy->bytes += copier->rows.text->len;
                 pthread_mutex_unlock(&copy->lock);
+                /* The connection is in the middle of an answer; what the last ones took counts when the chunk is done. */
+                if (more && !throttle_wait(copy->config.throttle, /* upstream= */ NULL, copier->rows.text->len, &copy->stop, error))
+                        return false;
         }
         return true;
 }

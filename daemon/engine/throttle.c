@@ -8,6 +8,7 @@
 #include "base/clock.h"
 
 #define LOAD_USEC (500 * USEC_PER_MSEC)
+#define PORTION_LEAST (64u * 1024)
 
 struct Throttle {
         pthread_mutex_t lock;
@@ -52,6 +53,13 @@ void throttle_wake(Throttle *throttle) {
         pthread_mutex_unlock(&throttle->lock);
 }
 
+guint64 throttle_portion(Throttle *throttle, guint64 most) {
+        pthread_mutex_lock(&throttle->lock);
+        guint64 portion = throttle->max_rate > 0 ? CLAMP(throttle->max_rate, PORTION_LEAST, most) : most;
+        pthread_mutex_unlock(&throttle->lock);
+        return portion;
+}
+
 static bool ask_load(Throttle *throttle, Conn *upstream, GError **error) {
         pthread_mutex_lock(&throttle->lock);
         gint64 now = clock_monotonic();
@@ -82,7 +90,7 @@ bool throttle_wait(Throttle *throttle, Conn *upstream, guint64 bytes, gint *stop
         pthread_mutex_unlock(&throttle->lock);
 
         while (!g_atomic_int_get(stop)) {
-                if (!ask_load(throttle, upstream, error))
+                if (upstream && !ask_load(throttle, upstream, error))
                         return false;
                 pthread_mutex_lock(&throttle->lock);
                 gint64 wait = throttle->busy ? LOAD_USEC : throttle->max_rate > 0 ? throttle->free_at - clock_monotonic() : 0;

@@ -13,8 +13,11 @@ typedef struct Throttle Throttle;
 Throttle *throttle_new(guint32 max_source_load, guint64 max_copy_rate);
 void throttle_free(Throttle *throttle);
 void throttle_set(Throttle *throttle, guint32 max_source_load, guint64 max_copy_rate);
-/* Before a chunk: waits while the upstream is busier than allowed (Threads_running, asked twice a second at most), and until BYTES that were
- * copied before fit the rate. Ends early when *STOP is set. */
+/* Before a chunk: waits while the upstream is busier than allowed (Threads_running, asked twice a second at most, and not at all when it is
+ * NULL), and until BYTES that were copied before fit the rate. Ends early when *STOP is set. */
 bool throttle_wait(Throttle *throttle, Conn *upstream, guint64 bytes, gint *stop, GError **error);
+/* How many bytes may be copied at a time: about what the rate allows in a second, so that neither a burst nor a restart, which begins with as
+ * much for each copier, exceeds the rate by more. At least 64 KiB, at most MOST. */
+guint64 throttle_portion(Throttle *throttle, guint64 most);
 void throttle_wake(Throttle *throttle); /* all waiting callers look at their stop flag */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Throttle, throttle_free)

@@ -5,6 +5,7 @@ import random
 import threading
 
 import pymysql
+import pytest
 
 import equal
 import servers
@@ -79,3 +80,25 @@ def test_unique_values_that_move_while_copying(link, pair):
         print(f'{moves[0]} values moved')
         assert moves[0] > 50
         equal.wait_equal(source, destination, ['u'])
+
+
+@pytest.mark.parametrize('key', ['PRIMARY KEY (id)', 'KEY (id)'], ids=['in-chunks', 'in-one'])
+def test_rate_holds(agent, link, pair, key):
+        """From the first row, over restarts of the agent, and also where a table is copied as one because it has no key."""
+        source, destination = pair
+        source.admin('CREATE DATABASE r')
+        source.admin(f'CREATE TABLE r.t (id INT NOT NULL, filler VARBINARY(1000), {key})')
+        source.admin("INSERT INTO r.t VALUES (1, REPEAT('x', 1000))")
+        for power in range(12):
+                source.admin(f'INSERT INTO r.t SELECT id + {1 << power}, filler FROM r.t')
+        shop = link(source, destination, max_copy_rate=1 << 12)         # 4 MB, 17 minutes
+        shop.operate('Start', flags=1)
+        for _ in range(3):
+                shop.wait(lambda: shop.get('RowsCopied') > 0, 30, 'the first rows')
+                assert shop.get('Phase') == 'copying'
+                agent.restart()
+        shop.wait(lambda: shop.get('RowsCopied') > 0, 30, 'the first rows')
+        assert shop.get('Phase') == 'copying' and destination.scalar('SELECT COUNT(*) FROM r.t') < 2000
+        shop.call('SetLimits', '(a{sv}t)', {'max-copy-rate': 0}, 0)
+        shop.wait_phase('synchronizing')
+        equal.wait_equal(source, destination, ['r'])

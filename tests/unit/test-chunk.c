@@ -461,6 +461,18 @@ static void test_throttle_rate(void) {
         g_assert_cmpint(took, <, 5 * USEC_PER_SEC);
 }
 
+/* About a second's worth at a time, so that a restart lets no more than that through. */
+static void test_throttle_portion(void) {
+        g_autoptr(Throttle) throttle = throttle_new(/* max_source_load= */ 0, /* max_copy_rate= */ 0);
+        g_assert_cmpuint(throttle_portion(throttle, 4 << 20), ==, 4 << 20);
+        throttle_set(throttle, 0, 1 << 20);
+        g_assert_cmpuint(throttle_portion(throttle, 4 << 20), ==, 1 << 20);
+        throttle_set(throttle, 0, 1);
+        g_assert_cmpuint(throttle_portion(throttle, 4 << 20), ==, 64 << 10);
+        throttle_set(throttle, 0, 1 << 30);
+        g_assert_cmpuint(throttle_portion(throttle, 4 << 20), ==, 4 << 20);
+}
+
 static void lift(gpointer data) {
         throttle_set(data, 0, 0);
 }
@@ -505,6 +517,7 @@ int main(int argc, char **argv) {
         g_test_add_func("/copy-rows/insert", test_insert);
         g_test_add_func("/copy-rows/range", test_range);
         g_test_add_func("/throttle/rate", test_throttle_rate);
+        g_test_add_func("/throttle/portion", test_throttle_portion);
         g_test_add_func("/throttle/change", test_throttle_change);
         g_test_add_func("/ledger/names", test_ledger_names);
         return g_test_run();
