@@ -155,11 +155,12 @@ def test_keys_that_come_and_go(agent, pair, link):
                        'INSERT INTO parent SELECT a.n * 100 + b.n, 0, REPEAT("p", 200) FROM (SELECT @a := @a + 1 AS n FROM mysql.help_topic, '
                        '(SELECT @a := 0) x LIMIT 80) a, (SELECT @b := @b + 1 AS n FROM mysql.help_topic, (SELECT @b := 0) x LIMIT 100) b',
                        'INSERT INTO child (parent_id, pad) SELECT id, REPEAT("c", 200) FROM parent'], db='kin')
-        shop = link(source, destination, max_copy_rate=1 << 20)
+        shop = link(source, destination, max_copy_rate=64 << 10)
         shop.operate('Start', flags=1)
         shop.wait(lambda: shop.get('RowsCopied') > 500, 60, 'the first rows')
         write_keys(source, 200, KEYS_BY_STATEMENT[:2])
         assert shop.get('Phase') == 'copying'
+        shop.call('SetLimits', '(a{sv}t)', {'max-copy-rate': 1 << 20}, 0)
         shop.wait_phase('synchronizing', 120)
         shop.wait_caught_up(60)
         equal.wait_equal(source, destination, ['kin'])

@@ -81,7 +81,7 @@ def test_clone_under_load(server, link, agent):
         destination = server(servers.MariaDB, config=['skip:log-bin', 'skip:log-slave-updates'])
         schemas.create_shop(source, 3000)
         with Writers(source) as writers:
-                clone = link(source, destination, create_type='clone', max_copy_rate=1000000)
+                clone = link(source, destination, create_type='clone', max_copy_rate=100000)
                 assert 'Switch' not in clone.get('AllowedActions') and clone.get('CreateType') == 'clone'
                 rows = clone.checks()
                 assert not [row for row in rows if row[1] == 'error'], rows

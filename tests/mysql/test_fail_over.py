@@ -117,7 +117,7 @@ def test_while_copying(agent, server):
         servers.replicate(a, a2)
         schemas.create_shop(a, 4000)
         other_files(a, a2)
-        shop = migration(agent, uri(a, a2), uri(b), max_copy_rate=2 << 20)
+        shop = migration(agent, uri(a, a2), uri(b), max_copy_rate=16 << 10)     # 2 MB: it copies until it is let go
         with Workload([a, a2], writers=2, rate=100) as load:
                 shop.operate('Start', flags=1)
                 shop.wait(lambda: shop.get('RowsCopied') > 1000, 30, 'the first rows')
@@ -344,7 +344,7 @@ def test_standby_without_the_copy(agent, server):
         a, b, b2 = server(servers.MySQL56), server(servers.MariaDB), server(servers.MariaDB)
         servers.replicate(b, b2)
         schemas.create_shop(a, 2000)
-        shop = migration(agent, uri(a), uri(b), max_copy_rate=200 << 10)
+        shop = migration(agent, uri(a), uri(b), max_copy_rate=16 << 10)
         shop.operate('Start', flags=1)
         shop.wait(lambda: shop.get('RowsCopied') > 100, 30, 'the first rows')
         servers.wait_standby(b, b2)

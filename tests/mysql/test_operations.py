@@ -226,7 +226,7 @@ def fenced_again(shop, side, server):
 def test_destination_restarted(agent, link, pair, how):
         source, destination = pair
         schemas.create_shop(source, 6000)
-        shop = link(source, destination, max_copy_rate=2 << 20)
+        shop = link(source, destination, max_copy_rate=64 << 10)
         with Workload([source], writers=2, rate=200) as load:
                 shop.operate('Start', flags=1)
                 shop.wait(lambda: shop.get('RowsCopied') > 0, 20, 'the first rows')

@@ -88,7 +88,7 @@ def test_lost_tail(agent, link, server, moment):
         destination = server(servers.MariaDB)
         if moment == 'copying':
                 schemas.create_shop(source, 6000)
-                shop = link(source, destination, max_copy_rate=1 << 18)
+                shop = link(source, destination, max_copy_rate=1 << 15)
                 shop.operate('Start', flags=1)
                 shop.wait(lambda: shop.get('RowsCopied') > 1000, 30, 'the first rows')
         else:

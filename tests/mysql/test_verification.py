@@ -173,6 +173,7 @@ def test_own_comparison_goes_on(agent, link, pair):
         shop = link(source, destination, max_copy_rate=5 << 20)      # it begins as soon as all is copied
         shop.operate('Start', flags=1)
         shop.wait_phase('synchronizing')
+        limits(shop, max_copy_rate=1 << 20)
         agent.kill9()           # it is due, or has just begun, and nobody has noted how far it is
         agent.start()
         shop.wait(lambda: begun(agent, 0), 30, 'the first pieces')
