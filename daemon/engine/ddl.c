@@ -497,6 +497,8 @@ static void classify_xa(Lexer *lexer, Statement *ret) {
 static void classify_verb(Lexer *lexer, const Token *token, const MigrationSpec *spec, Statement *ret) {
         char verb[24];
         g_strlcpy(verb, token->text, sizeof verb);
+        for (char *p = verb; *p; p++)
+                *p = g_ascii_toupper(*p);
         g_strlcpy(ret->what, verb, sizeof ret->what);
         if (is_word(token, "BEGIN"))
                 ret->kind = STATEMENT_BEGIN;

@@ -30,7 +30,7 @@ typedef enum StatementKind {
 
 typedef struct Statement {
         StatementKind kind;
-        char what[128]; /* "ALTER TABLE `db`.`t`": first words and the name, no values; safe for a message */
+        char what[128]; /* "ALTER TABLE `db`.`t`": first words, in capitals, and the name, no values; safe for a message */
         char xid[BINLOG_XID_TEXT]; /* of XA COMMIT and XA ROLLBACK */
         /* STATEMENT_DATA: the one table that it names as its target; "": it cannot be told. */
         char database[200], table[200];

@@ -278,7 +278,8 @@ static void test_what(void) {
         static const struct {
                 const char *sql, *what;
         } table[] = {
-                { "alter table `t` add b int", "alter TABLE `app`.`t`" },
+                { "alter table `t` add b int", "ALTER TABLE `app`.`t`" },
+                { "Rename Table a to b", "RENAME TABLE `app`.`a`" },
                 { "CREATE INDEX i ON other.t (a)", "CREATE INDEX ON `other`.`t`" },
                 { "DROP DATABASE app", "DROP DATABASE `app`" },
                 { "ALTER DATABASE CHARACTER SET utf8", "ALTER DATABASE `app`" },
