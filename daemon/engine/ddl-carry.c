@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/failpoint.h"
 #include "base/thread.h"
 #include "engine/ddl.h"
 #include "engine/ddl-chunks.h"
@@ -163,7 +164,9 @@ static bool finish(Carry *carry, const DdlPlan *plan, const char *before, GError
                 good = false;
         }
         good = good && conn_exec(books, "COMMIT", -1, NULL, error);
-        if (!good && !conn_is_dead(books))
+        if (good)
+                failpoint("ddl", "finish", "after");
+        else if (!conn_is_dead(books))
                 (void) conn_exec(books, "ROLLBACK", -1, NULL, NULL);
         return good;
 }

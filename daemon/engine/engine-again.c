@@ -118,6 +118,7 @@ bool engine_copy_again(Engine *engine, const LinkHalt *halt, GError **error) {
                 return false;
         }
         engine_verify_cancel(engine);
+        engine_verify_void(engine);
         again_add(engine->state->again, table, halt->seq);
         engine->state->verification = VERIFICATION_NONE;
         dirty_forget(engine->dirty);

@@ -14,12 +14,34 @@
 #define VERIFY_AGAIN_USEC (10 * USEC_PER_SEC)
 #define COMPARE_USEC (2 * USEC_PER_SEC)
 
-void engine_carry(Engine *engine, const LinkHalt *halt, bool passed) {
+/* What is carried now. */
+static bool converts_rows(const Engine *engine) {
+        return engine->carry_passed || g_str_has_prefix(engine->halt->what, "ALTER TABLE");
+}
+
+/* Rows may be converted, and not by the same rules: what was found equal says nothing then. A table may come to stand before the place that a
+ * comparison has reached, or have another key there: it has to begin again. All of this is written down before the statement is run: that it
+ * was, only the other side's books tell, and a crash may come right behind it. */
+static bool void_comparison(Engine *engine, GError **error) {
+        const char *what = engine->halt->what;
+        bool converts = converts_rows(engine);
+        bool moves = converts || g_str_has_prefix(what, "RENAME TABLE") || g_str_has_prefix(what, "CREATE INDEX") || g_str_has_prefix(what, "DROP INDEX");
+        dirty_forget(engine->dirty); /* keys of a table that will have another name, or other columns */
+        if (converts && engine->state->verification == VERIFICATION_EQUAL)
+                engine->state->verification = VERIFICATION_NONE;
+        if (moves)
+                engine_verify_void(engine);
+        return !moves || engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, error);
+}
+
+bool engine_carry(Engine *engine, const LinkHalt *halt, bool passed, GError **error) {
         LinkHalt *copy = link_halt_copy(halt); /* it may be the engine's */
         link_halt_free(engine->halt);
         engine->halt = copy;
         engine->carry_passed = passed;
         engine_verify_cancel(engine); /* tables change under it */
+        if (!void_comparison(engine, error))
+                return false;
         CarryConfig config = {
                 .upstream = engine->params[engine->state->writer],
                 .downstream = engine->params[engine_reader(engine)],
@@ -40,6 +62,7 @@ void engine_carry(Engine *engine, const LinkHalt *halt, bool passed) {
         engine->status.replication = REPLICATION_RUNNING;
         engine->status.direction = engine_direction(engine);
         pthread_mutex_unlock(&engine->lock);
+        return true;
 }
 
 void engine_stop_carry(Engine *engine) {
@@ -63,17 +86,6 @@ static void passed_over(Engine *engine, const CarryResult *result) {
         leave_out(engine, result->missing, engine->halt->what);
 }
 
-/* Rows may have been converted, and not by the same rules: what was found equal before says nothing now. */
-static void compare_again(Engine *engine) {
-        dirty_forget(engine->dirty); /* keys of a table that had another name, or other columns */
-        if (!g_str_has_prefix(engine->halt->what, "ALTER TABLE") && !engine->carry_passed)
-                return;
-        if (engine->state->verification == VERIFICATION_EQUAL)
-                engine->state->verification = VERIFICATION_NONE;
-        if (engine->phase != MIGRATION_PHASE_COPYING)
-                engine->verify_at = clock_monotonic() + VERIFY_AGAIN_USEC;
-}
-
 bool engine_collect_carry(Engine *engine, GError **error) {
         g_auto(CarryResult) result = {0};
         if (!carry_finished(engine->carry, &result))
@@ -88,7 +100,8 @@ bool engine_collect_carry(Engine *engine, GError **error) {
         }
         if (engine->carry_passed)
                 passed_over(engine, &result);
-        compare_again(engine);
+        if (engine->phase != MIGRATION_PHASE_COPYING && converts_rows(engine))
+                engine->verify_at = clock_monotonic() + VERIFY_AGAIN_USEC;
         if (result.run)
                 engine_event(engine, ENGINE_EVENT_NOTE, 5, "%s was carried to the %s (transaction %" G_GUINT64_FORMAT ")", engine->halt->what,
                              side_to_string(engine_reader(engine)), engine->halt->seq);
@@ -115,7 +128,10 @@ bool engine_take_ddl_choice(Engine *engine) {
                         engine_set_error(engine, error);
                         return false;
                 }
-        engine_carry(engine, engine->halt, /* passed= */ true);
+        if (!engine_carry(engine, engine->halt, /* passed= */ true, &error)) {
+                engine_set_error(engine, error);
+                return false;
+        }
         return true;
 }
 

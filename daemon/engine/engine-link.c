@@ -542,9 +542,9 @@ static void take_halt(Engine *engine, const LinkHalt *halt) {
         engine_stop_link(engine);
         if (drained && halt->kind == LINK_HALT_POSITION) /* the end of a clone that was given up: on it goes */
                 engine->link_retry_at = 0;
-        else if (drained && halt->kind == LINK_HALT_STATEMENT)
-                engine_carry(engine, halt, /* passed= */ false);
-        else if (!drained || !engine_copy_again(engine, halt, &error))
+        else if (drained)
+                drained = halt->kind == LINK_HALT_STATEMENT ? engine_carry(engine, halt, /* passed= */ false, &error) : engine_copy_again(engine, halt, &error);
+        if (!drained)
                 link_trouble(engine, error);
 }
 

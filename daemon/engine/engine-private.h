@@ -171,7 +171,7 @@ bool engine_is_complete(Engine *engine, GError **error); /* PS_ERROR_VERIFICATIO
 void engine_again_copied(Engine *engine); /* the link says so */
 
 /* engine-ddl.c: statements that are carried while there is no link. PASSED: the operator did it, or does without. */
-void engine_carry(Engine *engine, const LinkHalt *halt, bool passed);
+bool engine_carry(Engine *engine, const LinkHalt *halt, bool passed, GError **error); /* false: it has not begun */
 bool engine_collect_carry(Engine *engine, GError **error); /* false: it is not over; else with what it failed with, if it did */
 void engine_stop_carry(Engine *engine);
 bool engine_take_ddl_choice(Engine *engine); /* true: that has begun */

@@ -298,8 +298,11 @@ void engine_verify_collect(Engine *engine) {
 
         if (!error && engine->verify_point_void) { /* some of it was compared before the writer's side crashed */
                 verify_result_clear(&result);
-                start(engine, operation, engine->verify_repair);
-                return;
+                if (g_atomic_int_get(&engine->verify_stop) == 0) {
+                        start(engine, operation, engine->verify_repair);
+                        return;
+                }
+                g_set_error(&error, PS_ERROR, PS_ERROR_STOPPED, "told to stop");
         }
         engine_name_link_error(engine, &error);
         if (engine->watch)

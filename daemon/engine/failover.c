@@ -188,6 +188,7 @@ static bool take_over(Engine *engine, Side side, Conn *conn, GError **error) {
         char *old = state->identity[side];
         state->identity[side] = g_strdup(conn_host_uuid(conn));
         state->verification = VERIFICATION_NONE; /* a standby may have drifted */
+        engine_verify_void(engine);
         dirty_forget(engine->dirty);
         if (!writer) {
                 state->watched = (BinlogPosition){0};

@@ -5,6 +5,7 @@ the time. What it finds, and the repair, are in test_operations.py."""
 import contextlib
 import json
 import os
+import shutil
 import threading
 import time
 
@@ -15,6 +16,8 @@ import equal
 import schemas
 import servers
 import steps
+from agent import Agent
+from faults import Failpoints
 
 ROWS = 40000
 
@@ -27,10 +30,14 @@ def spoil(server, *statements):
         server.script(['SET sql_log_bin=0', *statements])
 
 
+def state(agent):
+        with open(os.path.join(agent.state, 'migrations', 'shop', 'state.json'), encoding='utf-8') as f:
+                return json.load(f)['engine']
+
+
 def progress(agent):
         """What the state remembers of a comparison that has not ended."""
-        with open(os.path.join(agent.state, 'migrations', 'shop', 'state.json'), encoding='utf-8') as f:
-                text = json.load(f)['engine']['verification-progress']
+        text = state(agent)['verification-progress']
         return json.loads(text) if text else None
 
 
@@ -189,3 +196,67 @@ def test_own_comparison_goes_on(agent, link, pair):
         assert 'comparing both sides, on from `shop`' in agent.log()
         assert summary(shop)['rows'] == 2 * ROWS
         equal.wait_equal(source, destination, ['shop'])
+
+
+def in_statement_format(server, sql):
+        with server.connect(db='shop') as c, c.cursor() as cursor:
+                cursor.execute("SET SESSION binlog_format='STATEMENT'")
+                cursor.execute(sql)
+
+
+# What the destination has otherwise, what happens while the comparison is behind the table, and what it has to find then.
+EVENTS = {
+        'alter': ('UPDATE shop._first SET v = -1', lambda source: source.admin('alter table shop._first modify v bigint'), 'different'),
+        'rename': ('UPDATE shop.z SET v = -1', lambda source: source.admin('RENAME TABLE shop.z TO shop._z'), 'different'),
+        'key': ('UPDATE shop._first SET v = -1', lambda source: source.admin('CREATE INDEX v ON shop._first (v)'), 'different'),
+        'copied again': (None, lambda source: in_statement_format(source, 'UPDATE _first SET v = 2'), 'equal'),
+}
+
+
+@pytest.mark.parametrize('event', EVENTS)
+def test_own_comparison_begins_anew(agent, link, pair, event):
+        """What was compared no longer counts when its table is changed, copied again, or another table takes its name."""
+        source, destination = pair
+        create(source)
+        source.script(['CREATE TABLE _first (k INT PRIMARY KEY, v INT)', 'INSERT INTO _first VALUES (1, 1)', 'CREATE TABLE z LIKE _first',
+                       'INSERT INTO z SELECT * FROM _first'], db='shop')
+        shop = link(source, destination, max_copy_rate=5 << 20)
+        shop.operate('Start', flags=1)
+        shop.wait_phase('synchronizing')
+        limits(shop, max_copy_rate=1 << 20)
+        shop.wait(lambda: begun(agent, 0) and progress(agent)['rows'] > 1, 30, 'the second table')
+        spoiled, happen, found = EVENTS[event]
+        if spoiled:
+                spoil(destination, spoiled)
+        happen(source)
+        shop.wait(lambda: not begun(agent, 0), 30, 'the statement')
+        limits(shop, max_copy_rate=0)
+        shop.wait(lambda: shop.get('VerificationState') in ('equal', 'different'), 60, 'the comparison')
+        assert shop.get('VerificationState') == found
+        assert 'on from `shop`' not in agent.log()
+        assert summary(shop)['rows'] == 2 * ROWS + 2
+
+
+def test_killed_behind_a_statement(pair):
+        """The other side has it in its books, and the agent has not: what was found equal before does not count after a restart."""
+        source, destination = pair
+        source.script(['CREATE DATABASE shop', 'CREATE TABLE shop.a (k INT PRIMARY KEY, v INT)', 'INSERT INTO shop.a VALUES (1, 1), (2, 2)'])
+        folder = servers.scratch_folder('pf-')
+        points = Failpoints(folder)
+        with Agent(environment={'POLARSHIFT_FAILPOINTS': folder}, program='tests/faults/polarshiftd-faults') as agent:
+                for side in ('source', 'destination'):
+                        agent.set_credential(f'shop.{side}', servers.AGENT_PASSWORD)
+                shop = agent.create('shop', source.uri('agent'), destination.uri('agent'), unfit='skip')
+                steps.start(shop)
+                shop.wait_property('VerificationState', 'equal', 60)
+                spoil(destination, 'UPDATE shop.a SET v = -1 WHERE k = 2')      # as a conversion by other rules would
+                points.hold('ddl.finish.after')
+                source.admin('ALTER TABLE shop.a MODIFY v BIGINT')
+                points.wait('ddl.finish.after')
+                agent.kill9()
+                points.release('ddl.finish.after')
+                assert state(agent)['verification'] == 'none'
+                agent.start()
+                shop.wait(lambda: shop.get('VerificationState') in ('equal', 'different'), 60, 'the comparison')
+                assert shop.get('VerificationState') == 'different'
+        shutil.rmtree(folder, ignore_errors=True)
