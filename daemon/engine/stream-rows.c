@@ -195,15 +195,15 @@ static bool look_at_images(Stream *stream, const BinlogEvent *event, const MapEn
 
 bool stream_take_rows(Stream *stream, const BinlogEvent *event, GError **error) {
         const MapEntry *entry;
-        guint64 id;
+        g_autoptr(GError) local = NULL;
         if (!stream->in_transaction)
                 return stream_refuse(stream, event, PS_ERROR_DATA_MISMATCH, "a row event outside a transaction", error);
-        if (!binlog_rows_table_id(event, &id, error))
+        if (!map_cache_find(&stream->maps, event, &entry, &local)) {
+                if (binlog_rows_is_dummy(event))
+                        return true;
+                g_propagate_error(error, g_steal_pointer(&local));
                 return false;
-        if (id == 0xffffff) /* MySQL's dummy event that only ends a statement */
-                return true;
-        if (!map_cache_find(&stream->maps, event, &entry, error))
-                return false;
+        }
         if (stream->ours)
                 return read_own_rows(stream, event, entry, error);
         if (!entry->table)

@@ -175,19 +175,41 @@ bool binlog_table_map_matches(const BinlogTableMap *map, const TableSchema *tabl
         return true;
 }
 
+/* Over what is there in newer events only. */
+static bool skip_extra(const BinlogEvent *event, const guint8 **p, const guint8 *end) {
+        if (!is_v2(event->type))
+                return true;
+        if (end - *p < 2)
+                return false;
+        guint16 extra = bytes_le16(*p);
+        if (extra < 2 || end - *p < extra)
+                return false;
+        *p += extra;
+        return true;
+}
+
+/* The protocol's description says 0xffffff, the server's code all bits of an unsigned long, of which six bytes are written. */
+bool binlog_rows_is_dummy(const BinlogEvent *event) {
+        const guint8 *p = event->body, *end = bytes_end(p, event->body_size);
+        guint64 id, n_columns;
+
+        if (!binlog_rows_table_id(event, &id, NULL) || !(bytes_le16(p + 6) & ROWS_END_OF_STATEMENT) ||
+            (id != 0xffffff && id != 0xffffffff && id != 0xffffffffffff))
+                return false;
+        p += 8;
+        if (!skip_extra(event, &p, end) || !bytes_lenenc(&p, end, &n_columns))
+                return false;
+        gsize n_bitmaps = binlog_row_operation(event->type) == ROW_OPERATION_UPDATE ? 2 : 1;
+        return n_columns <= 1 && (gsize) (end - p) <= n_columns * n_bitmaps;
+}
+
 static bool take_header(BinlogRows *rows, const BinlogEvent *event, GError **error) {
         const guint8 *p = event->body, *end = bytes_end(p, event->body_size);
         guint64 n_columns;
 
         p += 8;
-        if (is_v2(event->type)) {
-                if (end - p < 2)
-                        return malformed(rows, "it is too short", error);
-                guint16 extra = bytes_le16(p);
-                if (extra < 2 || end - p < extra)
-                        return malformed(rows, "impossible length of the extra data", error);
-                p += extra;
-        }
+        if (!skip_extra(event, &p, end))
+                return malformed(rows, "impossible length of the extra data", error);
         if (!bytes_lenenc(&p, end, &n_columns) || n_columns != rows->map->n_columns)
                 return malformed(rows, "another number of columns than its table map", error);
         gsize bitmap_size = (rows->map->n_columns + 7) / 8;

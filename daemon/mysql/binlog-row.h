@@ -17,6 +17,9 @@ typedef enum RowOperation {
 RowOperation binlog_row_operation(unsigned event_type);
 /* The table a row event speaks of, without parsing more. */
 bool binlog_rows_table_id(const BinlogEvent *event, guint64 *ret, GError **error);
+/* Whether it only ends a statement: MySQL's dummy event, which has no row, no TABLE_MAP, and a number that tables should not have. They can have one
+ * of those that say so, hence only a number without TABLE_MAP is worth the question. */
+bool binlog_rows_is_dummy(const BinlogEvent *event);
 
 /* One image as literals (value.h): literal of column i is text->str + offsets[i] up to offsets[i+1] - 1 (each is
  * followed by a NUL). A column that is not in the image (MINIMAL) has an empty literal. */
