@@ -3,7 +3,9 @@
  * row events (cascade.h), are read under a brief table lock instead (engine.md §1): LOCK TABLES with autocommit=0 waits for every
  * writer, cascades included, a second session takes its snapshot, and the lock is held until the reader has read up to there, which
  * is what makes the h_seq exact. The cascaded tables of a family are one such copy: one lock, one snapshot, one h_seq, and their chunk
- * rows are committed together, so that a copy that was interrupted begins again with all of them. */
+ * rows are committed together, so that a copy that was interrupted begins again with all of them. While such a snapshot is open the changes of
+ * its tables wait, and all others behind them; so max-copy-rate holds it up for SNAPSHOT_PATIENCE in total, and what was read too fast is
+ * owed: no chunk begins before that is paid. The end does not wait for it. */
 
 #include "engine/copy.h"
 
@@ -21,6 +23,7 @@
 #define CHUNK_ROWS_MAX 100000
 #define READER_TIMEOUT (60 * USEC_PER_SEC)
 #define LOCK_READER_TIMEOUT (3 * USEC_PER_SEC)
+#define SNAPSHOT_PATIENCE (30 * USEC_PER_SEC)
 #define MAX_TABLE_RETRIES 60
 #define WATERMARK_BASE 100
 #define ER_TABLE_DEF_CHANGED 1412
@@ -426,8 +429,17 @@ static bool snapshot(Copier *copier, const GPtrArray *tables, Conn *locker, Hori
         return good;
 }
 
+/* With a snapshot open: PATIENCE is what is left for it. */
+static void wait_for_rate(Copy *copy, LinkTable *table, gint64 *patience) {
+        throttle_wait_within(copy->config.throttle, patience, &copy->stop);
+        if (*patience > 0 || table->rate_told)
+                return;
+        table->rate_told = true;
+        copy->config.on_burst(copy->config.userdata, table);
+}
+
 /* The rows of one table of the snapshot; of the LAST one the final transaction finishes all chunks. */
-static bool copy_rows_of(Copier *copier, LinkTable *table, const Chunk *chunk, const Horizon *h, bool last, GError **error) {
+static bool copy_rows_of(Copier *copier, LinkTable *table, const Chunk *chunk, const Horizon *h, bool last, gint64 *patience, GError **error) {
         Copy *copy = copier->copy;
         g_string_assign(copier->sql, "SELECT ");
         sql_append_select_list(copier->sql, table->schema);
@@ -447,6 +459,7 @@ static bool copy_rows_of(Copier *copier, LinkTable *table, const Chunk *chunk, c
                 row_buffer_next(&copier->rows);
                 if (!row_buffer_read(&copier->rows, table->schema, rows, throttle_portion(copy->config.throttle, CHUNK_BYTES), &more, error))
                         return false;
+                throttle_charge(copy->config.throttle, copier->rows.text->len);
                 if (!more)
                         add_chunk_row(copier, table, &chunk->lo, &chunk->hi, h->seq);
                 if (!write_transaction(copier, table, last && !more ? h : NULL, error))
@@ -455,9 +468,8 @@ static bool copy_rows_of(Copier *copier, LinkTable *table, const Chunk *chunk, c
                 copy->rows += copier->rows.rows->len;
                 copy->bytes += copier->rows.text->len;
                 pthread_mutex_unlock(&copy->lock);
-                /* The connection is in the middle of an answer; what the last ones took counts when the chunk is done. */
-                if (more && !throttle_wait(copy->config.throttle, /* upstream= */ NULL, copier->rows.text->len, &copy->stop, error))
-                        return false;
+                if (more) /* the load cannot be asked for: the connection is in the middle of an answer */
+                        wait_for_rate(copy, table, patience);
         }
         return true;
 }
@@ -480,8 +492,9 @@ static bool copy_snapshot(Copier *copier, const LockedCopy *locked, GError **err
                         return false;
         }
         g_string_truncate(copier->finished, 0);
+        gint64 patience = SNAPSHOT_PATIENCE;
         for (guint i = 0; i < locked->tables->len; i++)
-                if (!copy_rows_of(copier, locked->tables->pdata[i], locked->chunks->pdata[i], &h, i + 1 == locked->tables->len, error))
+                if (!copy_rows_of(copier, locked->tables->pdata[i], locked->chunks->pdata[i], &h, i + 1 == locked->tables->len, &patience, error))
                         return false;
         if (!conn_exec(copier->up, "COMMIT", -1, NULL, error))
                 return false;
@@ -503,7 +516,7 @@ static ChunkOutcome copy_locked(Copier *copier, LinkTable *table, GError **error
                                                            stream_started(copier->copy->config.stream)));
 
         bool done = copy_snapshot(copier, &locked, error);
-        row_buffer_reset(&copier->rows); /* counted already */
+        row_buffer_reset(&copier->rows); /* counted and charged already */
         for (guint i = 0; i < tables->len; i++)
                 if (done)
                         report_table(copier->copy, tables->pdata[i]);
@@ -527,10 +540,19 @@ static ChunkOutcome copy_locked(Copier *copier, LinkTable *table, GError **error
 
 /* --- the copiers --- */
 
-/* A hole to copy, if any; *ret_complete: there is nothing left in any table. */
-static LinkTable *take_work(Copy *copy, Key *ret_lo, Key *ret_hi, bool *ret_complete) {
+static bool is_complete(const Copy *copy) {
+        guint64 max_h;
+        for (guint i = 0; i < copy->config.tables->list->len; i++) {
+                const LinkTable *table = g_ptr_array_index(copy->config.tables->list, i);
+                if (table->chunks && !chunk_map_complete(table->chunks, &max_h))
+                        return false;
+        }
+        return true;
+}
+
+/* A hole to copy, if any. */
+static LinkTable *take_work(Copy *copy, Key *ret_lo, Key *ret_hi) {
         gint64 now = clock_monotonic();
-        *ret_complete = true;
         for (guint i = 0; i < copy->config.tables->list->len; i++) {
                 LinkTable *table = g_ptr_array_index(copy->config.tables->list, i);
                 bool complete;
@@ -539,20 +561,8 @@ static LinkTable *take_work(Copy *copy, Key *ret_lo, Key *ret_hi, bool *ret_comp
                 pthread_mutex_lock(&copy->lock);
                 bool resting = table->retry_at > now;
                 pthread_mutex_unlock(&copy->lock);
-                if (resting) {
-                        *ret_complete = false;
-                        continue;
-                }
-                if (!family_may_copy(table)) {
-                        guint64 max_h;
-                        *ret_complete &= chunk_map_complete(table->chunks, &max_h);
-                        continue;
-                }
-                if (chunk_map_claim_hole(table->chunks, ret_lo, ret_hi, &complete)) {
-                        *ret_complete = false;
+                if (!resting && family_may_copy(table) && chunk_map_claim_hole(table->chunks, ret_lo, ret_hi, &complete))
                         return table;
-                }
-                *ret_complete &= complete;
         }
         return NULL;
 }
@@ -609,9 +619,13 @@ static void copier_run(gpointer data) {
 
         while (!g_atomic_int_get(&copy->stop)) {
                 Key lo = {0}, hi = {0};
-                LinkTable *table = take_work(copy, &lo, &hi, &complete);
-                if (!table && complete)
+                bool room;
+                complete = is_complete(copy);
+                if (complete || !throttle_wait_briefly(copy->config.throttle, copier->up, &room, &error))
                         break;
+                if (!room)
+                        continue;
+                LinkTable *table = take_work(copy, &lo, &hi);
                 if (!table) {
                         wait_for_work(copy);
                         continue;
@@ -625,10 +639,12 @@ static void copier_run(gpointer data) {
                 account(copier, table, outcome);
                 if (outcome == OUTCOME_DONE)
                         report_table(copy, table);
-                if (outcome == OUTCOME_FAILED ||
-                    !throttle_wait(copy->config.throttle, copier->up, copier->rows.text->len, &copy->stop, &error))
+                if (outcome == OUTCOME_FAILED)
                         break;
+                throttle_charge(copy->config.throttle, copier->rows.text->len);
         }
+        if (complete)
+                throttle_wake(copy->config.throttle); /* the other copiers, which find out in turn */
         bool last = g_atomic_int_dec_and_test(&copy->running);
         if (g_atomic_int_get(&copy->stop))
                 return;

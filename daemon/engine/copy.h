@@ -27,6 +27,7 @@ typedef struct CopyConfig {
         const Checkpoint *checkpoints; /* one per copier */
         guint32 copiers;
         void (*on_table)(gpointer userdata, const LinkTable *table); /* a table is copied */
+        void (*on_burst)(gpointer userdata, const LinkTable *table); /* the rest of it is copied whatever the rate is, see copy.c */
         void (*on_done)(gpointer userdata);                          /* all are */
         void (*on_failure)(gpointer userdata, const GError *error);
         gpointer userdata;

@@ -93,6 +93,12 @@ static void on_table(gpointer userdata, const char *database, const char *table)
         engine_event(userdata, ENGINE_EVENT_TABLE_COPIED, 6, "`%s`.`%s` is copied", database, table);
 }
 
+static void on_burst(gpointer userdata, const char *database, const char *table) {
+        engine_event(userdata, ENGINE_EVENT_NOTE, 5,
+                     "`%s`.`%s` has to be copied as it was at one moment, which max-copy-rate would make too long: the rest of it is copied "
+                     "without a limit, and nothing else before the rate is kept again", database, table);
+}
+
 static void on_note(gpointer userdata, const char *message) {
         engine_event(userdata, ENGINE_EVENT_NOT_CARRIED, 4, "%s", message);
 }
@@ -309,6 +315,7 @@ static bool start_link(Engine *engine, GError **error) {
                 .dirty = engine->dirty,
                 .on_change = engine_poke,
                 .on_table = on_table,
+                .on_burst = on_burst,
                 .on_note = on_note,
                 .on_crash = on_crash,
                 .userdata = engine,

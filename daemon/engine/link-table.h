@@ -32,6 +32,7 @@ typedef struct LinkTable {
         guint retries;
         gint lock_next;   /* atomic: the next chunk is to be read under locks: something happened to this one that cannot be laid over it */
         gint reported;    /* atomic: TABLE_COPIED was told */
+        bool rate_told;   /* that it cannot keep to max-copy-rate; guarded by the chunk map's claim */
         guint64 chunk_rows; /* what the next chunk should hold; guarded by the chunk map's claim */
 } LinkTable;
 

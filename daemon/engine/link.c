@@ -137,6 +137,11 @@ static void on_copy_table(gpointer userdata, const LinkTable *table) {
         link->config.on_table(link->config.userdata, table->schema->database, table->schema->name);
 }
 
+static void on_copy_burst(gpointer userdata, const LinkTable *table) {
+        Link *link = userdata;
+        link->config.on_burst(link->config.userdata, table->schema->database, table->schema->name);
+}
+
 static void on_copy_done(gpointer userdata) {
         Link *link = userdata;
         pthread_mutex_lock(&link->lock);
@@ -374,6 +379,7 @@ static bool connect_parts(Link *link, GError **error) {
                 .checkpoints = &g_array_index(link->checkpoints, Checkpoint, link->workers),
                 .copiers = link->copiers,
                 .on_table = on_copy_table,
+                .on_burst = on_copy_burst,
                 .on_done = on_copy_done,
                 .on_failure = on_failure,
                 .userdata = link,

@@ -34,6 +34,7 @@ typedef struct LinkConfig {
         /* Any thread; must not call back into the link: something happened that is worth looking at. */
         void (*on_change)(gpointer userdata);
         void (*on_table)(gpointer userdata, const char *database, const char *table);
+        void (*on_burst)(gpointer userdata, const char *database, const char *table); /* see copy.h */
         void (*on_note)(gpointer userdata, const char *message);
         void (*on_crash)(gpointer userdata, const char *file); /* the upstream crashed: FILE has no proper end */
         gpointer userdata;

@@ -82,25 +82,47 @@ static bool ask_load(Throttle *throttle, Conn *upstream, GError **error) {
         return true;
 }
 
-bool throttle_wait(Throttle *throttle, Conn *upstream, guint64 bytes, gint *stop, GError **error) {
+void throttle_charge(Throttle *throttle, guint64 bytes) {
         pthread_mutex_lock(&throttle->lock);
         if (throttle->max_rate > 0)
                 throttle->free_at = MAX(throttle->free_at, clock_monotonic()) +
                                     (gint64) ((double) bytes * (double) USEC_PER_SEC / (double) throttle->max_rate);
         pthread_mutex_unlock(&throttle->lock);
+}
 
-        while (!g_atomic_int_get(stop)) {
-                if (upstream && !ask_load(throttle, upstream, error))
-                        return false;
-                pthread_mutex_lock(&throttle->lock);
-                gint64 wait = throttle->busy ? LOAD_USEC : throttle->max_rate > 0 ? throttle->free_at - clock_monotonic() : 0;
-                if (wait > 0) {
-                        struct timespec until = clock_deadline(MIN(wait, LOAD_USEC));
-                        (void) pthread_cond_timedwait(&throttle->changed, &throttle->lock, &until);
-                }
-                pthread_mutex_unlock(&throttle->lock);
-                if (wait <= 0)
-                        break;
+/* For the rate, or the load when WITH_LOAD: not longer than MOST, half a second, or until something changes; false: there was no need to. */
+static bool wait_once(Throttle *throttle, bool with_load, gint64 most) {
+        pthread_mutex_lock(&throttle->lock);
+        gint64 wait = with_load && throttle->busy ? LOAD_USEC : throttle->max_rate > 0 ? throttle->free_at - clock_monotonic() : 0;
+        if (wait > 0) {
+                struct timespec until = clock_deadline(MIN(MIN(wait, most), LOAD_USEC));
+                (void) pthread_cond_timedwait(&throttle->changed, &throttle->lock, &until);
         }
+        pthread_mutex_unlock(&throttle->lock);
+        return wait > 0;
+}
+
+bool throttle_wait_briefly(Throttle *throttle, Conn *upstream, bool *ret_room, GError **error) {
+        if (upstream && !ask_load(throttle, upstream, error))
+                return false;
+        *ret_room = !wait_once(throttle, /* with_load= */ true, LOAD_USEC);
+        return true;
+}
+
+void throttle_wait_within(Throttle *throttle, gint64 *patience, gint *stop) {
+        while (*patience > 0 && !g_atomic_int_get(stop)) {
+                gint64 began = clock_monotonic();
+                if (!wait_once(throttle, /* with_load= */ false, *patience))
+                        break;
+                *patience -= clock_monotonic() - began;
+        }
+}
+
+bool throttle_wait(Throttle *throttle, Conn *upstream, guint64 bytes, gint *stop, GError **error) {
+        bool room = false;
+        throttle_charge(throttle, bytes);
+        while (!room && !g_atomic_int_get(stop))
+                if (!throttle_wait_briefly(throttle, upstream, &room, error))
+                        return false;
         return true;
 }

@@ -3,6 +3,7 @@
 
 import random
 import threading
+import time
 
 import pymysql
 import pytest
@@ -82,15 +83,19 @@ def test_unique_values_that_move_while_copying(link, pair):
         equal.wait_equal(source, destination, ['u'])
 
 
+def make_large(source, key):
+        source.admin(f'CREATE TABLE r.t (id INT NOT NULL, filler VARBINARY(1000), {key})')
+        source.admin("INSERT INTO r.t VALUES (1, REPEAT('x', 1000))")
+        for power in range(12):
+                source.admin(f'INSERT INTO r.t SELECT id + {1 << power}, filler FROM r.t')
+
+
 @pytest.mark.parametrize('key', ['PRIMARY KEY (id)', 'KEY (id)'], ids=['in-chunks', 'in-one'])
 def test_rate_holds(agent, link, pair, key):
         """From the first row, over restarts of the agent, and also where a table is copied as one because it has no key."""
         source, destination = pair
         source.admin('CREATE DATABASE r')
-        source.admin(f'CREATE TABLE r.t (id INT NOT NULL, filler VARBINARY(1000), {key})')
-        source.admin("INSERT INTO r.t VALUES (1, REPEAT('x', 1000))")
-        for power in range(12):
-                source.admin(f'INSERT INTO r.t SELECT id + {1 << power}, filler FROM r.t')
+        make_large(source, key)
         shop = link(source, destination, max_copy_rate=1 << 12)         # 4 MB, 17 minutes
         shop.operate('Start', flags=1)
         for _ in range(3):
@@ -99,6 +104,43 @@ def test_rate_holds(agent, link, pair, key):
                 agent.restart()
         shop.wait(lambda: shop.get('RowsCopied') > 0, 30, 'the first rows')
         assert shop.get('Phase') == 'copying' and destination.scalar('SELECT COUNT(*) FROM r.t') < 2000
+        shop.call('SetLimits', '(a{sv}t)', {'max-copy-rate': 0}, 0)
+        shop.wait_phase('synchronizing')
+        equal.wait_equal(source, destination, ['r'])
+
+
+def test_rate_does_not_hold_up_changes(link, pair):
+        """A table that is copied as one lets the changes of all tables wait; so a low rate may only make that longer by so much."""
+        source, destination = pair
+        source.admin('CREATE DATABASE r')
+        make_large(source, 'KEY (id)')
+        source.admin('CREATE TABLE r.early (id INT PRIMARY KEY)')
+        source.admin('INSERT INTO r.early VALUES (1)')
+        shop = link(source, destination, max_copy_rate=1 << 12)         # 17 minutes
+        shop.operate('Start', flags=1)
+        shop.wait(lambda: all(destination.scalar(f'SELECT COUNT(*) FROM r.{table}') for table in ('early', 't')), 60, 'the first rows')
+        assert shop.get('Phase') == 'copying'
+        source.admin('UPDATE r.t SET id = -7 WHERE id = 7')
+        source.admin('INSERT INTO r.early VALUES (2)')
+        shop.wait(lambda: destination.scalar('SELECT COUNT(*) FROM r.early') == 2, 240, 'the row of the table that was copied')
+        assert destination.scalar('SELECT COUNT(*) FROM r.t WHERE id = -7') == 1
+        shop.wait_phase('synchronizing', 60)            # what the rate would still ask for is nothing that the end waits for
+        assert shop.call('GetHistory', '(t)', 0).count('which max-copy-rate would make too long') == 1
+        equal.wait_equal(source, destination, ['r'])
+
+
+def test_rate_counts_every_table(link, pair):
+        """Also those that are copied as one and in one portion."""
+        source, destination = pair
+        source.admin('CREATE DATABASE r')
+        for n in range(12):
+                source.admin(f'CREATE TABLE r.t{n} (v MEDIUMBLOB)')
+                source.admin(f"INSERT INTO r.t{n} VALUES (REPEAT('x', 30000)), (REPEAT('y', 30000))")
+        shop = link(source, destination, max_copy_rate=1 << 13)         # 90 seconds
+        shop.operate('Start', flags=1)
+        shop.wait(lambda: shop.get('RowsCopied') > 0, 60, 'the first rows')
+        time.sleep(8)
+        assert shop.get('Phase') == 'copying' and 0 < shop.get('RowsCopied') < 24
         shop.call('SetLimits', '(a{sv}t)', {'max-copy-rate': 0}, 0)
         shop.wait_phase('synchronizing')
         equal.wait_equal(source, destination, ['r'])

@@ -473,6 +473,31 @@ static void test_throttle_portion(void) {
         g_assert_cmpuint(throttle_portion(throttle, 4 << 20), ==, 4 << 20);
 }
 
+/* Where nobody can wait for long the rate is owed. */
+static void test_throttle_debt(void) {
+        gint stop = 0;
+        bool room;
+        gint64 patience = 150 * USEC_PER_MSEC;
+        g_autoptr(Throttle) throttle = throttle_new(/* max_source_load= */ 0, /* max_copy_rate= */ 1000);
+        gint64 began = clock_monotonic();
+        throttle_charge(throttle, 3600 * 1000);
+        g_assert_cmpint(clock_monotonic() - began, <, 10 * USEC_PER_SEC);
+        throttle_wait_within(throttle, &patience, &stop);
+        g_assert_cmpint(patience, <=, 0);
+        g_assert_cmpint(clock_monotonic() - began, >=, 140 * USEC_PER_MSEC);
+        g_assert_cmpint(clock_monotonic() - began, <, 10 * USEC_PER_SEC);
+        throttle_wait_within(throttle, &patience, &stop);
+        g_assert_true(throttle_wait_briefly(throttle, NULL, &room, NULL) && !room);
+        g_assert_cmpint(clock_monotonic() - began, <, 20 * USEC_PER_SEC);
+
+        throttle_set(throttle, 0, 0);
+        throttle_charge(throttle, 3600 * 1000);
+        patience = USEC_PER_SEC;
+        throttle_wait_within(throttle, &patience, &stop);
+        g_assert_cmpint(patience, ==, USEC_PER_SEC);
+        g_assert_true(throttle_wait_briefly(throttle, NULL, &room, NULL) && room);
+}
+
 static void lift(gpointer data) {
         throttle_set(data, 0, 0);
 }
@@ -518,6 +543,7 @@ int main(int argc, char **argv) {
         g_test_add_func("/copy-rows/range", test_range);
         g_test_add_func("/throttle/rate", test_throttle_rate);
         g_test_add_func("/throttle/portion", test_throttle_portion);
+        g_test_add_func("/throttle/debt", test_throttle_debt);
         g_test_add_func("/throttle/change", test_throttle_change);
         g_test_add_func("/ledger/names", test_ledger_names);
         return g_test_run();
