@@ -70,8 +70,10 @@ static bool take_table_map(Watch *watch, const BinlogEvent *event, GError **erro
         watch->foreign_transaction |= !watch->ours && spec_selects(watch->config.spec, map->database, map->table);
         if (own_database && strcmp(map->table, ledger->canary_name) == 0)
                 g_hash_table_replace(watch->canary_maps, &map->table_id, map);
-        else
+        else { /* after a restart of the server a number may be another table's */
+                g_hash_table_remove(watch->canary_maps, &map->table_id);
                 binlog_table_map_free(map);
+        }
         return true;
 }
 

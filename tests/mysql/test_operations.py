@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import shutil
 import time
 
@@ -166,6 +167,35 @@ def test_repair_under_load(link, pair):
 
 
 # ---- 2: foreign writes
+
+def table_numbers(server):
+        """Of the tables in its newest log, in order."""
+        log = server.admin('SHOW BINARY LOGS')[-1][0]
+        with server.connect(use_unicode=False) as c, c.cursor() as cursor:
+                cursor.execute(f"SHOW BINLOG EVENTS IN '{log}'")
+                return [int(re.search(rb'table_id: (\d+)', row[5]).group(1)) for row in cursor.fetchall() if row[2] == b'Table_map']
+
+
+def test_number_of_another_table(agent, link, pair):
+        """A server that was restarted counts tables from the beginning: one has the number that was the canary's."""
+        source, destination = pair
+        shop = small(link, source, destination, exclude=['aside'])
+        agent.kill9()
+        canary = destination.scalar("SELECT table_name FROM information_schema.tables WHERE table_schema = 'polarshift' AND table_name LIKE 'canary%'")
+        destination.script(['CREATE DATABASE aside', 'CREATE TABLE aside.t (a INT PRIMARY KEY AUTO_INCREMENT, b INT, c INT)'])
+        destination.script(['FLUSH TABLES aside.t', 'SELECT COUNT(*) FROM aside.t'] * 150)
+        destination.script([f'FLUSH TABLES polarshift.{canary}', f'UPDATE polarshift.{canary} SET value = value + 1'])
+        number = table_numbers(destination)[-1]
+        destination.restart()
+        reached = 0
+        while reached < number:
+                destination.script(['FLUSH TABLES aside.t', 'INSERT INTO aside.t (b) VALUES (1)'])
+                reached = table_numbers(destination)[-1]
+        assert reached == number, 'another table took it'
+        destination.admin('UPDATE shop.stock SET quantity = quantity + 1 WHERE product_id = 3')
+        agent.start()
+        shop.wait_property('ForeignWrites', 1, 15)
+
 
 def test_foreign_writes(agent, link, pair):
         source, destination = pair
