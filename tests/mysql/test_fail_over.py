@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A side is lost, and its standby promoted, with other log files."""
 
+import json
+import os
 import shutil
 import time
 
@@ -109,6 +111,33 @@ def test_both_directions(agent, server, kind):
         load.check(a2)
         for closed in (b2,):
                 assert steps.write_refused(closed)
+
+
+def test_during_the_comparison(agent, server):
+        """What was compared with the lost server says nothing of its standby, which may have drifted: the comparison begins anew."""
+        a, a2, b = server(servers.MySQL56), server(servers.MySQL56), server(servers.MariaDB)
+        servers.replicate(a, a2)
+        a.script(['CREATE DATABASE shop', 'CREATE TABLE shop.a (k INT PRIMARY KEY, v INT)', 'INSERT INTO shop.a VALUES (1, 1)',
+                  'CREATE TABLE shop.b (k INT PRIMARY KEY, filler VARCHAR(300))',
+                  f"INSERT INTO shop.b SELECT n, REPEAT('x', 300) FROM {schemas.NUMBERS} numbers WHERE n < 40000", 'ANALYZE TABLE shop.b'])
+        shop = migration(agent, uri(a, a2), uri(b), max_copy_rate=5 << 20)
+        shop.operate('Start', flags=1)
+        shop.wait_phase('synchronizing')
+        shop.call('SetLimits', '(a{sv}t)', {'max-copy-rate': 1 << 20}, 0)
+
+        def reached():
+                with open(os.path.join(agent.state, 'migrations', 'shop', 'state.json'), encoding='utf-8') as f:
+                        text = json.load(f)['engine']['verification-progress']
+                return text and json.loads(text)['rows'] > 1
+        shop.wait(reached, 30, 'the second table')
+        servers.wait_standby(a, a2)
+        a2.script(['SET sql_log_bin=0', 'UPDATE shop.a SET v = -1'])
+        a.kill9()
+        servers.promote(a2)
+        shop.wait(lambda: 'failed over' in agent.log(), 40, 'the fail-over')
+        shop.call('SetLimits', '(a{sv}t)', {'max-copy-rate': 0}, 0)
+        shop.wait(lambda: shop.get('VerificationState') in ('equal', 'different'), 60, 'the comparison')
+        assert shop.get('VerificationState') == 'different'
 
 
 def test_while_copying(agent, server):
