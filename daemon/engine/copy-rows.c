@@ -82,24 +82,29 @@ static bool add_row(RowBuffer *buffer, const TableSchema *table, char **row, con
         return true;
 }
 
-bool row_buffer_read(RowBuffer *buffer, const TableSchema *table, ConnStream *rows, gsize max_bytes, bool *ret_more, GError **error) {
+static bool read_rows(RowBuffer *buffer, const TableSchema *table, ConnStream *rows, gsize max_bytes, bool look, bool *ret_more,
+                      GError **error) {
         for (;;) {
-                char **row;
+                char **row = NULL;
                 const unsigned long *lengths;
-                if (buffer->text->len >= max_bytes) {
-                        *ret_more = true;
+                bool full = buffer->text->len >= max_bytes;
+                if ((!full || look) && !conn_stream_next(rows, &row, &lengths, error))
+                        return false;
+                if (full || !row) {
+                        *ret_more = row || (full && !look);
                         return true;
                 }
-                if (!conn_stream_next(rows, &row, &lengths, error))
-                        return false;
-                if (!row)
-                        break;
                 if (!add_row(buffer, table, row, lengths, error))
                         return false;
         }
-        if (ret_more)
-                *ret_more = false;
-        return true;
+}
+
+bool row_buffer_read(RowBuffer *buffer, const TableSchema *table, ConnStream *rows, gsize max_bytes, bool *ret_more, GError **error) {
+        return read_rows(buffer, table, rows, max_bytes, /* look= */ false, ret_more, error);
+}
+
+bool row_buffer_read_all(RowBuffer *buffer, const TableSchema *table, ConnStream *rows, gsize max_bytes, bool *ret_more, GError **error) {
+        return read_rows(buffer, table, rows, max_bytes, /* look= */ true, ret_more, error);
 }
 
 static guint side_hash(gconstpointer data) {

@@ -29,8 +29,10 @@ void row_buffer_init(RowBuffer *buffer);
 void row_buffer_clear(RowBuffer *buffer);
 void row_buffer_reset(RowBuffer *buffer); /* empty, counters too */
 void row_buffer_next(RowBuffer *buffer);  /* empty, counters go on */
-/* Reads rows until the result ends or the buffer holds MAX_BYTES; *ret_more: it did not end. */
+/* Reads rows until the result ends or the buffer holds MAX_BYTES; *ret_more: its end was not seen. */
 bool row_buffer_read(RowBuffer *buffer, const TableSchema *table, ConnStream *rows, gsize max_bytes, bool *ret_more, GError **error);
+/* The same; *ret_more: there is another row, and it is lost. */
+bool row_buffer_read_all(RowBuffer *buffer, const TableSchema *table, ConnStream *rows, gsize max_bytes, bool *ret_more, GError **error);
 /* Makes the rows what they are after SIDE (of SideRow, in order), as far as it speaks of keys up to HI: a chunk may have been shortened
  * after its queue was opened. */
 void row_buffer_overlay(RowBuffer *buffer, const TableSchema *table, const Key *hi, const GPtrArray *side);

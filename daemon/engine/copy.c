@@ -104,7 +104,7 @@ static bool read_range(Copier *copier, const LinkTable *table, Chunk *chunk, boo
         if (!rows)
                 return false;
         guint64 most = CHUNK_EXCESS * throttle_portion(copier->copy->config.throttle, CHUNK_BYTES);
-        bool good = row_buffer_read(&copier->rows, table->schema, rows, most, &more, error);
+        bool good = row_buffer_read_all(&copier->rows, table->schema, rows, most, &more, error);
         if (more)
                 conn_abort(copier->up); /* rather than reading the rest only to throw it away */
         conn_stream_free(rows);
