@@ -36,7 +36,7 @@ BUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Config
 """
 
 
-def wait_until(condition, what, timeout=5.0):
+def wait_until(condition, what, timeout=30.0):
     end = time.monotonic() + timeout
     while time.monotonic() < end:
         value = condition()
@@ -75,7 +75,7 @@ class Bus:
         for connection in self.connections:
             connection.close()
         self.daemon.terminate()
-        self.daemon.wait(5)
+        self.daemon.wait(30)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -104,14 +104,14 @@ class Agent:
 
     def kill(self):
         self.process.kill()
-        self.process.wait(5)
+        self.process.wait(30)
         wait_until(lambda: not self.connection.name_has_owner(NAME), "the name to be free")
 
     def stop(self):
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                return self.process.wait(10)
+                return self.process.wait(30)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 raise
@@ -120,7 +120,7 @@ class Agent:
     def log(self):
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
-    def logged(self, text, seconds=5):
+    def logged(self, text, seconds=30):
         """Whether the log says TEXT, now or in a moment: a line may be written just after the answer was sent."""
         deadline = time.monotonic() + seconds
         while text not in self.log():
@@ -131,7 +131,7 @@ class Agent:
 
     # --- calls ---
 
-    def call(self, method, signature="", *args, path=PATH, interface="org.polarshift1.Manager", connection=None, timeout=10):
+    def call(self, method, signature="", *args, path=PATH, interface="org.polarshift1.Manager", connection=None, timeout=30):
         return (connection or self.connection).call_blocking(NAME, path, interface, method, signature, args, timeout=timeout)
 
     def create(self, name="m1", flags=0, **options):
@@ -169,10 +169,10 @@ class Migration:
         return self.agent.call("GetAll", "s", "org.polarshift1.Migration", path=self.path,
                                interface="org.freedesktop.DBus.Properties")
 
-    def wait(self, name, value, timeout=5):
+    def wait(self, name, value, timeout=30):
         return wait_until(lambda: self.get(name) == value, f"{name} = {value}, is {self.get(name)}\n{self.agent.log()}", timeout)
 
-    def wait_finished(self, operation, timeout=5):
+    def wait_finished(self, operation, timeout=30):
         wait_until(lambda: self.get("LastOperation")[0] == operation, f"end of operation {operation}", timeout)
         return self.get("LastOperation")
 

@@ -22,7 +22,7 @@ class Logind:
         self.connection = bus.connect()
         self.process = subprocess.Popen(["/usr/bin/python3", "-m", "dbusmock", "--system", LOGIN1, MANAGER, LOGIN1 + ".Manager"],
                                         env=dict(os.environ, DBUS_SYSTEM_BUS_ADDRESS=bus.address))
-        wait_until(lambda: self.connection.name_has_owner(LOGIN1), "logind", 10)
+        wait_until(lambda: self.connection.name_has_owner(LOGIN1), "logind")
         self.call("AddMethod", "sssss", LOGIN1 + ".Manager", "GetSessionByPID", "u", "o", f"ret = dbus.ObjectPath('{SESSION}')")
         properties = dbus.Dictionary({"Id": "1", "Name": name, "RemoteHost": host, "Service": "sshd", "Leader": dbus.UInt32(7)}, signature="sv")
         self.call("AddObject", "ssa{sv}a(ssss)", SESSION, LOGIN1 + ".Session", properties, dbus.Array([], signature="(ssss)"))

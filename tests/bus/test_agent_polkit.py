@@ -22,7 +22,7 @@ class Polkit:
         self.connection = bus.connect()
         self.process = subprocess.Popen(["/usr/bin/python3", "-m", "dbusmock", "--system", *arguments],
                                         env=dict(os.environ, DBUS_SYSTEM_BUS_ADDRESS=bus.address))
-        wait_until(lambda: self.connection.name_has_owner("org.freedesktop.PolicyKit1"), "polkit", 10)
+        wait_until(lambda: self.connection.name_has_owner("org.freedesktop.PolicyKit1"), "polkit")
 
     def call(self, method, signature, *args):
         return self.connection.call_blocking("org.freedesktop.PolicyKit1", AUTHORITY, MOCK, method, signature, args)

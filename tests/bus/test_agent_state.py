@@ -179,7 +179,7 @@ def test_notify(make_agent, tmp_path):
     path = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
         notify.bind(path)
-        notify.settimeout(5)
+        notify.settimeout(30)
         agent = make_agent(env={"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "400000"}).start()
         seen = ""
         while "READY=1" not in seen or "WATCHDOG=1" not in seen:

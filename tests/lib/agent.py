@@ -197,7 +197,9 @@ class Migration(Proxy):
                 return last[2], last[3].rsplit('.', 1)[-1], last[4]
 
         def wait(self, condition, timeout=60, what='the condition'):
-                """Calls condition() until it returns something true. An agent that is away right now is waited for."""
+                """Calls condition() until it returns something true. An agent that is away right now is waited for. No wait is given up
+                before a minute is over: on a busy machine anything may take that long."""
+                timeout = max(timeout, 60)
                 deadline = time.monotonic() + timeout
                 seen = None
                 while True:

@@ -348,13 +348,13 @@ class Matrix:
                         self.failpoints.wait(hold, self._over(operation))
                         return operation
                 if cell.step != 'undo':
-                        operation = self.shop.begin(method)
+                        operation = steps.begin(self.shop, method)
                         self.failpoints.wait(hold, self._over(operation))
                         return operation
                 drain = f'{cell.operation}.drain.before'
                 self.failpoints.hold(drain)
                 try:
-                        operation = self.shop.begin(method)
+                        operation = steps.begin(self.shop, method)
                         self.failpoints.wait(drain, self._over(operation))
                         self.shop.call('Abort', '(ta{sv}t)', operation, {}, 0)
                 finally:

@@ -49,10 +49,22 @@ def make_ready(migration, timeout=120):
                                 raise
 
 
+def begin(migration, method, opts=None):
+        """Begins an operation that is refused while the delay is unknown, which it is for a moment whenever a heartbeat is late."""
+        def known():
+                try:
+                        return migration.begin(method, opts)
+                except BusError as e:
+                        if e.short != 'DelayUnknown':
+                                raise
+                        return None
+        return migration.wait(known, 60, 'a known delay')
+
+
 def change_side(migration, method, timeout=120, **opts):
         """Switch or Rollback; returns the reported write interruption in seconds."""
         make_ready(migration, timeout)
-        migration.operate(method, opts, timeout=timeout)
+        migration.finish(begin(migration, method, opts), timeout)
         phase = 'switched' if method == 'Switch' else 'synchronizing'
         assert migration.get('Phase') == phase
         return migration.get('WriteInterruption')

@@ -22,6 +22,7 @@ import argparse
 import collections
 import contextlib
 import hashlib
+import itertools
 import json
 import mmap
 import os
@@ -349,9 +350,9 @@ class Workload:
         def switches(self):
                 """[(from side, to side, seconds)]: from the last acknowledgement on the one side to the first COMMIT
                 acknowledged on the other one, over all writers."""
-                acks = sorted((r[5], r[3]) for r in self.records() if r[2] == ACKNOWLEDGED)
-                return [(side, after, when2 - when) for (when, side), (when2, after) in zip(acks, acks[1:])
-                        if side != after]
+                acks = sorted((r[4], r[3], r[5]) for r in self.records() if r[2] == ACKNOWLEDGED)   # a writer may note an answer late
+                turns = [(side, [answered for _, _, answered in turn]) for side, turn in itertools.groupby(acks, lambda ack: ack[1])]
+                return [(side, after, min(first) - max(last)) for (side, last), (after, first) in zip(turns, turns[1:])]
 
         def refused(self, side):
                 """How many transactions a side refused."""

@@ -232,7 +232,7 @@ def intent(destination):
         return rows[0] if rows else None
 
 
-def wait_for(condition, what, timeout=30):
+def wait_for(condition, what, timeout=60):
         deadline = time.monotonic() + timeout
         while not condition():
                 assert time.monotonic() < deadline, f'not seen: {what}'

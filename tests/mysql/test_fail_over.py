@@ -218,7 +218,7 @@ def held():
 
 def hold_switch(shop, points, point):
         points.hold(point)
-        operation = shop.begin('Switch')
+        operation = steps.begin(shop, 'Switch')
         points.wait(point)
         return operation
 

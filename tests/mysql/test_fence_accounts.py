@@ -158,7 +158,7 @@ def test_crashes(server, kind):
                         steps.make_ready(shop)
                         was = snapshot(destination) if method == 'Rollback' else None
                         points.hold(point)
-                        operation = shop.begin(method)
+                        operation = steps.begin(shop, method)
                         points.wait(point, lambda: shop.get('LastOperation')[2:] if shop.get('LastOperation')[0] >= operation else None)    # pylint: disable=W0640
                         agent.kill9()
                         points.release(point)

@@ -134,7 +134,7 @@ def test_crashes(world):
                         steps.make_ready(shop)
                         points.hold(point)
                         hooks.forget()
-                        operation = shop.begin(method)
+                        operation = steps.begin(shop, method)
                         points.wait(point, lambda: shop.get('LastOperation')[2:] if shop.get('LastOperation')[0] >= operation else None)    # pylint: disable=W0640
                         if point.endswith('fence.after'):
                                 hooks.behave(unfence='fail')
@@ -163,7 +163,7 @@ def test_crashes(world):
         steps.make_ready(shop)
         hooks.behave(fence='hang')
         hooks.forget()
-        operation = shop.begin('Switch')
+        operation = steps.begin(shop, 'Switch')
         shop.wait(lambda: hooks.calls('fence'), 60, 'the hook')
         assert agent.stop() == 0
         assert [c['reason'] for c in hooks.calls('unfence')] == ['undo'], 'applications wait for nobody who has gone'
@@ -176,7 +176,7 @@ def test_crashes(world):
         steps.make_ready(shop)
         hooks.behave(fence='hang')
         hooks.forget()
-        operation = shop.begin('Switch')
+        operation = steps.begin(shop, 'Switch')
         shop.wait(lambda: hooks.calls('fence'), 60, 'the hook')
         shop.call('Abort', '(ta{sv}t)', operation, {}, 0)
         hooks.behave()

@@ -29,11 +29,7 @@ def kill(agent, when):
 def switch_and_kill(agent, shop, method, when):
         """Kills the agent `when` seconds after the method was called. Returns the phase where the agent came to rest,
         and checks that it is one of the two that are possible."""
-        try:
-                shop.begin(method)
-        except BusError as e:
-                if e.name not in GONE:
-                        raise
+        steps.begin(shop, method)
         kill(agent, when)
         shop.wait(lambda: shop.get('Operation') == '', 90, 'the end of the operation')
         phase, last = shop.get('Phase'), shop.get('LastOperation')
@@ -128,7 +124,7 @@ STEPS = ('fence', 'end-position', 'drain', 'final-check', 'epoch', 'flip', 'reve
 def kill_at_step(agent, shop, method, step):
         """Kills the agent as soon as its journal says STEP. False: the step was over before it was seen."""
         path = os.path.join(agent.state, 'migrations', shop.name, 'state.json')
-        operation = shop.begin(method)
+        operation = steps.begin(shop, method)
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
                 with open(path, encoding='utf-8') as f:

@@ -64,7 +64,7 @@ def test_each_is_tried_once(agent, link, pair):
                 steps.make_ready(shop)
                 assert not told(shop)
                 before = refusals(destination)
-                operation = shop.begin('Switch')
+                operation = steps.begin(shop, 'Switch')
                 shop.wait(lambda: refusals(destination) > before, 60, 'logins being tried')
                 assert shop.get('OperationStep') == 'logins'
                 assert not steps.write_refused(destination), 'applications wait for it'

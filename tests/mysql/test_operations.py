@@ -491,16 +491,6 @@ def test_confirm_within(link, pair):
         load.check(destination)
 
 
-def begin_if_delay_is_known(shop, opts):
-        """The properties may be those of a moment ago, when no statement was being carried yet."""
-        try:
-                return shop.begin('Switch', opts)
-        except BusError as e:
-                if e.short != 'DelayUnknown':
-                        raise
-                return None
-
-
 def test_switch_options(link, pair):
         """A stale generation, a delay above the one given, a deadline that is too short."""
         source, destination = pair
@@ -514,7 +504,7 @@ def test_switch_options(link, pair):
         ready(shop)
         with source.connect('app', servers.APP_PASSWORD, 'shop') as holder, holder.cursor() as cursor:
                 cursor.execute('LOCK TABLES locked WRITE')
-                operation = shop.wait(lambda: begin_if_delay_is_known(shop, {'deadline': 0.1}), 30, 'a known delay')
+                operation = steps.begin(shop, 'Switch', {'deadline': 0.1})
                 result, name, _ = shop.finish(operation, check=False)
                 assert (result, name) == ('failed', 'DeadlineExceeded')         # the guard: it cannot read the table
                 assert not steps.write_refused(source)
@@ -540,7 +530,7 @@ def test_abort(link, pair):
         ready(shop)
         with source.connect('app', servers.APP_PASSWORD, 'shop') as holder, holder.cursor() as cursor:
                 cursor.execute('LOCK TABLES locked WRITE')
-                operation = shop.begin('Switch', {'deadline': 60.0})
+                operation = steps.begin(shop, 'Switch', {'deadline': 60.0})
                 shop.wait_property('OperationStep', 'fence', 10)
                 refused_at_once(lambda: shop.begin('Verify'), 'OperationInProgress')
                 refused_at_once(lambda: pause(shop), 'OperationInProgress')

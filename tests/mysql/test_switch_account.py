@@ -177,7 +177,7 @@ def test_old_side_is_gone_for_good(pair):
                 steps.start(shop)
                 steps.make_ready(shop)
                 points.hold('switch.release.before')
-                operation = shop.begin('Switch')
+                operation = steps.begin(shop, 'Switch')
                 points.wait('switch.release.before')
                 source.kill9()
                 points.release('switch.release.before')

@@ -42,7 +42,7 @@ def test_abort_while_draining(link, pair):
         with destination.connect() as holder, holder.cursor() as cursor:
                 cursor.execute('BEGIN')
                 cursor.execute('SELECT * FROM shop.stock WHERE product_id = 1 FOR UPDATE')
-                operation = shop.begin('Switch', {'max-delay': 60.0})
+                operation = steps.begin(shop, 'Switch', {'max-delay': 60.0})
                 source.admin('UPDATE shop.stock SET quantity = quantity + 1 WHERE product_id = 1')
                 # The guard waits for what was written before it, too, for 10 s at most.
                 shop.wait(lambda: shop.get('OperationStep') in ('guard', 'drain'), 20, 'a step that waits')
@@ -69,7 +69,7 @@ def test_destination_does_not_answer(link, pair):
                 cursor.execute('BEGIN')
                 cursor.execute(f'SELECT * FROM polarshift.{table} WHERE w = 2000 FOR UPDATE')
                 began = time.monotonic()
-                operation = shop.begin('Switch', {'deadline': 5.0})
+                operation = steps.begin(shop, 'Switch', {'deadline': 5.0})
                 shop.wait(lambda: source.variable('read_only') == 1, 30, 'the fence')      # writes would be waited for before it
                 result, name, message = shop.finish(operation, check=False)
                 print(f'{result} after {time.monotonic() - began:.1f} s: {message}')
@@ -90,9 +90,9 @@ def test_event_scheduler(agent, link, pair):
                 for moment in (0.02, 0.05, 0.08, 0.12):
                         steps.make_ready(shop)
                         if shop.get('Phase') == 'switched':
-                                shop.operate('Rollback')
+                                steps.change_side(shop, 'Rollback')
                                 steps.make_ready(shop)
-                        shop.begin('Switch')
+                        steps.begin(shop, 'Switch')
                         time.sleep(moment)
                         agent.kill9()
                         agent.start()
@@ -115,7 +115,7 @@ def test_source_restarted_at_the_commit_point(link, pair):
         with destination.connect() as holder, holder.cursor() as cursor:
                 cursor.execute('BEGIN')
                 cursor.execute('SELECT * FROM polarshift.owner FOR UPDATE')
-                operation = shop.begin('Switch', {'deadline': 60.0})
+                operation = steps.begin(shop, 'Switch', {'deadline': 60.0})
                 shop.wait(lambda: shop.get('OperationStep') == 'commit', 20, 'the commit point')
                 assert steps.write_refused(source) and steps.write_refused(destination)
                 source.restart()
@@ -142,7 +142,7 @@ def test_commit_point_held_up(link, pair):
         with destination.connect() as holder, holder.cursor() as cursor:
                 cursor.execute('BEGIN')
                 cursor.execute('SELECT * FROM polarshift.owner FOR UPDATE')
-                operation = shop.begin('Switch', {'deadline': 60.0})
+                operation = steps.begin(shop, 'Switch', {'deadline': 60.0})
                 shop.wait(lambda: shop.get('OperationStep') == 'commit', 20, 'the commit point')
                 time.sleep(3)
         assert shop.finish(operation)[0] == 'done'
@@ -166,7 +166,7 @@ def test_restarted_a_moment_ago(pair):
                         guard, fence = (f'{method.lower()}.{point}.before' for point in ('guard', 'fence'))
                         points.hold(guard)
                         points.hold(fence)
-                        operation = shop.begin(method)
+                        operation = steps.begin(shop, method)
                         points.wait(guard)
                         reader.kill9()
                         reader.start()
