@@ -24,6 +24,7 @@
 #define READER_TIMEOUT (60 * USEC_PER_SEC)
 #define LOCK_READER_TIMEOUT (3 * USEC_PER_SEC)
 #define SNAPSHOT_PATIENCE (30 * USEC_PER_SEC)
+#define KILL_TIMEOUT 2u /* s */
 #define MAX_TABLE_RETRIES 60
 #define WATERMARK_BASE 100
 #define ER_TABLE_DEF_CHANGED 1412
@@ -89,6 +90,12 @@ static bool commit_watermark(Copier *copier, GError **error) {
                           WATERMARK_BASE + copier->number);
 }
 
+/* MySQL 5.6 goes on for minutes, for more the larger the table is, to write to a connection that is gone, and keeps its snapshot. An ALTER
+ * TABLE waits for it. */
+static void kill_session(Conn *by, const Conn *gone) {
+        (void) conn_execf(by, NULL, "KILL %" G_GUINT64_FORMAT, (guint64) conn_id(gone));
+}
+
 /* The rows of CHUNK. Rows much larger than the estimate end it early: it is shortened to what was read. */
 static bool read_range(Copier *copier, const LinkTable *table, Chunk *chunk, bool locked, GError **error) {
         GString *sql = copier->sql;
@@ -117,8 +124,7 @@ static bool read_range(Copier *copier, const LinkTable *table, Chunk *chunk, boo
         Conn *fresh = conn_open(copier->copy->config.upstream, 0, error);
         if (!fresh)
                 return false;
-        /* MySQL 5.6 goes on for a minute or more to write to a connection that is gone, and an ALTER TABLE waits for it. */
-        (void) conn_execf(fresh, NULL, "KILL %" G_GUINT64_FORMAT, (guint64) conn_id(copier->up));
+        kill_session(fresh, copier->up);
         pthread_mutex_lock(&copier->copy->lock); /* copy_stop() aborts whatever is there */
         Conn *old = copier->up;
         copier->up = fresh;
@@ -611,11 +617,20 @@ static ChunkOutcome judge_failure(Copier *copier, LinkTable *table, GError **err
         return OUTCOME_LATER;
 }
 
+/* When copying ended in the middle of an answer. */
+static void clean_up_session(Copier *copier) {
+        ConnParams params = *copier->copy->config.upstream;
+        params.connect_timeout = params.io_timeout = KILL_TIMEOUT; /* somebody waits for our end */
+        g_autoptr(Conn) conn = conn_is_dead(copier->up) ? conn_open(&params, 0, NULL) : NULL;
+        if (conn)
+                kill_session(conn, copier->up);
+}
+
 static void copier_run(gpointer data) {
         Copier *copier = data;
         Copy *copy = copier->copy;
         g_autoptr(GError) error = NULL;
-        bool complete = false;
+        bool complete = false, broken = false;
 
         while (!g_atomic_int_get(&copy->stop)) {
                 Key lo = {0}, hi = {0};
@@ -639,19 +654,20 @@ static void copier_run(gpointer data) {
                 account(copier, table, outcome);
                 if (outcome == OUTCOME_DONE)
                         report_table(copy, table);
-                if (outcome == OUTCOME_FAILED)
+                broken = outcome == OUTCOME_FAILED;
+                if (broken)
                         break;
                 throttle_charge(copy->config.throttle, copier->rows.text->len);
         }
         if (complete)
                 throttle_wake(copy->config.throttle); /* the other copiers, which find out in turn */
-        bool last = g_atomic_int_dec_and_test(&copy->running);
-        if (g_atomic_int_get(&copy->stop))
-                return;
-        if (error)
+        bool last = g_atomic_int_dec_and_test(&copy->running), stopped = g_atomic_int_get(&copy->stop);
+        if (error && !stopped)
                 copy->config.on_failure(copy->config.userdata, error);
-        else if (last && complete)
+        else if (last && complete && !stopped)
                 copy->config.on_done(copy->config.userdata);
+        if (broken)
+                clean_up_session(copier);
 }
 
 static bool prepare(Copy *copy, GError **error) {

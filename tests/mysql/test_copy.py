@@ -104,6 +104,8 @@ def test_rate_holds(agent, link, pair, key):
                 agent.restart()
         shop.wait(lambda: shop.get('RowsCopied') > 0, 30, 'the first rows')
         assert shop.get('Phase') == 'copying' and destination.scalar('SELECT COUNT(*) FROM r.t') < 2000
+        shop.wait(lambda: source.scalar("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE USER = 'agent' AND INFO LIKE '%FROM `r`.`t`%'") <= 1,
+                  20, 'the end of what an agent that stopped was reading')
         shop.call('SetLimits', '(a{sv}t)', {'max-copy-rate': 0}, 0)
         shop.wait_phase('synchronizing')
         equal.wait_equal(source, destination, ['r'])
