@@ -130,8 +130,10 @@ bool engine_aborted(Engine *engine, guint64 id); /* Abort was asked for, or the 
 bool engine_superseded(Engine *engine); /* what runs behind its commit point is to make way for the next operation */
 /* Waits without holding anything up: wakes on stop, abort and news. */
 void engine_wait(Engine *engine, gint64 usec);
+void engine_wait_to_retry(Engine *engine, gint64 usec, const GError *error); /* inside an operation: takes what Resume, SetLimits, SetEndpoint and new credentials changed */
 void engine_set_step(Engine *engine, const char *step); /* OperationStep */
 void engine_set_error(Engine *engine, const GError *error); /* LastError; NULL: healthy */
+GError *engine_last_error(Engine *engine);                  /* a copy; NULL: healthy */
 void engine_poke(gpointer engine); /* any thread */
 /* What a server's error means on SIDE, in the contract's names. */
 void engine_name_error(Engine *engine, Side side, GError **error);

@@ -216,6 +216,14 @@ static void run_operation(Engine *engine, const EngineOperation *operation) {
         engine_finish(engine, operation->id, OPERATION_RESULT_FAILED, error, _MIGRATION_PHASE_INVALID, NULL);
 }
 
+GError *engine_last_error(Engine *engine) {
+        pthread_mutex_lock(&engine->lock);
+        const EngineStatus *status = &engine->status;
+        GError *error = status->error < 0 ? NULL : g_error_new_literal(PS_ERROR, status->error, status->error_message);
+        pthread_mutex_unlock(&engine->lock);
+        return error;
+}
+
 /* What the loop changed since the last look. */
 static void take_changes(Engine *engine) {
         bool restart = false, moved = false;
@@ -259,6 +267,13 @@ static void take_changes(Engine *engine) {
                 engine_refresh_params(engine);
         if (acknowledged)
                 (void) engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, NULL);
+}
+
+void engine_wait_to_retry(Engine *engine, gint64 usec, const GError *error) {
+        engine_wait(engine, usec);
+        take_changes(engine);
+        if (g_error_matches(error, PS_ERROR, PS_ERROR_AUTHENTICATION_FAILED) || g_error_matches(error, PS_ERROR, PS_ERROR_CREDENTIAL_MISSING))
+                engine_refresh_params(engine);
 }
 
 static EngineOperation *next_operation(Engine *engine) {

@@ -196,17 +196,23 @@ static bool look_through(Switchover *s, const char *file, guint64 offset, GError
         }
 }
 
+/* B has been closed all the time: up to here nobody else wrote on it. */
+static bool all_ours(Switchover *s, const char *file, guint64 offset, GError **error) {
+        if (!look_through(s, file, offset, error))
+                return false;
+        engine_take_watch(s->engine);
+        return switch_no_foreign_writes(s->engine, error);
+}
+
 /* What was written on B up to now must be ours, and rows that changed since both sides were found equal must be equal. */
 static bool do_final_check(Switchover *s, GError **error) {
-        Engine *engine = s->engine;
         g_autofree char *file = NULL;
         guint64 offset;
         Conn *b = conn_of(s, s->to, error);
         if (!b || !named(s, s->to, conn_binlog_position(b, &file, &offset, error), error) ||
-            !look_through(s, file, offset, error))
+            !all_ours(s, file, offset, error))
                 return false;
-        engine_take_watch(engine);
-        return switch_no_foreign_writes(engine, error) && final_check_run(s->final, CLAMP(time_left(s) / 3, 0, FINAL_USEC), error);
+        return final_check_run(s->final, CLAMP(time_left(s) / 3, 0, FINAL_USEC), error);
 }
 
 static bool do_epoch(Switchover *s, GError **error) {
@@ -234,6 +240,9 @@ static bool do_reverse_start(Switchover *s, GError **error) {
         guint64 offset;
         Conn *b = conn_of(s, s->to, error);
         if (!b || !named(s, s->to, conn_binlog_gtid_position(b, &file, &offset, &gtids, error), error))
+                return false;
+        /* What others wrote before it would never come to A. */
+        if (!all_ours(s, file, offset, error))
                 return false;
         binlog_position_set(start, file, offset);
         binlog_position_set_gtids(start, gtids);
@@ -282,13 +291,13 @@ static void take_over(const Switchover *s) {
         g_ptr_array_set_size(state->again, 0); /* the guard saw to it; numbers of another leg mean nothing */
         binlog_position_set(&state->leg_start, state->reverse_start.file, state->reverse_start.offset);
         binlog_position_set_gtids(&state->leg_start, state->reverse_start.gtids);
-        binlog_position_clear(&state->watched);
-        state->foreign_writes = state->foreign_writes_acknowledged = 0;
         state->reverse_proven = false;
 }
 
-/* A server that does not answer may have been lost, and its standby promoted: whoever asks next may be content with that. */
-static void look_for_standby(Engine *engine, const GError *error) {
+/* Between two tries of what has to get done: what people have mended is used by the next one. A server that does not answer may have been lost,
+ * and its standby promoted: the next try may be content with that. Programs of others are not run several times a second. */
+static void wait_to_retry(Engine *engine, gint64 usual, const GError *error) {
+        engine_wait_to_retry(engine, g_error_matches(error, PS_ERROR, PS_ERROR_HOOK_FAILED) ? HOOK_RETRY_USEC : usual, error);
         engine->may_fail_over = g_error_matches(error, PS_ERROR, PS_ERROR_SOURCE_UNREACHABLE) || g_error_matches(error, PS_ERROR, PS_ERROR_STALE_STATE) ||
                                 g_error_matches(error, PS_ERROR, PS_ERROR_DESTINATION_UNREACHABLE);
         if (engine->may_fail_over)
@@ -311,13 +320,13 @@ static bool ask_owner(Switchover *s, bool *ret_committed) {
                 engine_set_error(engine, error);
                 if (engine_stopping(engine))
                         return false;
-                engine_wait(engine, USEC_PER_SEC / 5);
-                look_for_standby(engine, error);
+                wait_to_retry(engine, USEC_PER_SEC / 5, error);
         }
 }
 
 /* The commit point: the owner row on B. When it is not known what became of it B says it, and before it is tried again A is looked at
- * again: meanwhile it may have been restarted and taken writes. (tests/model/switch.pml, MISTAKE_LOOK_ONCE) */
+ * again: meanwhile it may have been restarted and taken writes. (tests/model/switch.pml, MISTAKE_LOOK_ONCE) A row that B says is not there can
+ * be given up: only a B that does not answer keeps A closed beyond the deadline. */
 static bool commit_row(Switchover *s, GError **error) {
         Engine *engine = s->engine;
         before(s, "owner");
@@ -341,8 +350,9 @@ static bool commit_row(Switchover *s, GError **error) {
                         g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "the %s failed over during the %s; ask for it again", side_to_string(s->to), name_of(s));
                         return false;
                 }
-                if (!look_once_more(s, error))
+                if (was_aborted(s, error) || !in_time(s, error) || !look_once_more(s, error))
                         return false;
+                engine_wait(engine, USEC_PER_SEC / 5);
         }
 }
 
@@ -418,16 +428,13 @@ static bool journal(Switchover *s, SwitchStep step, GError **error) {
                 engine->state->epoch++; /* the intention is what recovery counts from */
         engine_set_step(engine, switch_step_to_string(step));
         bool good = engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, error);
+        if (!good && step == SWITCH_STEP_EPOCH)
+                engine->state->epoch--; /* no server may hear of an epoch that is not on disk: the next start would take itself for stale */
         switch_part(&s->parts, "journal");
         return good;
 }
 
 /* --- undo --- */
-
-/* Programs of others are not run several times a second. */
-static gint64 retry_usec(const GError *error, gint64 usual) {
-        return g_error_matches(error, PS_ERROR, PS_ERROR_HOOK_FAILED) ? HOOK_RETRY_USEC : usual;
-}
 
 /* Applications come first: A is opened before anything else is looked at, and tried until it works. */
 static bool reopen(Engine *engine, Side side) {
@@ -441,8 +448,7 @@ static bool reopen(Engine *engine, Side side) {
                 engine_set_error(engine, error);
                 if (engine_stopping(engine))
                         return false;
-                engine_wait(engine, retry_usec(error, USEC_PER_SEC / 5));
-                look_for_standby(engine, error);
+                wait_to_retry(engine, USEC_PER_SEC / 5, error);
         }
 }
 
@@ -484,8 +490,7 @@ static bool until_done(Switchover *s, bool (*what)(Switchover *s, GError **error
                 engine_set_error(s->engine, error);
                 if (engine_stopping(s->engine) || (s->engine->phase == phase_behind(s) && engine_superseded(s->engine)))
                         return false;
-                engine_wait(s->engine, retry_usec(error, USEC_PER_SEC / 2));
-                look_for_standby(s->engine, error);
+                wait_to_retry(s->engine, USEC_PER_SEC / 2, error);
         }
 }
 
@@ -498,6 +503,10 @@ static bool commit_phase(Switchover *s, GError **error) {
 static bool release(Switchover *s, GError **error) {
         Engine *engine = s->engine;
         EngineState *state = engine->state;
+        /* B may be restarted while A is waited for, and come back closed: it is opened again. */
+        if (engine_start_monitor(engine, NULL))
+                monitor_release(engine->monitor, s->to, state->epoch);
+        engine_mend_sides(engine);
         Conn *a = conn_of(s, s->from, error);
         if (!a || !named(s, s->from, fence_shut(&engine->fence, s->from, a, error), error) ||
             !engine_programs_disarm(engine, s->from, error) || !engine_programs_start_events(engine, s->to, error))
@@ -516,7 +525,10 @@ static bool reverse_runs(Switchover *s, GError **error) {
         Engine *engine = s->engine;
         engine_step(engine);
         if (!engine->link) {
-                g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "replication from the %s has not started yet", side_to_string(s->to));
+                if (engine->link_failures > 0) /* it says why */
+                        *error = engine_last_error(engine);
+                if (!*error)
+                        g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "replication from the %s has not started yet", side_to_string(s->to));
                 return false;
         }
         guint64 value = clock_real();
@@ -534,11 +546,12 @@ static bool reverse_runs(Switchover *s, GError **error) {
         return link_wait_canary(engine->link, value, SLICE_USEC, error);
 }
 
-/* It watched the other side. */
-static void forget_watch(Engine *engine) {
+/* A is watched from now on, from where it ended: what others write there is on no other side, and a rollback would keep it and lose what B has. */
+static void watch_old_side(Engine *engine) {
+        EngineState *state = engine->state;
         engine_stop_watch(engine);
-        binlog_position_clear(&engine->state->watched);
-        engine->state->foreign_writes = engine->state->foreign_writes_acknowledged = 0;
+        binlog_position_set(&state->watched, state->end_position.file, state->end_position.offset);
+        state->foreign_writes = state->foreign_writes_acknowledged = 0;
 }
 
 static void finish_forward(Switchover *s) {
@@ -549,9 +562,6 @@ static void finish_forward(Switchover *s) {
         if (!until_done(s, release))
                 return;
         after(s, "release");
-        forget_watch(engine);
-        if (engine->monitor)
-                monitor_release(engine->monitor, s->to, engine->state->epoch);
         engine->state->step = SWITCH_STEP_REVERSE;
         engine_set_step(engine, switch_step_to_string(SWITCH_STEP_REVERSE));
         engine->link_broken = false;
@@ -586,7 +596,7 @@ static void commit_and_finish(Switchover *s) {
                                             : now > engine->state->fenced_at ? (double) (now - engine->state->fenced_at) / USEC_PER_SEC : 0;
         g_free(engine->state->interruption_parts);
         engine->state->interruption_parts = switch_parts_text(&s->parts);
-        forget_watch(engine);
+        watch_old_side(engine);
         after(s, "open");
         if (!until_done(s, commit_phase))
                 return;

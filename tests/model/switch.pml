@@ -174,6 +174,7 @@ look:   /* A once more: closed, not restarted, silent. The row is not on B, and 
         :: up[A] && !silent -> goto undo
         :: !up[A] -> goto undo
         :: !up[B] -> goto undo
+        :: true -> goto undo /* the deadline, or Abort: also when B has said that the row is not there */
         :: crash -> goto recover
         fi;
 row:    if

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What happens close to the commit point of a switch, and behind it while the old side is not ready yet: foreign writes that nothing carries, a
+statement or a password that stops the way back, a new side that is restarted, a row that cannot be written, a state that cannot be."""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+
+import pytest
+
+import equal
+import faults
+import schemas
+import servers
+import steps
+from agent import Agent, BusError, OperationFailed
+
+
+@pytest.fixture
+def held(pair):
+        """(agent, its failpoints, a migration that can be switched)."""
+        folder = servers.scratch_folder('pf-')
+        with Agent(environment={'POLARSHIFT_FAILPOINTS': folder}, program='tests/faults/polarshiftd-faults') as agent:
+                shop = make(agent, *pair)
+                yield agent, faults.Failpoints(folder), shop
+        shutil.rmtree(folder)
+
+
+def make(agent, source, destination):
+        schemas.create_shop(source, 300)
+        for side in ('source', 'destination'):
+                agent.set_credential(f'shop.{side}', servers.AGENT_PASSWORD)
+        shop = agent.create('shop', source.uri('agent'), destination.uri('agent'), unfit='skip')
+        steps.start(shop)
+        steps.make_ready(shop)
+        return shop
+
+
+def hold(points, shop, point, **options):
+        points.hold(point)
+        operation = shop.begin('Switch', {name.replace('_', '-'): value for name, value in options.items()})
+        points.wait(point, lambda: shop.get('LastOperation')[2:] if shop.get('LastOperation')[0] >= operation else None)
+        return operation
+
+
+def changed(price):
+        return f'UPDATE shop.products SET price = {price} WHERE id = 1'
+
+
+def trouble(shop, name):
+        shop.wait(lambda: shop.get('LastError')[0].endswith('.' + name), 60, name)
+
+
+def test_written_on_the_old_side_behind_the_commit_point(held, pair):
+        """By somebody whom read_only does not stop. Nothing carries it, and a rollback would keep it and lose what the new side has: counted."""
+        _, points, shop = held
+        source, destination = pair
+        operation = hold(points, shop, 'switch.release.before')
+        source.admin(changed(17))               # as root
+        destination.admin(changed(18))
+        points.release('switch.release.before')
+        assert shop.finish(operation)[0] == 'done'
+        shop.wait_property('ForeignWrites', 1, 20)
+        assert shop.get('VerificationState') != 'equal'
+        with pytest.raises((BusError, OperationFailed)) as refused:
+                shop.operate('Rollback')
+        assert refused.value.short in ('ForeignWrites', 'VerificationFailed')
+        assert not steps.write_refused(destination)
+
+
+def test_written_on_the_new_side_before_the_commit_point(held, pair):
+        """Before the place where the way back begins: it would never be on the old side."""
+        _, points, shop = held
+        source, destination = pair
+        operation = hold(points, shop, 'switch.flip.before')
+        destination.admin(changed(17))
+        points.release('switch.flip.before')
+        assert shop.finish(operation, check=False)[:2] == ('undone', 'ForeignWrites')
+        assert not steps.write_refused(source) and steps.write_refused(destination)
+
+
+def test_statement_that_the_old_side_does_not_take(held, pair):
+        """Before the way back runs: told as what it is, and gone on from as ever."""
+        agent, points, shop = held
+        destination = pair[1]
+        operation = hold(points, shop, 'switch.release.before')
+        destination.admin('ALTER TABLE shop.products ADD COLUMN twice DECIMAL(12,2) GENERATED ALWAYS AS (price * 2) STORED')
+        points.release('switch.release.before')
+        trouble(shop, 'UnsupportedObject')
+        agent.restart()                         # it is the same behind a restart
+        shop = agent.migration('shop')
+        trouble(shop, 'UnsupportedObject')
+        shop.call('Resume', '(a{sv}t)', {'ddl': 'skip'}, 0)
+        assert shop.finish(operation)[0] == 'done'
+        assert shop.get('Phase') == 'switched' and shop.get('LastError') == ('', '')
+        destination.admin('UPDATE shop.stock SET quantity = quantity + 1')
+        shop.wait(lambda: len({server.scalar('SELECT SUM(quantity) FROM shop.stock') for server in pair}) == 1, 30, 'the rows')
+
+
+def test_password_of_the_old_side(held, pair):
+        agent, points, shop = held
+        source, destination = pair
+        operation = hold(points, shop, 'switch.release.before')
+        source.script(['SET sql_log_bin = 0', "SET PASSWORD FOR 'agent'@'%' = PASSWORD('another')"])
+        for thread, in source.admin("SELECT id FROM information_schema.processlist WHERE user = 'agent'"):
+                source.admin(f'KILL {thread}')
+        points.release('switch.release.before')
+        trouble(shop, 'AuthenticationFailed')
+        agent.set_credential('shop.source', 'another')
+        assert shop.finish(operation)[0] == 'done'
+        source.script(['SET sql_log_bin = 0', f"SET PASSWORD FOR 'agent'@'%' = PASSWORD({servers.quote(servers.AGENT_PASSWORD)})"])
+        agent.set_credential('shop.source', servers.AGENT_PASSWORD)
+        assert steps.write_refused(source) and not steps.write_refused(destination)
+
+
+@pytest.mark.parametrize('how', ['deadline', 'abort'])
+def test_row_that_cannot_be_written(held, pair, how):
+        """The new side says that the row is not there: the old one is not kept closed beyond the deadline, or Abort."""
+        _, _, shop = held
+        source, destination = pair
+        with destination.connect() as holder, holder.cursor() as cursor:
+                cursor.execute('BEGIN')
+                cursor.execute('SELECT * FROM polarshift.owner FOR UPDATE')
+                operation = shop.begin('Switch', {'deadline': 8.0 if how == 'deadline' else 300.0})
+                shop.wait(lambda: shop.get('OperationStep') == 'commit' or shop.get('LastOperation')[0] >= operation, 30, 'the commit point')
+                if how == 'abort':
+                        shop.call('Abort', '(ta{sv}t)', operation, {}, 0)
+                result, name, message = shop.finish(operation, check=False)
+                assert (result, name) == (('undone', 'DeadlineExceeded') if how == 'deadline' else ('canceled', 'Failed')), message
+                assert not steps.write_refused(source) and steps.write_refused(destination)
+        steps.make_ready(shop)
+        steps.change_side(shop, 'Switch')
+        equal.wait_equal(destination, source, ['shop'])
+
+
+@pytest.mark.parametrize('restart', [False, True], ids=['', 'agent-restarted'])
+def test_new_side_restarted_while_the_old_one_is_away(held, pair, restart):
+        """The one side is gone, the other has read_only in its configuration: somebody has to take writes."""
+        agent, points, shop = held
+        source, destination = pair
+        operation = hold(points, shop, 'switch.release.before')
+        source.kill9()
+        points.release('switch.release.before')
+        trouble(shop, 'SourceUnreachable')
+        if restart:
+                agent.kill9()
+        config = list(destination.config)
+        destination.config.append('read_only=1')
+        destination.kill9()
+        destination.start()
+        destination.config[:] = config
+        if restart:
+                assert steps.write_refused(destination)
+                agent.start()
+                shop = agent.migration('shop')
+        shop.wait(lambda: not steps.write_refused(destination), 40, 'the destination open again')
+        assert shop.get('Phase') == 'switched'
+        source.start()
+        assert shop.finish(operation)[0] == 'done'
+        assert steps.write_refused(source) and not steps.write_refused(destination)
+        destination.restart()                   # without read_only
+
+
+def test_confirmed_while_the_old_side_is_away(held, pair):
+        """The clock runs from the change of the phase on; whoever confirms in time is heard."""
+        _, points, shop = held
+        operation = hold(points, shop, 'switch.reverse.before', confirm_within=6.0)
+        assert shop.get('Phase') == 'switched' and shop.get('ConfirmBy') > 0
+        shop.call('Confirm', '(a{sv}t)', {}, 0)
+        assert shop.get('ConfirmBy') == 0
+        time.sleep(7)
+        points.release('switch.reverse.before')
+        assert shop.finish(operation)[0] == 'done'
+        time.sleep(2)
+        assert shop.get('Phase') == 'switched' and shop.get('LastOperation')[0] == operation
+        assert not steps.write_refused(pair[1])
+
+
+def test_epoch_that_is_not_on_disk(pair):
+        """No server hears of it: else the next start would find itself stale, with nobody who is newer."""
+        source, destination = pair
+        folder, disk = (servers.scratch_folder(prefix) for prefix in ('pf-', 'pa-'))
+        points = faults.Failpoints(folder)
+        mount = subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=16m', 'tmpfs', disk], check=False, stderr=subprocess.PIPE)
+        if mount.returncode:
+                pytest.skip(f'no file system can be mounted here: {mount.stderr.decode().strip()}')
+        try:
+                with Agent(folder=disk, environment={'POLARSHIFT_FAILPOINTS': folder}, program='tests/faults/polarshiftd-faults') as agent:
+                        shop = make(agent, source, destination)
+                        operation = hold(points, shop, 'switch.final-check.after')
+                        before = source.scalar('SELECT epoch FROM polarshift.owner')
+                        filler = os.path.join(disk, 'filler')
+                        with open(filler, 'wb', buffering=0) as f:
+                                with pytest.raises(OSError):
+                                        while True:
+                                                f.write(bytes(4096))
+                        points.release('switch.final-check.after')
+                        deadline = time.monotonic() + 30
+                        while steps.write_refused(source):
+                                assert time.monotonic() < deadline, 'the source is not opened'
+                                time.sleep(0.1)
+                        time.sleep(1)
+                        assert source.scalar('SELECT epoch FROM polarshift.owner') == before
+                        agent.kill9()
+                        os.unlink(filler)
+                        agent.start()
+                        shop = agent.migration('shop')
+                        assert shop.finish(operation, check=False)[0] == 'undone'
+                        steps.make_ready(shop)
+                        steps.change_side(shop, 'Switch')
+                        assert json.loads(shop.call('GetReport'))
+        finally:
+                subprocess.run(['umount', '-l', disk], check=True)
+                shutil.rmtree(folder)
+                shutil.rmtree(disk, ignore_errors=True)
