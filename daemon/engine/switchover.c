@@ -295,10 +295,13 @@ static void take_over(const Switchover *s) {
 }
 
 /* Between two tries of what has to get done: what people have mended is used by the next one. A server that does not answer may have been lost,
- * and its standby promoted: the next try may be content with that. Programs of others are not run several times a second. */
+ * and its standby promoted: the next try may be content with that, and goes on saying why if it cannot be. Programs of others are not run several
+ * times a second. */
 static void wait_to_retry(Engine *engine, gint64 usual, const GError *error) {
         engine_wait_to_retry(engine, g_error_matches(error, PS_ERROR, PS_ERROR_HOOK_FAILED) ? HOOK_RETRY_USEC : usual, error);
-        engine->may_fail_over = g_error_matches(error, PS_ERROR, PS_ERROR_SOURCE_UNREACHABLE) || g_error_matches(error, PS_ERROR, PS_ERROR_STALE_STATE) ||
+        bool refused = engine->may_fail_over && (g_error_matches(error, PS_ERROR, PS_ERROR_DATA_MISMATCH) ||
+                                                 g_error_matches(error, PS_ERROR, PS_ERROR_BINLOG_UNAVAILABLE));
+        engine->may_fail_over = refused || g_error_matches(error, PS_ERROR, PS_ERROR_SOURCE_UNREACHABLE) || g_error_matches(error, PS_ERROR, PS_ERROR_STALE_STATE) ||
                                 g_error_matches(error, PS_ERROR, PS_ERROR_DESTINATION_UNREACHABLE);
         if (engine->may_fail_over)
                 engine_refresh_params(engine);
@@ -484,12 +487,12 @@ static bool until_done(Switchover *s, bool (*what)(Switchover *s, GError **error
         for (;;) {
                 g_autoptr(GError) error = NULL;
                 bool done = what(s, &error);
-                s->engine->may_fail_over = false;
-                if (done)
-                        return true;
-                engine_set_error(s->engine, error);
-                if (engine_stopping(s->engine) || (s->engine->phase == phase_behind(s) && engine_superseded(s->engine)))
-                        return false;
+                if (!done)
+                        engine_set_error(s->engine, error);
+                if (done || engine_stopping(s->engine) || (s->engine->phase == phase_behind(s) && engine_superseded(s->engine))) {
+                        s->engine->may_fail_over = false;
+                        return done;
+                }
                 wait_to_retry(s->engine, USEC_PER_SEC / 2, error);
         }
 }
