@@ -90,8 +90,7 @@ static bool commit_watermark(Copier *copier, GError **error) {
                           WATERMARK_BASE + copier->number);
 }
 
-/* MySQL 5.6 goes on for minutes, for more the larger the table is, to write to a connection that is gone, and keeps its snapshot. An ALTER
- * TABLE waits for it. */
+/* MySQL 5.6 goes on for two minutes to write to a connection that is gone, and keeps its snapshot. An ALTER TABLE waits for it. */
 static void kill_session(Conn *by, const Conn *gone) {
         (void) conn_execf(by, NULL, "KILL %" G_GUINT64_FORMAT, (guint64) conn_id(gone));
 }
