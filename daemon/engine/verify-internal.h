@@ -41,6 +41,7 @@ typedef struct Verify {
         const struct VerifyPoint *resume; /* of an earlier run, in the first pass */
         double seconds_before;            /* that it took */
         gint64 begin;
+        guint64 unpaid;   /* bytes that were read and not yet told to wait_for_room() */
         bool behind_done; /* nothing that comes can be left out after a restart */
         bool again; /* a repair had to remove rows beside those it looked at: compare the table once more */
 } Verify;

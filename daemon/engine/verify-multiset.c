@@ -114,7 +114,12 @@ static void add_to_sketch(gpointer userdata, guint64 a, guint64 b) {
 
 static bool read_sketch(Comparison *comparison, Conn *conn, Sketch *ret, GError **error) {
         memset(ret, 0, sizeof *ret);
-        return read_hashes(comparison, conn, add_to_sketch, ret, error);
+        bool good = read_hashes(comparison, conn, add_to_sketch, ret, error);
+        /* The limits are of the upstream. They are asked for before a table only: what is between two readings, or has a snapshot open, should
+         * not last. */
+        if (conn == comparison->up)
+                comparison->verify->unpaid += ret->rows * comparison->table->table->avg_row_bytes;
+        return good;
 }
 
 static bool bucket_differs(const Comparison *comparison, guint i) {
@@ -405,7 +410,9 @@ static bool compare_online(Comparison *comparison, bool *ret_equal, GError **err
         const VerifyInput *input = comparison->verify->input;
         g_autofree char *file = NULL;
         guint64 offset;
-        if ((input->wait_for_room && !input->wait_for_room(input->userdata, comparison->up, 0, error)) || verify_stopped(input, error) ||
+        guint64 unpaid = comparison->verify->unpaid;
+        comparison->verify->unpaid = 0;
+        if ((input->wait_for_room && !input->wait_for_room(input->userdata, comparison->up, unpaid, error)) || verify_stopped(input, error) ||
             !read_sketch(comparison, comparison->up, comparison->above, error) ||
             !conn_binlog_position(comparison->up, &file, &offset, error) ||
             !input->wait_applied(input->userdata, file, offset, -1, error) ||

@@ -203,6 +203,7 @@ typedef struct Reader {
         const GPtrArray *tables; /* of VerifyTable */
         const VerifyPoint *resume; /* or NULL */
         Queue *queue;            /* of Chunk */
+        guint64 unpaid;          /* see Verify */
         GError *error;           /* valid once it is joined */
 } Reader;
 
@@ -233,14 +234,13 @@ static bool read_table(Reader *reader, Conn *conn, guint index, GError **error) 
         const VerifyInput *input = reader->input;
         VerifyResume resume = verify_point_resume(reader->resume, table->table);
         g_auto(GStrv) lo = resume == VERIFY_RESUME_AT ? g_strdupv(reader->resume->key) : NULL;
-        guint64 bytes = 0;
         bool last;
 
         if (resume == VERIFY_RESUME_SKIP)
                 return true;
         do {
                 if (verify_stopped(input, error) ||
-                    (input->wait_for_room && !input->wait_for_room(input->userdata, conn, bytes, error)) ||
+                    (input->wait_for_room && !input->wait_for_room(input->userdata, conn, reader->unpaid, error)) ||
                     verify_stopped(input, error))
                         return false;
                 g_autoptr(Chunk) chunk = g_new0(Chunk, 1);
@@ -251,7 +251,7 @@ static bool read_table(Reader *reader, Conn *conn, guint index, GError **error) 
                     !conn_binlog_position(conn, &chunk->file, &chunk->offset, error))
                         return false;
                 last = !chunk->hi;
-                bytes = chunk->rows * table->table->avg_row_bytes;
+                reader->unpaid = chunk->rows * table->table->avg_row_bytes;
                 g_strfreev(lo);
                 lo = g_strdupv(chunk->hi);
                 if (!queue_push(reader->queue, g_steal_pointer(&chunk), 1)) {
@@ -346,7 +346,7 @@ static void report_point(Verify *verify, const VerifyTable *table, const Chunk *
 static bool compare_tables(Verify *verify, const GPtrArray *tables, guint64 rows_total, GPtrArray *again,
                            GError **error) {
         g_autoptr(Queue) queue = queue_new(CHUNKS_AHEAD, chunk_free);
-        Reader reader = {.input = verify->input, .tables = tables, .queue = queue, .resume = verify->resume};
+        Reader reader = {.input = verify->input, .tables = tables, .queue = queue, .resume = verify->resume, .unpaid = verify->unpaid};
         Thread *thread = thread_start("verify", reader_main, &reader);
         guint current = G_MAXUINT;
         bool ok = true, skip = false;
@@ -376,6 +376,7 @@ static bool compare_tables(Verify *verify, const GPtrArray *tables, guint64 rows
         }
         queue_close(queue, /* discard= */ true);
         thread_join(thread);
+        verify->unpaid = reader.unpaid;
         if (!ok) {
                 g_clear_error(&reader.error);
                 return false;

@@ -260,3 +260,21 @@ def test_killed_behind_a_statement(pair):
                 shop.wait(lambda: shop.get('VerificationState') in ('equal', 'different'), 60, 'the comparison')
                 assert shop.get('VerificationState') == 'different'
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.parametrize('key', ['PRIMARY KEY (id)', 'KEY (id)'], ids=['in-chunks', 'in-one'])
+def test_rate_counts_every_table(link, pair, key):
+        """Also those that are small, and those that are read at once because they have no key."""
+        source, destination = pair
+        source.admin('CREATE DATABASE shop')
+        for name in 'abcd':
+                source.script([f'CREATE TABLE {name} (id INT NOT NULL, filler CHAR(200) NOT NULL, {key})',
+                               f"INSERT INTO {name} SELECT n, REPEAT('x', 200) FROM {schemas.NUMBERS} numbers WHERE n < 5000", f'ANALYZE TABLE {name}'], db='shop')
+        shop = link(source, destination)
+        steps.start(shop)
+        shop.wait_property('VerificationState', 'equal', 60)
+        limits(shop, max_copy_rate=1 << 18)             # a table takes 4 s, and nobody waits for the last one
+        began = time.monotonic()
+        shop.operate('Verify')
+        assert time.monotonic() - began > 6
+        assert shop.get('VerificationState') == 'equal'
