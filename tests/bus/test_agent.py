@@ -217,7 +217,7 @@ def test_generation(agent):
 
 
 def test_one_operation_at_a_time(make_agent):
-    agent = make_agent(env={"FAKE_ENGINE_MSEC": "150"}).start()
+    agent = make_agent(env={"FAKE_ENGINE_MSEC": "1000"}).start()
     agent.create()
     m = agent.migration().synchronize().verify()
     operation = m.Switch()
@@ -279,7 +279,7 @@ def test_confirm(agent):
 def test_unconfirmed_rolls_back(agent):
     agent.create()
     m = agent.migration().synchronize().verify()
-    m.wait_finished(m.Switch(confirm_within=0.3))
+    m.wait_finished(m.Switch(confirm_within=3))
     m.Pause()
     m.wait("Phase", "synchronizing")
     assert m.get("LastOperation")[1] == "rollback" and m.get("ConfirmBy") == 0 and not m.get("Paused")
@@ -293,7 +293,7 @@ def test_unconfirmed_rollback_switches_again(agent):
     m.Confirm()
     assert m.get("ConfirmBy") == 0
     m.switch()
-    m.wait_finished(m.Rollback(confirm_within=0.3))
+    m.wait_finished(m.Rollback(confirm_within=3))
     m.wait("Phase", "switched")
     assert m.get("LastOperation")[1] == "switch" and m.get("ConfirmBy") == 0
 
@@ -403,7 +403,7 @@ def test_term_ends_hooks(make_agent, tmp_path):
     time.sleep(0.2)
     began = time.monotonic()
     assert agent.stop() == 0
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
 
 
 def test_objects_that_are_not_there(agent):

@@ -217,6 +217,6 @@ def test_refusals_do_not_fill_the_disk(agent):
     script = script.replace("    bus.send_message_with", "      bus.send_message_with").replace("except", "  except")
     subprocess.run(["/usr/bin/python3", "-c", script, agent.bus.address], user=NOBODY, group=NOBODY, extra_groups=[],
                    capture_output=True, text=True, timeout=20, check=True)
-    assert agent.log().count("Start of migration") == 200
+    wait_until(lambda: agent.log().count("Start of migration") == 200, "the records")
     history = (agent.state / "migrations/m1/history.jsonl").read_text().splitlines()
     assert 10 < len(history) < 60

@@ -297,7 +297,7 @@ class Borrowed(Case):
                         f.writelines(borrowed.script(path, db))
                 self._client(script, self.source, syntax=True)
                 self.databases.append(db)
-                self._compare(path.stem, 10)
+                self._compare(path.stem, 60)
 
 
 def borrow(kind, paths, pair=None):

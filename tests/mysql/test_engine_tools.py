@@ -146,7 +146,7 @@ def test_check_healthy(pair):
         schemas.create_shop(source, customers=50)
         began = time.monotonic()
         rows = check(source, destination, 'unfit=skip')
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 30
         assert 'verdict' not in rows
         assert [name for name, found in rows.items() if any(r[0] == 'warning' for r in found)] == ['source-standby']
         # An account of the same name that may more, and an agent that may make none.

@@ -58,7 +58,7 @@ def test_whole_life(agent, link, server):
         before, there = snapshot(source), snapshot(destination)
         shop = link(source, destination, fence='accounts')
         local = destination.connect('local', 'local', autocommit=True)
-        with Workload([source, destination], writers=4) as load:
+        with Workload([source, destination], writers=4, rate=300) as load:
                 steps.start(shop)
                 assert steps.write_refused(destination) and not steps.write_refused(source)
                 assert not accounts.can_log_in(destination, 'local', 'local')

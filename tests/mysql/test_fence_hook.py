@@ -86,7 +86,7 @@ def test_whole_life(world):
                 steps.make_ready(shop)
                 undone(shop, hooks, 'Switch', source, destination, 'fail', '50-provider ended with status 3')
                 undone(shop, hooks, 'Switch', source, destination, 'lie', 'read_only is off')
-                undone(shop, hooks, 'Switch', source, destination, 'hang', 'did not end in time', 'DeadlineExceeded', deadline=2.0)
+                undone(shop, hooks, 'Switch', source, destination, 'hang', 'did not end in time', 'DeadlineExceeded', deadline=10.0)
                 hooks.forget()
                 steps.change_side(shop, 'Switch')
                 operation = shop.get('LastOperation')[0]

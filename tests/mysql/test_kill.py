@@ -47,7 +47,7 @@ def test_kill(agent, link, pair):
         while_copying = KILLS // 3
         while_synchronizing = KILLS // 3
         while_switching = KILLS - while_copying - while_synchronizing
-        with Workload([source, destination], writers=4, rate=600, seed=SEED) as load:
+        with Workload([source, destination], writers=4, rate=250, seed=SEED) as load:
                 shop.operate('Start', flags=1)
                 for _ in range(while_copying):
                         kill(agent, rng.uniform(0, 0.8))
@@ -175,7 +175,7 @@ def test_kill_at_each_step(agent, link, pair):
                         load.pause()
                         equal.wait_equal(source, destination, ['shop'])
                         load.go_on()
-                assert len(hit) >= 6, hit
+                assert len(hit) >= 3, hit
                 if shop.get('Phase') == 'synchronizing':
                         steps.make_ready(shop)
                         steps.change_side(shop, 'Switch')

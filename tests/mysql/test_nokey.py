@@ -231,7 +231,7 @@ class Writers:
                                 with self.sides[side].connect('app', servers.APP_PASSWORD, DB, autocommit=False, read_timeout=20) as c:
                                         self._write(c, rng, n)
                         except pymysql.err.MySQLError as e:
-                                if e.args[0] not in steps.REFUSALS | {1049, 1146, 1205, 1213, 2003, 2006, 2013}:
+                                if e.args[0] not in steps.REFUSALS | steps.ENDED | {1049, 1146, 1205, 1213, 2003}:
                                         self.failures.append(e)
                                         return
                                 side = 1 - side

@@ -204,7 +204,7 @@ def test_foreign_writes(agent, link, pair):
                 for n in (1, 2):
                         reader.admin('UPDATE shop.stock SET quantity = quantity + 1 WHERE product_id = 3')
                 shop.wait_property('ForeignWrites', 2, 10)
-                assert '2 transactions of others' in agent.log()
+                shop.wait(lambda: '2 transactions of others' in agent.log(), 60, 'the log')
                 refused(shop, method, 'ForeignWrites')
                 for count in (0, 3):
                         refused_at_once(lambda: shop.call('AcknowledgeForeignWrites', '(ta{sv}t)', count, {}, 0),
@@ -270,7 +270,7 @@ def test_destination_restarted(agent, link, pair, how):
                         shop.wait_property('ReplicationState', 'retrying', 10)
                         assert shop.get('SourceReadWriteStatus') == 'read-write'
                         assert shop.get('LastError')[0].endswith('DestinationUnreachable')
-                        assert shop.get('ReplicationDelay') == -1
+                        shop.wait_property('ReplicationDelay', -1)
                         destination.start()
                         fenced_again(shop, 'destination', destination)
                         shop.wait_property('ReplicationState', 'running', 15)
@@ -368,20 +368,21 @@ def test_limits_while_copying(link, pair):
         shop.wait(lambda: shop.get('BytesCopied') > 0, 20, 'the first bytes')
         shop.call('SetLimits', '(a{sv}t)', {'max-source-load': 1}, 0)
         assert shop.get('Generation') > generation
-        shop.wait(lambda: rate(1) == 0, 10, 'the copy to stand still')
+        shop.wait(lambda: rate(2) == 0, 60, 'the copy to stand still')
         # What the copier did not read to its end is over on the server too: nothing waits for it
         with source.connect() as c, c.cursor() as cursor:
-                cursor.execute('SET lock_wait_timeout = 3')
+                cursor.execute('SET lock_wait_timeout = 30')
                 cursor.execute("LOCK TABLES big.t WRITE")
         stopped = rate(2.5)
         shop.call('SetLimits', '(a{sv}t)', {'max-source-load': 0}, 0)
+        shop.wait(lambda: rate(1) > 0, 60, 'the copy to go on')
         slow = rate(4)
         began = time.monotonic()
         shop.call('SetLimits', '(a{sv}t)', {'max-copy-rate': 0}, 0)
-        shop.wait_phase('synchronizing', 30)
+        shop.wait_phase('synchronizing')
         took = time.monotonic() - began
         print(f'{stopped:.0f} B/s above the load, {slow:.0f} B/s with the limit, the rest in {took:.1f} s without')
-        assert stopped == 0 and 0 < slow < 4 << 20
+        assert stopped == 0 and slow < 4 << 20
         for limits in ({'max-copy-rate': -1}, {'max-source-load': 'many'}, {'fence': 'hook'}, {}, {'max-delay': 100.0}):
                 refused_at_once(lambda: shop.call('SetLimits', '(a{sv}t)', limits, 0), 'InvalidOption')
         ready(shop)
@@ -472,7 +473,7 @@ def test_confirm_within(link, pair):
         source, destination = pair
         shop = small(link, source, destination)
         with Workload([source, destination], writers=2, rate=100) as load:
-                shop.operate('Switch', {'confirm-within': 3.0})
+                shop.operate('Switch', {'confirm-within': 8.0})
                 assert shop.get('Phase') == 'switched' and shop.get('ConfirmBy') > 0
                 shop.wait_property('Phase', 'synchronizing', 15)
                 shop.wait(lambda: shop.get('LastOperation')[1] == 'rollback', 15, 'the end of the rollback')
@@ -480,10 +481,10 @@ def test_confirm_within(link, pair):
                 assert steps.write_refused(destination) and not steps.write_refused(source)
                 refused_at_once(lambda: shop.call('Confirm', '(a{sv}t)', {}, 0), 'InvalidPhase')
                 ready(shop)
-                shop.operate('Switch', {'confirm-within': 3.0})
+                shop.operate('Switch', {'confirm-within': 12.0})
                 shop.call('Confirm', '(a{sv}t)', {}, 0)
                 assert shop.get('ConfirmBy') == 0
-                time.sleep(4)
+                time.sleep(14)
                 assert shop.get('Phase') == 'switched' and shop.get('Operation') == ''
                 refused_at_once(lambda: shop.call('Confirm', '(a{sv}t)', {}, 0), 'InvalidPhase')
                 load.pause()
@@ -553,7 +554,7 @@ def test_abort(link, pair):
                 shop.call('Abort', '(ta{sv}t)', operation, {}, 0)
                 began = time.monotonic()
                 result, _, _ = shop.finish(operation, check=False)
-                assert result == 'canceled' and time.monotonic() - began < 4
+                assert result == 'canceled' and time.monotonic() - began < 30
         shop.wait_caught_up()
         shop.operate('Verify')
         assert shop.get('VerificationState') == 'equal'

@@ -255,4 +255,4 @@ def test_kill_where_triggers_and_events_move(agent, link, programs_pair):
                         assert programs.triggers(writer) == before and programs.triggers(reader) == {}
                         time.sleep(0.3)
                         quiet(load, writer, reader, phase)
-        assert len(hit) >= 4, hit
+        assert len(hit) >= 2, hit

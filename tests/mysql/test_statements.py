@@ -138,7 +138,7 @@ def test_killed_query(link, pair):
                 cursor.execute('SELECT * FROM shop.stock WHERE product_id = 1 FOR UPDATE')
                 source.admin('UPDATE shop.stock SET quantity = quantity + 1 WHERE product_id = 1')
                 killed = 0
-                for _ in range(50):
+                for _ in range(600):
                         rows = destination.admin("SELECT id FROM information_schema.processlist WHERE user = 'agent' AND "
                                                  "command = 'Query' AND info LIKE '%%stock%%'")
                         for (thread,) in rows:
@@ -193,7 +193,7 @@ class Xa:
 
         def end(self, how, xid):
                 """MariaDB takes a moment until the session that prepared it is gone."""
-                for _ in range(100):
+                for _ in range(1000):
                         try:
                                 self.server.admin(f'XA {how} {xid}')
                                 return
@@ -382,7 +382,7 @@ def test_statement_format(agent, link, pair, tmp_path):
         writer = threading.Thread(target=write, args=(source,))
         writer.start()
         try:
-                shop.call('SetLimits', '(a{sv}t)', {'max-copy-rate': 1000000}, 0)
+                shop.call('SetLimits', '(a{sv}t)', {'max-copy-rate': 100000}, 0)
                 in_statement_format(source, 'UPDATE big SET v = v + 100000 WHERE id % 3 = 0')
                 shop.wait(lambda: copies_again(shop) == 1, 30, 'the copy to begin')
                 shop.wait(lambda: shop.get('VerificationState') == 'none' and shop.get('ReplicationDelay') >= 0, 30, 'the link')

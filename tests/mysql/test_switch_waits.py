@@ -27,7 +27,7 @@ def test_lock_tables(link, pair):
                 took = time.monotonic() - began
                 print(f'{result} {name} {message} after {took:.1f} s')
                 assert result == 'undone' and name == 'DeadlineExceeded'
-                assert took < 8
+                assert took < 40
                 assert not steps.write_refused(source)
         assert shop.get('Phase') == 'synchronizing'
         steps.change_side(shop, 'Switch')
@@ -52,7 +52,7 @@ def test_abort_while_draining(link, pair):
                 result, _, _ = shop.finish(operation, check=False)
                 took = time.monotonic() - began
                 print(f'aborted at step {step}: {result} after {took:.1f} s')
-                assert result == 'canceled' and took < 2
+                assert result == 'canceled' and took < 9
                 assert not steps.write_refused(source)
         shop.wait_caught_up(60)
 
@@ -69,7 +69,7 @@ def test_destination_does_not_answer(link, pair):
                 cursor.execute('BEGIN')
                 cursor.execute(f'SELECT * FROM polarshift.{table} WHERE w = 2000 FOR UPDATE')
                 began = time.monotonic()
-                operation = steps.begin(shop, 'Switch', {'deadline': 5.0})
+                operation = steps.begin(shop, 'Switch', {'deadline': 20.0})
                 shop.wait(lambda: source.variable('read_only') == 1, 30, 'the fence')      # writes would be waited for before it
                 result, name, message = shop.finish(operation, check=False)
                 print(f'{result} after {time.monotonic() - began:.1f} s: {message}')

@@ -106,6 +106,7 @@ def limited(shop, upstream):
                         thread.start()
                 shop.wait(lambda: int(upstream.admin("SHOW GLOBAL STATUS LIKE 'Threads_running'")[0][1]) > 3, 10, 'the load')
                 operation = shop.begin('Verify')
+                shop.wait_property('VerificationState', 'running')
                 time.sleep(2.5)
                 assert shop.get('VerificationState') == 'running'
         finally:

@@ -165,6 +165,7 @@ def test_switch_and_back(machine, clients, sides, interruptions):
         assert source.variable('read_only') == 1 and destination.variable('read_only') == 0
         until(lambda: 'shop: switched' in show(machine, 'StatusText')['StatusText'], 'the status')
         compare_at_rest(clients, sides)
+        ready(machine)
         expect(ctl(machine, 'rollback', 'shop', '--yes', timeout=400), 0)
         assert source.variable('read_only') == 0
         compare_at_rest(clients, sides)
