@@ -65,9 +65,9 @@ static int secret_prompt(Secret *secret, const char *name) {
         silent = old;
         silent.c_lflag &= ~(tcflag_t) ECHO;
         silent.c_lflag |= ICANON | ISIG;
+        (void) tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
         fprintf(stderr, "Password for credential %s: ", safe);
         fflush(stderr);
-        (void) tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
         r = secret_read(secret, STDIN_FILENO, true);
         (void) tcsetattr(STDIN_FILENO, TCSAFLUSH, &old);
         fputc('\n', stderr);

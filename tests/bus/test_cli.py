@@ -673,7 +673,7 @@ def test_check_is_folded(agent):
 def test_prompt_does_not_echo(agent):
     terminal = Terminal(agent, "set-credential", "shop.source")
     terminal.expect("Password for credential shop.source: ")
-    time.sleep(0.1)
+    assert not termios.tcgetattr(terminal.master)[3] & termios.ECHO
     terminal.type("s3cret\n")
     assert terminal.end() == 0
     assert "s3cret" not in terminal.text
