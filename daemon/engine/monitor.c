@@ -13,6 +13,7 @@
 #define IO_TIMEOUT 5 /* s */
 #define HEARTBEAT_ROW 1
 #define BOOT_ROW 2 /* in the same table: since when the server runs that was last seen taking writes */
+#define BOOT_TRIES 5
 
 struct Monitor {
         MonitorConfig config;
@@ -62,13 +63,21 @@ static bool write_row(const Monitor *monitor, Conn *conn, unsigned id, guint64 v
                           monitor->config.ledger->watermark, id, value, value);
 }
 
+/* These are two questions: when time passes between them, they are asked again, lest that looks like a restart. */
 bool monitor_boot_time(Conn *conn, guint64 *ret) {
-        guint64 now;
-        g_autoptr(ConnRows) rows = conn_query(conn, "SHOW GLOBAL STATUS LIKE 'Uptime'", NULL);
-        char **row = conn_rows_take(rows);
-        if (!row || !row[1] || !conn_query_uint64(conn, "SELECT UNIX_TIMESTAMP()", &now, NULL))
+        guint64 before, after;
+        if (!conn_query_uint64(conn, "SELECT UNIX_TIMESTAMP()", &after, NULL))
                 return false;
-        *ret = now - MIN(g_ascii_strtoull(row[1], NULL, 10), now);
+        for (int tries = 0; tries < BOOT_TRIES; tries++) {
+                before = after;
+                g_autoptr(ConnRows) rows = conn_query(conn, "SHOW GLOBAL STATUS LIKE 'Uptime'", NULL);
+                char **row = conn_rows_take(rows);
+                if (!row || !row[1] || !conn_query_uint64(conn, "SELECT UNIX_TIMESTAMP()", &after, NULL))
+                        return false;
+                *ret = after - MIN(g_ascii_strtoull(row[1], NULL, 10), after);
+                if (after - before <= 1) /* not when the clock was set back either */
+                        break;
+        }
         return true;
 }
 

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What a switch says of itself (the dry run, the certificate), its final check of rows, and what ends a switch whose old side never comes back."""
 
+import contextlib
 import json
 import os
 import pathlib
+import selectors
 import shutil
+import socket
 import time
 
 import pymysql
@@ -249,3 +252,43 @@ def test_fence_that_outlives_a_restart(agent, server):
         shop.operate('Cancel')
         destination.restart()
         assert not steps.write_refused(destination)
+
+
+class Slow(proxy.Proxy):
+        """Time passes, once, behind the question how long the server has been running."""
+        asked = held = True
+
+        def slow_down(self):
+                self.asked = self.held = False
+
+        def _move(self, client, s, events):
+                if not self.held and s is client and events & selectors.EVENT_READ:
+                        with contextlib.suppress(OSError):
+                                data = s.recv(proxy.CHUNK, socket.MSG_PEEK)
+                                if self.asked and b'UNIX_TIMESTAMP()' in data:
+                                        time.sleep(4)
+                                        self.held = True
+                                self.asked = self.asked or b"'Uptime'" in data
+                super()._move(client, s, events)
+
+
+def test_slow_answer_is_no_restart(agent, pair):
+        """A side that was closed by hand, without a restart, stays so, however slow it was when it was asked since when it runs."""
+        source, destination = pair
+        schemas.create_shop(source, 300)
+        with Slow(destination.port) as cable:
+                for side in ('source', 'destination'):
+                        agent.set_credential(f'shop.{side}', servers.AGENT_PASSWORD)
+                shop = agent.create('shop', source.uri('agent'), f'mysql://agent@127.0.0.1:{cable.port}/?ssl-mode=disabled', unfit='skip')
+                steps.start(shop)
+                steps.change_side(shop, 'Switch')
+                agent.stop()
+                cable.slow_down()
+                agent.start()
+                shop.wait(lambda: cable.held, 60, 'the question')
+                shop.wait_caught_up()
+                destination.admin('SET GLOBAL read_only = 1')
+                agent.restart()
+                shop.wait_property('DestinationReadWriteStatus', 'read-only')
+                time.sleep(2)
+                assert steps.write_refused(destination)
