@@ -672,8 +672,13 @@ def test_check_is_folded(agent):
 
 def test_prompt_does_not_echo(agent):
     terminal = Terminal(agent, "set-credential", "shop.source")
+    terminal.type("\x13")            # the prompt has to wait, and there is no echo before it
+    deadline = time.monotonic() + 30
+    while termios.tcgetattr(terminal.master)[3] & termios.ECHO:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    terminal.type("\x11")
     terminal.expect("Password for credential shop.source: ")
-    assert not termios.tcgetattr(terminal.master)[3] & termios.ECHO
     terminal.type("s3cret\n")
     assert terminal.end() == 0
     assert "s3cret" not in terminal.text
