@@ -13,16 +13,16 @@ import pytest
 import accounts
 import schemas
 import servers
-from test_engine_tools import check, tool
+from test_engine_tools import check, every_privilege_is_named, tool
 
 # What other tests make fail: id → module::test.
 ELSEWHERE = {
     'source-version': 'test_engine_tools::test_check_versions',
-    'destination-version': 'test-precheck.c',
+    'destination-version': 'test_engine_tools::test_check_binlog_off',
     'same-server': 'test_engine_tools::test_check_versions',
     'binlog': 'test_engine_tools::test_check_binlog_off',
     'source-standby': 'test_engine_tools::test_check_healthy',
-    'fence-global': 'test_engine_tools::test_check_objects',
+    'fence-global': 'test_checks::test_what_a_fence_of_accounts_says',
     'fence-durable': 'test_checks::test_always_said',
     'fence-hook': 'test_fence_hook::test_whole_life',
     'disk-space': 'test_checks::test_always_said',
@@ -52,7 +52,7 @@ MENDED = {
     'tls': 'the URI: test_tls::test_modes',
     'places': 'the URI: test_checks::test_addresses',
     'socket-visible': 'the URI: test_checks::test_addresses',
-    'fence-global': 'the selection: test_engine_tools::test_check_objects',
+    'fence-global': 'the selection: test_engine_tools::test_check_objects; the SQL of its hint: test_checks::test_what_a_fence_of_accounts_says',
     'source-version': 'another server', 'destination-version': 'another server', 'same-server': 'another server',
     'fence-hook': 'an executable: test_fence_hook::test_whole_life',
     'fence-durable': 'a note that always holds', 'disk-space': 'a note that always holds',
@@ -138,6 +138,8 @@ MARIADB = [
      (['DROP PROCEDURE t.p'], []), [], []),
     ('removed-sql', 'note', 'gtid_subset()', ["CREATE FUNCTION t.g() RETURNS INT DETERMINISTIC RETURN GTID_SUBSET('', '')"], [], HINT, [], []),
     ('node-specification', 'warning', 'max_connections', [], ['SET GLOBAL max_connections = 50'], HINT, [], ['SET GLOBAL max_connections = 300']),
+    ('node-specification', 'warning', 'innodb_buffer_pool_size', [], ['SET GLOBAL innodb_buffer_pool_size = 134217728'], HINT, [],
+     ['SET GLOBAL innodb_buffer_pool_size = 268435456']),
     ('other-objects', 'warning', 'loadable function `udf`', ["INSERT INTO mysql.func VALUES ('udf', 0, 'udf.so', 'function')"], [],
      (['DELETE FROM mysql.func'], []), [], []),
     ('other-objects', 'note', 'plugin `extra`', ["INSERT INTO mysql.plugin VALUES ('extra', 'extra.so')"], [], (['DELETE FROM mysql.plugin'], []), [], []),
@@ -270,6 +272,7 @@ def test_mysql97(server):
         destination = other_release(server, servers.MySQL97)
         source = server(servers.MySQL56)
         run_cases(source, destination, MYSQL97)
+        every_privilege_is_named(source, destination)
         # The list of accounts says what becomes of a password.
         source.script(["CREATE USER 'late'@'%' IDENTIFIED BY 'x'", 'CREATE TABLE t.parent (a INT PRIMARY KEY)',
                        'CREATE TABLE t.child (a INT PRIMARY KEY, FOREIGN KEY (a) REFERENCES t.parent (a) ON DELETE CASCADE)'])
@@ -296,6 +299,31 @@ def test_always_said(pair):
         for name, text in (('disk-space', 'cannot be seen from here'), ('encryption', 'cannot be seen from here'), ('fence-durable', 'read_only'),
                            ('tls', 'not encrypted')):
                 assert [row for row in rows[name] if row[0] == 'note' and text in row[2]], (name, rows[name])
+
+
+def test_what_a_fence_of_accounts_says(pair):
+        """fence=accounts: who is locked, a standby's account among them, and grants that hold for everybody."""
+        source, destination = pair
+        source.script(['CREATE DATABASE t', 'CREATE TABLE t.base (a INT PRIMARY KEY, b INT)'])
+
+        def look(*options):
+                return check(source, destination, 'unfit=skip', 'fence=accounts', *options)['fence-global']
+        assert [row[2].split(',')[0] for row in look()] == [f'1 accounts of the {side} that can write are locked' for side in ('source', 'destination')]
+        for side, server in (('source', source), ('destination', destination)):
+                before = look()
+                assert {row[0] for row in before} == {'ok'}, before
+                server.admin("GRANT REPLICATION SLAVE ON *.* TO 'app'@'%'")
+                rows = [row for row in look() if row[0] == 'warning']
+                assert len(rows) == 1 and f'of the {side}' in rows[0][2] and "'app'@'%'" in rows[0][2], rows
+                # "give standbys an account with REPLICATION SLAVE alone": such a one is not named.
+                server.script(["REVOKE REPLICATION SLAVE ON *.* FROM 'app'@'%'", "GRANT REPLICATION SLAVE ON *.* TO 'standby'@'%' IDENTIFIED BY 's'"])
+                assert look() == before
+                server.script(["DROP USER 'standby'@'%'", "INSERT INTO mysql.db (Host, Db, User, Insert_priv) VALUES ('%', 't', '', 'Y')", 'FLUSH PRIVILEGES'])
+                rows = [row for row in look() if row[0] == 'note']
+                assert len(rows) == 1 and f'the anonymous user of the {side}' in rows[0][2], rows
+                server.script([rows[0][3][rows[0][3].index('DELETE'):].split(';')[0], 'FLUSH PRIVILEGES'])
+                assert look() == before
+        assert [row[0] for row in look('include=t')].count('warning') == 1
 
 
 def test_statements_do_not_grow(pair):
