@@ -6,3 +6,5 @@
 
 /* OPERATION "switch", STEP "fence", WHEN "before" or "after" (what the step did succeeded). */
 void failpoint(const char *operation, const char *step, const char *when);
+/* A limit that a test cannot wait for: USUAL, unless the test has set the one of this NAME. */
+unsigned failpoint_limit(const char *name, unsigned usual);

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/failpoint.h"
 #include "engine/control.h"
 #include "engine/fence.h"
 #include "engine/objects.h"
@@ -147,7 +148,7 @@ static bool check_sessions(Engine *engine, const EngineOperation *operation, Sid
                 engine_name_error(engine, from, error);
                 return false;
         }
-        if (oldest <= LONG_TRANSACTION || operation->kill_sessions)
+        if (oldest <= failpoint_limit("long-transaction", LONG_TRANSACTION) || operation->kill_sessions)
                 return true;
         g_set_error(error, PS_ERROR, PS_ERROR_CHECK_FAILED,
                     "a transaction on the %s has been open for %" G_GUINT64_FORMAT " s and would be lost; let it end, or use kill-sessions",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Failpoints that hold (base/failpoint.h). $POLARSHIFT_FAILPOINTS is a folder. A point OPERATION.STEP.WHEN for which a file of that name is
  * in it says so by another one with `.reached` behind its name, and waits until the first one is gone. Every point that is passed is a line in the file
- * `passed`, so that a test knows that it has them all. */
+ * `passed`, so that a test knows that it has them all. A file limit.NAME there has the number that is taken for that limit. */
 
 #include "base/failpoint.h"
 
@@ -37,4 +37,12 @@ void failpoint(const char *operation, const char *step, const char *when) {
         append(reached, "");
         while (access(hold, F_OK) == 0)
                 g_usleep(LOOK_USEC);
+}
+
+unsigned failpoint_limit(const char *name, unsigned usual) {
+        const char *folder = getenv("POLARSHIFT_FAILPOINTS");
+        g_autofree char *file = g_strconcat("limit.", name, NULL);
+        g_autofree char *path = folder ? g_build_filename(folder, file, NULL) : NULL;
+        g_autofree char *text = NULL;
+        return path && g_file_get_contents(path, &text, NULL, NULL) ? (unsigned) g_ascii_strtoull(text, NULL, 10) : usual;
 }

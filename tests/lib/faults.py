@@ -135,6 +135,10 @@ class Failpoints:
                 with open(self._path(name), 'w', encoding='ascii'):
                         pass
 
+        def limit(self, name, value):
+                with open(self._path(f'limit.{name}'), 'w', encoding='ascii') as f:
+                        f.write(str(value))
+
         def reached(self, name):
                 return os.path.exists(self._path(name + '.reached'))
 

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A switch that meets somebody who holds it up: it ends in time, and the source takes writes again."""
 
+import json
 import shutil
 import time
+
+import pytest
 
 import equal
 import schemas
@@ -31,6 +34,51 @@ def test_lock_tables(link, pair):
                 assert not steps.write_refused(source)
         assert shop.get('Phase') == 'synchronizing'
         steps.change_side(shop, 'Switch')
+
+
+@pytest.fixture
+def limited():
+        """(agent, its failpoints)"""
+        folder = servers.scratch_folder('pf-')
+        with Agent(environment={'POLARSHIFT_FAILPOINTS': folder}, program='tests/faults/polarshiftd-faults') as agent:
+                yield agent, Failpoints(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def create(agent, source, destination):
+        for side in ('source', 'destination'):
+                agent.set_credential(f'shop.{side}', servers.AGENT_PASSWORD)
+        return agent.create('shop', source.uri('agent'), destination.uri('agent'), unfit='skip')
+
+
+def test_long_transaction(limited, server, monkeypatch):
+        """Seen in the guard, before it costs anybody anything; by how long it has been open, wherever on Earth its server is."""
+        agent, points = limited
+        monkeypatch.setenv('TZ', 'Asia/Tokyo')
+        source = server(servers.MySQL56)
+        monkeypatch.setenv('TZ', 'America/New_York')
+        destination = server(servers.MariaDB)
+        monkeypatch.delenv('TZ')
+        schemas.create_shop(source, 300)
+        shop = create(agent, source, destination)
+        steps.start(shop)
+        for method, writer in (('Switch', source), ('Rollback', destination)):
+                steps.make_ready(shop)
+                with writer.connect('app', servers.APP_PASSWORD, 'shop') as c, c.cursor() as cursor:
+                        cursor.execute('BEGIN')
+                        cursor.execute('UPDATE stock SET quantity = quantity + 1 WHERE product_id = 1')
+                        time.sleep(2)
+                        shop.operate(method, flags=1)
+                        assert 1 <= json.loads(shop.call('GetPlan'))['oldest-transaction-seconds'] <= 60
+                        points.limit('long-transaction', 1)
+                        result, name, message = shop.operate(method, check=False)
+                        assert (result, name) == ('failed', 'CheckFailed') and 'has been open for' in message, message
+                        c.ping(reconnect=False)
+                        shop.operate(method, {'kill-sessions': True}, flags=1)
+                        cursor.execute('COMMIT')
+                steps.change_side(shop, method)
+                points.limit('long-transaction', 60)
+        equal.wait_equal(source, destination, ['shop'])
 
 
 def test_abort_while_draining(link, pair):
