@@ -273,7 +273,7 @@ static bool close_side(const Fence *fence, Side side, Conn *conn, const FenceClo
                 return false;
         }
         return conn_exec(conn, "SET SESSION lock_wait_timeout=DEFAULT", -1, NULL, error) && remember(fence, conn, kept, error) &&
-               end_sessions(conn, how, until, ret_killed, error) && fence_no_prepared_xa(conn, error);
+               fence_no_prepared_xa(conn, error) && end_sessions(conn, how, until, ret_killed, error) && fence_no_prepared_xa(conn, error);
 }
 
 /* Sessions, too, when nothing was left to lock: they may have outlived a crash of the agent between the locks and their end. */

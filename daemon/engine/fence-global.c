@@ -69,7 +69,8 @@ static bool would_end(const Session *session, gconstpointer data) {
 }
 
 bool fence_end_transactions(Conn *conn, const FenceClosing *how, gint64 until, unsigned *ret_killed, GError **error) {
-        return !fence_stopped(how, error) && fence_kill_sessions(conn, how->look, would_end, how, until, ret_killed, error) && fence_no_prepared_xa(conn, error);
+        return !fence_stopped(how, error) && fence_no_prepared_xa(conn, error) && fence_kill_sessions(conn, how->look, would_end, how, until, ret_killed, error) &&
+               fence_no_prepared_xa(conn, error);
 }
 
 static bool close_side(const Fence *fence, Side side, Conn *conn, const FenceClosing *how, FenceKept *kept, unsigned *ret_killed, GError **error) {

@@ -41,4 +41,5 @@ bool fence_stopped(const FenceClosing *how, GError **error);
 typedef bool (*FenceChoice)(const Session *session, gconstpointer data);
 /* Those of which WOULD_END says so are killed and gone by UNTIL. LOOK NULL: nothing is known of transactions. */
 bool fence_kill_sessions(Conn *conn, SessionLook *look, FenceChoice would_end, gconstpointer data, gint64 until, unsigned *ret_killed, GError **error);
+/* Before sessions are ended, too: MySQL 5.6 rolls a prepared one back when its session is killed, though its client was told that it is kept. */
 bool fence_no_prepared_xa(Conn *conn, GError **error);

@@ -81,6 +81,49 @@ def test_written_on_the_new_side_before_the_commit_point(held, pair):
         assert not steps.write_refused(source) and steps.write_refused(destination)
 
 
+def xa(cursor, name, key):
+        for sql in (f"XA START '{name}'", f'INSERT INTO shop.stock VALUES ({key}, 1, 7, NULL)', f"XA END '{name}'", f"XA PREPARE '{name}'"):
+                cursor.execute(sql)
+
+
+def test_prepared_behind_the_guard(held, pair):
+        """XA PREPARE when the guard has looked. MySQL 5.6 would roll it back when its session is killed, and takes XA COMMIT behind read_only."""
+        _, points, shop = held
+        source, destination = pair
+        operation = hold(points, shop, 'switch.fence.before')
+        with source.connect('app', servers.APP_PASSWORD) as c, c.cursor() as cursor:
+                xa(cursor, 'late', 900001)
+                points.hold('switch.undo.before')
+                points.release('switch.fence.before')
+                points.wait('switch.undo.before', lambda: shop.get('LastOperation')[2:] if shop.get('LastOperation')[0] >= operation else None)
+                assert steps.write_refused(source)
+                cursor.execute("XA COMMIT 'late'")
+                points.release('switch.undo.before')
+                assert shop.finish(operation, check=False)[:2] == ('undone', 'CheckFailed')
+        equal.wait_equal(source, destination, ['shop'])
+        assert destination.scalar('SELECT quantity FROM shop.stock WHERE product_id = 900001') == 7
+        steps.make_ready(shop)
+        steps.change_side(shop, 'Switch')
+        assert shop.get('ForeignWrites') == 0
+
+
+def test_prepared_behind_the_fence(held, pair):
+        """By somebody whom read_only does not stop: nothing tells of it before XA COMMIT, and that comes when it is too late. Counted."""
+        _, points, shop = held
+        source, destination = pair
+        operation = hold(points, shop, 'switch.drain.before')
+        points.hold('switch.release.before')
+        with source.connect() as c, c.cursor() as cursor:
+                xa(cursor, 'later', 900002)
+                points.release('switch.drain.before')
+                points.wait('switch.release.before', lambda: shop.get('LastOperation')[2:] if shop.get('LastOperation')[0] >= operation else None)
+                cursor.execute("XA COMMIT 'later'")
+        points.release('switch.release.before')
+        assert shop.finish(operation)[0] == 'done'
+        shop.wait_property('ForeignWrites', 1, 20)
+        assert shop.get('VerificationState') != 'equal' and not steps.write_refused(destination)
+
+
 def test_statement_that_the_old_side_does_not_take(held, pair):
         """Before the way back runs: told as what it is, and gone on from as ever."""
         agent, points, shop = held
