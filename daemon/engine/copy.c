@@ -90,9 +90,14 @@ static bool commit_watermark(Copier *copier, GError **error) {
                           WATERMARK_BASE + copier->number);
 }
 
-/* MySQL 5.6 goes on for two minutes to write to a connection that is gone, and keeps its snapshot. An ALTER TABLE waits for it. */
+/* MySQL 5.6 goes on for two minutes to write to a connection that is gone, and keeps its snapshot. An ALTER TABLE waits for it. Behind a restart of the
+ * server its number may be somebody else's. */
 static void kill_session(Conn *by, const Conn *gone) {
-        (void) conn_execf(by, NULL, "KILL %" G_GUINT64_FORMAT, (guint64) conn_id(gone));
+        guint64 id = conn_id(gone), there;
+        g_autofree char *ask = g_strdup_printf("SELECT COUNT(*) FROM information_schema.processlist WHERE id=%" G_GUINT64_FORMAT
+                                               " AND user=SUBSTRING_INDEX(CURRENT_USER(),'@',1)", id);
+        if (conn_query_uint64(by, ask, &there, NULL) && there)
+                (void) conn_execf(by, NULL, "KILL %" G_GUINT64_FORMAT, id);
 }
 
 /* The rows of CHUNK. Rows much larger than the estimate end it early: it is shortened to what was read. */

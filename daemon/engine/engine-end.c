@@ -343,7 +343,7 @@ void engine_end(Engine *engine, const EngineOperation *operation) {
                 if ((operation->kind != OPERATION_EXPIRE && !superseding) || engine_stopping(engine))
                         break;
                 engine_set_error(engine, error);
-                engine_wait_to_retry(engine, 10 * USEC_PER_SEC, error);
+                engine_wait_to_retry(engine, 10 * USEC_PER_SEC, engine_may_be_mended(error));
         }
         if (!error && operation->disable_binlog)
                 engine_disable_binlog(engine, operation->id);

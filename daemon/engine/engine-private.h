@@ -53,6 +53,7 @@ struct Engine {
         gint64 verify_at;                /* monotonic: when to verify by ourselves; 0: not planned */
         gint64 verify_kept_at;           /* monotonic: when the state was told last how far it is */
         gint64 prove_at;                 /* monotonic: when to try the canary again */
+        gint64 refresh_at;               /* monotonic: not before that between tries */
         gint64 mend_at;                  /* monotonic: when to try again to close or open a side that is not as it has to be; 0: at once */
         bool may_fail_over;              /* a promoted standby may take the place of a server: failover.h */
         gint64 settle_until;             /* monotonic: how long what was read before the link halted may still be applied … */
@@ -130,7 +131,10 @@ bool engine_aborted(Engine *engine, guint64 id); /* Abort was asked for, or the 
 bool engine_superseded(Engine *engine); /* what runs behind its commit point is to make way for the next operation */
 /* Waits without holding anything up: wakes on stop, abort and news. */
 void engine_wait(Engine *engine, gint64 usec);
-void engine_wait_to_retry(Engine *engine, gint64 usec, const GError *error); /* inside an operation: takes what Resume, SetLimits, SetEndpoint and new credentials changed */
+/* Inside an operation that has to get done: takes what Resume, SetLimits and SetEndpoint changed; REFRESH: hosts and credentials anew, too, though not
+ * at each of many tries. */
+void engine_wait_to_retry(Engine *engine, gint64 usec, bool refresh);
+bool engine_may_be_mended(const GError *error); /* by a new credential */
 void engine_set_step(Engine *engine, const char *step); /* OperationStep */
 void engine_set_error(Engine *engine, const GError *error); /* LastError; NULL: healthy */
 GError *engine_last_error(Engine *engine);                  /* a copy; NULL: healthy */

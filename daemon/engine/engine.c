@@ -10,6 +10,7 @@
 #include "engine/dirty-store.h"
 
 #define ER_QUERY_INTERRUPTED 1317 /* KILL QUERY */
+#define REFRESH_USEC (2 * USEC_PER_SEC)
 
 /* --- to the loop --- */
 
@@ -269,11 +270,27 @@ static void take_changes(Engine *engine) {
                 (void) engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, NULL);
 }
 
-void engine_wait_to_retry(Engine *engine, gint64 usec, const GError *error) {
-        engine_wait(engine, usec);
+bool engine_may_be_mended(const GError *error) {
+        return g_error_matches(error, PS_ERROR, PS_ERROR_AUTHENTICATION_FAILED) || g_error_matches(error, PS_ERROR, PS_ERROR_CREDENTIAL_MISSING);
+}
+
+static bool has_changes(Engine *engine) {
+        pthread_mutex_lock(&engine->lock);
+        bool changes = engine->stop || engine->resume || engine->limits_changed || engine->new_server[SIDE_SOURCE] || engine->new_server[SIDE_DESTINATION];
+        pthread_mutex_unlock(&engine->lock);
+        return changes;
+}
+
+/* News of the servers are no reason to try earlier: each try makes some. */
+void engine_wait_to_retry(Engine *engine, gint64 usec, bool refresh) {
+        gint64 until = clock_monotonic() + usec, left = usec;
+        for (; left > 0 && !has_changes(engine); left = until - clock_monotonic())
+                engine_wait(engine, left);
         take_changes(engine);
-        if (g_error_matches(error, PS_ERROR, PS_ERROR_AUTHENTICATION_FAILED) || g_error_matches(error, PS_ERROR, PS_ERROR_CREDENTIAL_MISSING))
+        if (refresh && clock_monotonic() >= engine->refresh_at) {
                 engine_refresh_params(engine);
+                engine->refresh_at = clock_monotonic() + REFRESH_USEC;
+        }
 }
 
 static EngineOperation *next_operation(Engine *engine) {

@@ -298,13 +298,12 @@ static void take_over(const Switchover *s) {
  * and its standby promoted: the next try may be content with that, and goes on saying why if it cannot be. Programs of others are not run several
  * times a second. */
 static void wait_to_retry(Engine *engine, gint64 usual, const GError *error) {
-        engine_wait_to_retry(engine, g_error_matches(error, PS_ERROR, PS_ERROR_HOOK_FAILED) ? HOOK_RETRY_USEC : usual, error);
         bool refused = engine->may_fail_over && (g_error_matches(error, PS_ERROR, PS_ERROR_DATA_MISMATCH) ||
                                                  g_error_matches(error, PS_ERROR, PS_ERROR_BINLOG_UNAVAILABLE));
         engine->may_fail_over = refused || g_error_matches(error, PS_ERROR, PS_ERROR_SOURCE_UNREACHABLE) || g_error_matches(error, PS_ERROR, PS_ERROR_STALE_STATE) ||
                                 g_error_matches(error, PS_ERROR, PS_ERROR_DESTINATION_UNREACHABLE);
-        if (engine->may_fail_over)
-                engine_refresh_params(engine);
+        engine_wait_to_retry(engine, g_error_matches(error, PS_ERROR, PS_ERROR_HOOK_FAILED) ? HOOK_RETRY_USEC : usual,
+                             engine->may_fail_over || engine_may_be_mended(error));
 }
 
 /* Whether the owner row on B says that B takes writes; asked until B answers. Whoever asks holds B's lock of this migration: no session is
@@ -353,9 +352,9 @@ static bool commit_row(Switchover *s, GError **error) {
                         g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "the %s failed over during the %s; ask for it again", side_to_string(s->to), name_of(s));
                         return false;
                 }
+                engine_wait(engine, USEC_PER_SEC / 5);
                 if (was_aborted(s, error) || !in_time(s, error) || !look_once_more(s, error))
                         return false;
-                engine_wait(engine, USEC_PER_SEC / 5);
         }
 }
 
@@ -591,16 +590,18 @@ static void commit_and_finish(Switchover *s) {
         after(s, "owner");
         take_over(s);
         switch_part(&s->parts, "owner");
+        if (engine->watch) /* what is written on B from here on is nobody's foreign write */
+                watch_stop_counting(engine->watch);
         if (!until_done(s, open_new_side))
                 return;
         switch_part(&s->parts, "open");
+        after(s, "open");
         guint64 now = clock_real();
         engine->state->write_interruption = s->fenced_at ? (double) (s->parts.at - s->fenced_at) / USEC_PER_SEC
                                             : now > engine->state->fenced_at ? (double) (now - engine->state->fenced_at) / USEC_PER_SEC : 0;
         g_free(engine->state->interruption_parts);
         engine->state->interruption_parts = switch_parts_text(&s->parts);
         watch_old_side(engine);
-        after(s, "open");
         if (!until_done(s, commit_phase))
                 return;
         engine_event(engine, ENGINE_EVENT_WRITE_INTERRUPTION, 5, "the %s takes writes now; writes were interrupted for %.3f s (%u sessions ended)",

@@ -29,7 +29,7 @@ struct Watch {
 
         pthread_mutex_t lock;
         pthread_cond_t changed;
-        bool stop;
+        bool stop, over; /* over: it does not count any more */
         BinlogStream *dump;
         BinlogPosition position;
         guint64 foreign, canary;
@@ -39,6 +39,7 @@ struct Watch {
 static void move(Watch *watch, const BinlogStream *dump, bool foreign) {
         pthread_mutex_lock(&watch->lock);
         binlog_position_set(&watch->position, binlog_stream_file(dump), binlog_stream_position(dump));
+        foreign = foreign && !watch->over;
         watch->foreign += foreign;
         pthread_cond_broadcast(&watch->changed);
         pthread_mutex_unlock(&watch->lock);
@@ -252,7 +253,7 @@ static void run(gpointer data) {
                 g_strlcpy(watch->problem, error ? error->message : "it ended", sizeof watch->problem);
                 if (watch->position.file && g_error_matches(error, PS_ERROR, PS_ERROR_BINLOG_UNAVAILABLE)) {
                         binlog_position_clear(&watch->position); /* what was purged cannot be looked at any more */
-                        watch->foreign++;
+                        watch->foreign += !watch->over;
                         watch->config.on_gap(watch->config.userdata);
                 }
                 struct timespec until = clock_deadline(RECONNECT_USEC);
@@ -298,6 +299,12 @@ void watch_free(Watch *watch) {
         pthread_cond_destroy(&watch->changed);
         pthread_mutex_destroy(&watch->lock);
         g_free(watch);
+}
+
+void watch_stop_counting(Watch *watch) {
+        pthread_mutex_lock(&watch->lock);
+        watch->over = true;
+        pthread_mutex_unlock(&watch->lock);
 }
 
 void watch_get(Watch *watch, guint64 *ret_foreign, BinlogPosition *ret_position) {

@@ -34,6 +34,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Watch, watch_free)
 
 /* How far it has read, with the count up to there: the two belong together. ret_position is cleared and set. */
 void watch_get(Watch *watch, guint64 *ret_foreign, BinlogPosition *ret_position);
+void watch_stop_counting(Watch *watch); /* its side takes writes from now on; for as long as it is still there */
 /* Waits until everything up to FILE/OFFSET was looked at. PS_ERROR_DEADLINE_EXCEEDED. */
 bool watch_wait(Watch *watch, const char *file, guint64 offset, gint64 timeout_usec, GError **error);
 bool watch_wait_canary(Watch *watch, guint64 value, gint64 timeout_usec, GError **error);

@@ -49,6 +49,10 @@ def changed(price):
         return f'UPDATE shop.products SET price = {price} WHERE id = 1'
 
 
+def connections(server):
+        return int(server.admin("SHOW GLOBAL STATUS LIKE 'Connections'")[0][1])
+
+
 def trouble(shop, name):
         shop.wait(lambda: shop.get('LastError')[0].endswith('.' + name), 60, name)
 
@@ -175,6 +179,7 @@ def test_row_that_cannot_be_written(held, pair, how):
                 assert not steps.write_refused(source) and steps.write_refused(destination)
         steps.make_ready(shop)
         steps.change_side(shop, 'Switch')
+        assert shop.get('VerificationState') == 'equal'
         equal.wait_equal(destination, source, ['shop'])
 
 
@@ -187,6 +192,9 @@ def test_new_side_restarted_while_the_old_one_is_away(held, pair, restart):
         source.kill9()
         points.release('switch.release.before')
         trouble(shop, 'SourceUnreachable')
+        before = connections(destination)
+        time.sleep(5)
+        assert connections(destination) - before < 40   # it waits between two tries
         if restart:
                 agent.kill9()
         config = list(destination.config)
@@ -219,6 +227,19 @@ def test_confirmed_while_the_old_side_is_away(held, pair):
         time.sleep(2)
         assert shop.get('Phase') == 'switched' and shop.get('LastOperation')[0] == operation
         assert not steps.write_refused(pair[1])
+
+
+def test_writers_that_wait_for_the_new_side(held, pair):
+        """They write there as soon as it opens: nobody's foreign writes."""
+        _, points, shop = held
+        operation = hold(points, shop, 'switch.open.after')
+        pair[1].admin(changed(19))
+        time.sleep(1)                           # its log is being read
+        points.release('switch.open.after')
+        assert shop.finish(operation)[0] == 'done'
+        assert shop.get('VerificationState') == 'equal' and shop.get('ForeignWrites') == 0
+        steps.change_side(shop, 'Rollback')
+        equal.wait_equal(*pair, ['shop'])
 
 
 def test_epoch_that_is_not_on_disk(pair):
