@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -38,7 +39,9 @@ def remembered(machine):
 
 def stop_and_start(machine):
         """A clean end, and on from there. Clean is within 10 s: what lasts longer the agent leaves, and then ends with a failure."""
+        began = time.monotonic()
         machine.run('systemctl', 'stop', UNIT)
+        assert time.monotonic() - began < 12            # and what it takes to ask
         assert show(machine, 'Result', 'ActiveState') == {'Result': 'success', 'ActiveState': 'inactive'}
         machine.run('systemctl', 'start', UNIT)
 
