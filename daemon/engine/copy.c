@@ -72,8 +72,7 @@ static bool probe(Copier *copier, const LinkTable *table, const Key *lo, const K
         g_string_assign(sql, "SELECT ");
         copy_append_key_select(sql, schema);
         copy_append_range(sql, schema, lo, limit);
-        g_string_append(sql, " ORDER BY ");
-        sql_append_key_list(sql, schema);
+        sql_append_key_order(sql, schema);
         g_string_append_printf(sql, " LIMIT %" G_GUINT64_FORMAT ",1", n - 1);
 
         g_autoptr(ConnRows) rows = conn_query(copier->up, sql->str, error);
@@ -107,8 +106,7 @@ static bool read_range(Copier *copier, const LinkTable *table, Chunk *chunk, boo
         g_string_assign(sql, "SELECT ");
         sql_append_select_list(sql, table->schema);
         copy_append_range(sql, table->schema, &chunk->lo, &chunk->hi);
-        g_string_append(sql, " ORDER BY ");
-        sql_append_key_list(sql, table->schema);
+        sql_append_key_order(sql, table->schema);
         if (locked)
                 g_string_append(sql, " LOCK IN SHARE MODE");
         ConnStream *rows = conn_stream(copier->up, sql->str, (gssize) sql->len, error);

@@ -72,8 +72,8 @@ VerifyTable *verify_table_new(const TableSchema *table, guint64 chunk_bytes) {
         GString *select = g_string_new(NULL);
         sql_append_select_list(select, &v->key_view);
         v->key_select = g_string_free(select, FALSE);
-        GString *order = g_string_new(" ORDER BY ");
-        sql_append_key_list(order, table);
+        GString *order = g_string_new(NULL);
+        sql_append_key_order(order, table);
         v->key_order = g_string_free(order, FALSE);
         GString *hash = g_string_new(NULL);
         sql_append_row_hash(hash, table);

@@ -31,6 +31,8 @@ void sql_append_select_column(GString *sql, const Column *column);
 void sql_append_column_list(GString *sql, const TableSchema *table);
 /* `a`,`b` of the row key. */
 void sql_append_key_list(GString *sql, const TableSchema *table);
+/* " ORDER BY `a`,`b`" of the row key; of a key that holds prefixes no more of a binary value than an index can hold. */
+void sql_append_key_order(GString *sql, const TableSchema *table);
 
 /* Condition "row key > bound" (or >= …) in the expanded OR form that MySQL 5.6 can use an index for; BOUND is an array
  * of literals, one per key column. OPERATOR: ">", ">=", "<", "<=". */

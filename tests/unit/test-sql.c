@@ -67,7 +67,11 @@ static void test_lists(void) {
                    sql_append_select_list(sql, table));
         assert_sql("`id`,`k``2`,`f`,`s`,`b`,`m`", sql_append_column_list(sql, table));
         assert_sql("`id`,`k``2`", sql_append_key_list(sql, table));
+        assert_sql(" ORDER BY `id`,`k``2`", sql_append_key_order(sql, table));
         assert_sql("INSERT INTO `db`.`t` (`id`,`k``2`,`f`,`s`,`b`,`m`) VALUES ", sql_append_insert_prefix(sql, table));
+        g_auto(TableSchemaHere) prefix = fixture_table(COLUMNS, "k`2,m");
+        prefix->key_prefix = true;
+        assert_sql(" ORDER BY `k``2`,LEFT(`m`,3072)", sql_append_key_order(sql, prefix));
 }
 
 static void test_keys(void) {
