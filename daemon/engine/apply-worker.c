@@ -120,8 +120,13 @@ static bool run(ApplyWorker *worker, const char *sql, gsize length, guint leadin
         gsize done = 0;
         g_array_set_size(worker->results, leading + count);
         ConnResult *results = (ConnResult *) worker->results->data;
-        if (!conn_exec_multi(worker->conn, sql, (gssize) length, results, leading + count, &done, error)) {
+        g_autoptr(GError) local = NULL;
+        if (!conn_exec_multi(worker->conn, sql, (gssize) length, results, leading + count, &done, &local)) {
                 const LinkTable *table = NULL;
+                /* Rows that another agent has brought in already are refused, too; that is not what is wrong. */
+                if (leading > 0 && done >= leading && !check_claim(worker, &results[leading - 1], error))
+                        return false;
+                g_propagate_error(error, g_steal_pointer(&local));
                 if (done >= leading && done < leading + count)
                         table = g_array_index(worker->batch.statements, BatchStatement, first + done - leading).table;
                 if (table)
