@@ -123,11 +123,7 @@ static bool connect_side(Monitor *monitor, Side side, Side writer, guint64 epoch
         g_autoptr(Conn) fresh = conn_open(&monitor->params[side], 0, NULL);
         if (!fresh || !is_meant(monitor, side, fresh, epoch, &owner, &meant))
                 return false;
-        if (!meant) {
-                set_status(monitor, side, READ_WRITE_STATUS_UNKNOWN);
-                return true;
-        }
-        if (side == writer && !greet_writer(monitor, side, fresh, &owner))
+        if (meant && side == writer && !greet_writer(monitor, side, fresh, &owner))
                 return false;
         set_conn(monitor, side, g_steal_pointer(&fresh));
         g_clear_pointer(&monitor->seen[side], g_free); /* a server that was restarted is told of, whatever its variables are */
@@ -158,14 +154,21 @@ static bool look_at_parameters(Monitor *monitor, Side side, Conn *conn) {
         return true;
 }
 
-/* false: it cannot be reached. */
+/* false: it cannot be reached. Who owns the migration is asked at each beat: while this process stood still another agent may have gone on with it,
+ * and the connections are as they were. */
 static bool beat_side(Monitor *monitor, Side side, Side writer, guint64 epoch) {
         if (!monitor->conns[side] && !connect_side(monitor, side, writer, epoch))
                 return false;
         Conn *conn = monitor->conns[side];
-        if (!conn)
+        bool closed, meant;
+        OwnerRow owner;
+        if (!is_meant(monitor, side, conn, epoch, &owner, &meant))
+                return false;
+        if (!meant) {
+                set_conn(monitor, side, NULL);
+                set_status(monitor, side, READ_WRITE_STATUS_UNKNOWN);
                 return true;
-        bool closed;
+        }
         if (!fence_is_closed(monitor->config.fence, conn, &closed, NULL))
                 return false;
 

@@ -3,7 +3,7 @@
 /* Once a second, on a connection of its own to each side: is it reachable, does it take writes, how is it set? Writes the heartbeat on the side that
  * takes writes, and closes the other one again when it was found open (a restart forgets read_only). A side that took over and comes
  * back from a restart read-only, by its configuration, is opened again. A server that is another one, or that says a higher epoch
- * than ours, is left alone and shown as unknown. */
+ * than ours (asked at each beat), is left alone and shown as unknown. */
 
 #include <stdbool.h>
 

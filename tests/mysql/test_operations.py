@@ -4,7 +4,6 @@
 import json
 import os
 import re
-import shutil
 import time
 
 import pymysql
@@ -434,37 +433,6 @@ def test_set_endpoint(agent, link, pair, server):
         ready(shop)
         steps.change_side(shop, 'Switch')
         equal.wait_equal(source, destination, ['shop'])
-
-
-# ---- 10: a state that is older than the servers
-
-def test_stale_state(agent, link, pair):
-        source, destination = pair
-        shop = small(link, source, destination)
-        folder = os.path.join(agent.state, 'migrations', 'shop')
-        agent.stop()
-        shutil.copytree(folder, folder + '.copy')
-        shutil.move(folder + '.copy', os.path.join(agent.folder, 'copy'))
-        agent.start()
-        ready(shop)
-        steps.change_side(shop, 'Switch')
-        agent.stop()
-        shutil.rmtree(folder)
-        shutil.move(os.path.join(agent.folder, 'copy'), folder)
-        before = [s.admin('SELECT * FROM polarshift.owner') for s in pair]
-        agent.start()
-        assert shop.get('Phase') == 'synchronizing'     # so it says
-        link_failed(shop, 'StaleState')
-        deadline = time.monotonic() + 4
-        while time.monotonic() < deadline:              # nothing is touched, again and again
-                assert destination.variable('read_only') == 0 and source.variable('read_only') == 1
-                time.sleep(0.2)
-        refused(shop, 'Switch', 'StaleState', 'DelayUnknown')
-        refused(shop, 'Cancel', 'StaleState')
-        resume(shop)
-        link_failed(shop, 'StaleState')
-        assert before == [s.admin('SELECT * FROM polarshift.owner') for s in pair]
-        assert destination.variable('read_only') == 0 and source.variable('read_only') == 1
 
 
 # ---- 4: the options of a switch

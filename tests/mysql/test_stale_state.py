@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A state that is older than what the servers say: from a backup, or that of an agent which stood still while another one went on."""
+
+import os
+import shutil
+import signal
+import time
+
+import equal
+import steps
+from agent import Agent
+from test_operations import link_failed, ready, refused, resume, small
+from workload import Workload
+
+
+def test_stale_state(agent, link, pair):
+        source, destination = pair
+        shop = small(link, source, destination)
+        folder = os.path.join(agent.state, 'migrations', 'shop')
+        agent.stop()
+        shutil.copytree(folder, folder + '.copy')
+        shutil.move(folder + '.copy', os.path.join(agent.folder, 'copy'))
+        agent.start()
+        ready(shop)
+        steps.change_side(shop, 'Switch')
+        agent.stop()
+        shutil.rmtree(folder)
+        shutil.move(os.path.join(agent.folder, 'copy'), folder)
+        before = [s.admin('SELECT * FROM polarshift.owner') for s in pair]
+        agent.start()
+        assert shop.get('Phase') == 'synchronizing'     # so it says
+        link_failed(shop, 'StaleState')
+        deadline = time.monotonic() + 4
+        while time.monotonic() < deadline:              # nothing is touched, again and again
+                assert destination.variable('read_only') == 0 and source.variable('read_only') == 1
+                time.sleep(0.2)
+        refused(shop, 'Switch', 'StaleState', 'DelayUnknown')
+        refused(shop, 'Cancel', 'StaleState')
+        resume(shop)
+        link_failed(shop, 'StaleState')
+        assert before == [s.admin('SELECT * FROM polarshift.owner') for s in pair]
+        assert destination.variable('read_only') == 0 and source.variable('read_only') == 1
+
+
+def stop_between_transactions(agent, server):
+        """One that is open holds its checkpoint's row, and would be waited for."""
+        while True:
+                os.kill(agent.pid, signal.SIGSTOP)
+                time.sleep(0.3)
+                if not server.scalar('SELECT COUNT(*) FROM information_schema.innodb_trx'):
+                        return
+                os.kill(agent.pid, signal.SIGCONT)
+                time.sleep(0.05)
+
+
+def test_stopped_agent_goes_on(agent, link, pair):
+        """Another one went on with a copy of its state while it stood still. Its connections outlive that, all but those that hold the lock: nothing
+        of what it knows may be written, nor a side be closed that takes writes now."""
+        source, destination = pair
+        shop = small(link, source, destination)
+        task = destination.scalar("SELECT table_name FROM information_schema.tables WHERE table_schema = 'polarshift' AND table_name LIKE 'canary%'")[7:]
+        with Workload([source, destination], writers=2, rate=100) as load, Agent(start=False) as second:
+                time.sleep(1)
+                stop_between_transactions(agent, destination)
+                shutil.copytree(agent.state, second.state, dirs_exist_ok=True)
+                for server in pair:             # or its host is silent for 20 s
+                        holder = server.scalar(f"SELECT IS_USED_LOCK('polarshift.{task}')")
+                        server.admin(f'KILL {holder}')
+                second.start()
+                gone_on = second.migration('shop')
+                gone_on.wait_property('ReplicationState', 'running')
+                steps.change_side(gone_on, 'Switch')
+                owners = [s.admin('SELECT * FROM polarshift.owner') for s in pair]
+                heartbeat = f'SELECT value FROM polarshift.wm_{task} WHERE id = 1'
+                last = source.scalar(heartbeat)
+                os.kill(agent.pid, signal.SIGCONT)
+                deadline = time.monotonic() + 4
+                while time.monotonic() < deadline:
+                        assert destination.variable('read_only') == 0 and source.variable('read_only') == 1
+                        time.sleep(0.1)
+                link_failed(shop, 'StaleState')
+                refused(shop, 'Switch', 'StaleState', 'DelayUnknown')
+                assert owners == [s.admin('SELECT * FROM polarshift.owner') for s in pair]
+                assert source.scalar(heartbeat) == last
+                gone_on.wait_caught_up()
+                load.pause()
+                equal.wait_equal(destination, source, ['shop'])
+                assert gone_on.get('ForeignWrites') == 0 and gone_on.get('LastError') == ('', '')
+                load.go_on()
+                steps.change_side(gone_on, 'Rollback')
+                steps.change_side(gone_on, 'Switch')
+        load.check(destination)
