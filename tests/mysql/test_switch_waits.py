@@ -1,18 +1,24 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A switch that meets somebody who holds it up: it ends in time, and the source takes writes again."""
 
+import contextlib
 import json
+import selectors
 import shutil
+import socket
 import time
 
 import pytest
 
 import equal
+import proxy
 import schemas
 import servers
 import steps
-from agent import Agent
+from agent import Agent, BusError
 from faults import Failpoints
+
+COM_BINLOG_DUMP = b'\x12'
 
 
 def test_lock_tables(link, pair):
@@ -78,6 +84,67 @@ def test_long_transaction(limited, server, monkeypatch):
                         cursor.execute('COMMIT')
                 steps.change_side(shop, method)
                 points.limit('long-transaction', 60)
+        equal.wait_equal(source, destination, ['shop'])
+
+
+class Deaf(proxy.Proxy):
+        """A cable through which no binary log comes while it is told so; all else does."""
+        deaf = False
+
+        def __init__(self, port):
+                self.dumps = set()
+                super().__init__(port)
+
+        def stop_dumps(self, deaf):
+                self._tell(deaf=deaf)
+
+        def _register(self, selector, cut):
+                super()._register(selector, cut)
+                for client in self.dumps & set(self.pairs) if self.deaf else ():
+                        with contextlib.suppress(KeyError):
+                                selector.unregister(self.pairs[client][1].source)
+
+        def _move(self, client, s, events):
+                if s is client and events & selectors.EVENT_READ:
+                        with contextlib.suppress(OSError):
+                                if s.recv(5, socket.MSG_PEEK)[4:] == COM_BINLOG_DUMP:
+                                        self.dumps.add(client)
+                super()._move(client, s, events)
+
+
+def test_way_back_that_is_broken(agent, pair):
+        """A canary that cannot be written, on either side, or that does not come out of the log: the switch is refused, and nobody had to wait."""
+        source, destination = pair
+        schemas.create_shop(source, 300)
+        for server in pair:
+                server.admin('SET GLOBAL innodb_lock_wait_timeout = 1')
+        with Deaf(destination.port) as cable:
+                for side in ('source', 'destination'):
+                        agent.set_credential(f'shop.{side}', servers.AGENT_PASSWORD)
+                shop = agent.create('shop', source.uri('agent'), f'mysql://agent@127.0.0.1:{cable.port}/?ssl-mode=disabled', unfit='skip')
+                steps.start(shop)
+                canary = destination.scalar("SELECT table_name FROM information_schema.tables WHERE table_schema = 'polarshift' AND table_name LIKE 'canary%'")
+
+                def refused(method, writer):
+                        result, name, message = shop.finish(steps.begin(shop, method), check=False)
+                        print(message)
+                        assert (result, name) == ('failed', 'ReverseNotProven')
+                        assert not shop.get('ReverseProven') and not steps.write_refused(writer)
+                        with pytest.raises(BusError) as at_once:
+                                shop.begin(method)
+                        assert at_once.value.short == 'ReverseNotProven'
+
+                steps.make_ready(shop)
+                cable.stop_dumps(True)
+                refused('Switch', source)
+                cable.stop_dumps(False)
+                for method, writer in (('Switch', source), ('Rollback', destination)):      # the row behind the way, and the one before it
+                        steps.make_ready(shop)
+                        with source.connect() as holder, holder.cursor() as cursor:
+                                cursor.execute('BEGIN')
+                                cursor.execute(f'SELECT * FROM polarshift.{canary} FOR UPDATE')
+                                refused(method, writer)
+                        steps.change_side(shop, method)
         equal.wait_equal(source, destination, ['shop'])
 
 
