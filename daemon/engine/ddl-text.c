@@ -348,10 +348,10 @@ static void adapt(GArray *tokens, const Flavor *from, const char *text) {
         }
         if (old && word(tokens, 0, "CREATE") && word(tokens, 1, "TABLE"))
                 give_defaults(tokens, text);
-        /* How MySQL 8 logs CREATE TABLE … SELECT: the rows follow. */
-        guint n = tokens->len;
-        if (n > 2 && word(tokens, n - 2, "START") && word(tokens, n - 1, "TRANSACTION"))
-                at(tokens, n - 2)->removed = at(tokens, n - 1)->removed = true;
+        /* How MySQL 8 logs CREATE TABLE … SELECT, in front of all other options: the rows follow. */
+        for (guint i = 2; word(tokens, 0, "CREATE") && i < tokens->len; i++)
+                if (at(tokens, i)->depth == 0 && sign(tokens, i - 1, ')') && word(tokens, i, "START") && word(tokens, i + 1, "TRANSACTION"))
+                        at(tokens, i)->removed = at(tokens, i + 1)->removed = true;
         /* A comma that has nothing behind it any more. */
         for (guint i = tokens->len; i-- > 0;) {
                 Token *token = at(tokens, i);

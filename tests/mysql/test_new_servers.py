@@ -15,9 +15,11 @@ import equal
 import schemas
 import servers
 import steps
+from test_ddl import BACK, run, settle
 from test_life_cycle import whole_life
 from test_statements import prepared_transactions
 from test_types import there_and_back
+from workload import Workload
 
 
 @pytest.fixture(params=[servers.MySQL97, servers.MariaDB118], ids=['mysql97', 'mariadb118'])
@@ -142,3 +144,32 @@ def test_refused_definition(link, server, destination):
                 shop.operate('Start', flags=1)
         assert failed.value.short == 'UnsupportedObject' and '`odd`.`t`' in failed.value.message
         assert source.variable('read_only') == 0 and destination.variable('read_only') == 0
+
+
+# On the new server, to be carried to MySQL 5.6: what test_ddl has, but for what is MariaDB's alone.
+STATEMENTS_BACK = [*BACK[:6], *BACK[7:10], 'CREATE TABLE shop.like_back LIKE shop.back', 'INSERT INTO shop.like_back SELECT * FROM shop.back',
+                   'CREATE UNIQUE INDEX once ON shop.like_back (more, id)', 'ALTER TABLE shop.like_back MODIFY more DECIMAL(30,6) NULL, ADD s VARCHAR(9) '
+                   "CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci NOT NULL DEFAULT 'é' FIRST", "UPDATE shop.like_back SET s = 'ü' WHERE id = 9",
+                   'DROP INDEX once ON shop.like_back', 'TRUNCATE TABLE shop.back', 'INSERT INTO shop.back VALUES (11, 11)',
+                   'CREATE DATABASE other DEFAULT CHARACTER SET latin1 COLLATE latin1_swedish_ci', 'CREATE TABLE other.t (id INT PRIMARY KEY, c CHAR(10))',
+                   "INSERT INTO other.t VALUES (1, 'é')", 'ALTER TABLE other.t RENAME TO other.u', 'DROP TABLE IF EXISTS other.t',
+                   'CREATE DATABASE brief', 'CREATE TABLE brief.t (id INT PRIMARY KEY)', 'DROP DATABASE brief']
+
+
+def test_statements_back(link, server, destination):
+        """CREATE TABLE … SELECT both ways: MySQL 5.6 logs a definition and rows of their own, and only without GTIDs; 9.7 both in one transaction."""
+        source = server(servers.MySQL56, config=['skip:gtid_mode', 'skip:enforce-gtid-consistency'])
+        schemas.create_shop(source, 300)
+        shop = link(source, destination)
+        with Workload([source, destination], writers=2, rate=100) as load:
+                steps.start(shop)
+                run(source, ['CREATE TABLE forth (id INT PRIMARY KEY) DEFAULT CHARSET latin1 SELECT id, country FROM customers WHERE id <= 20',
+                             "UPDATE forth SET country = 'QQ' WHERE id = 3"])
+                settle(shop, load, source, destination)
+                assert destination.scalar('SELECT COUNT(*) FROM shop.forth') == 20
+                steps.change_side(shop, 'Switch')
+                run(destination, STATEMENTS_BACK)
+                settle(shop, load, destination, source, ['shop', 'other'])
+                assert source.scalar("SELECT COUNT(*) FROM shop.like_back WHERE s = 'ü'") == 1 and not source.admin("SHOW DATABASES LIKE 'brief'")
+                steps.change_side(shop, 'Rollback')
+        load.check(source)

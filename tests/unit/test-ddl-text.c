@@ -101,6 +101,9 @@ static const Case cases[] = {
         { "ALTER ONLINE TABLE a ADD b INT", "ALTER TABLE a ADD b INT", "app.a" },
         { "ALTER TABLE online ADD b INT", "ALTER TABLE online ADD b INT", "app.online" },
         { "CREATE TABLE t (a INT) START TRANSACTION", "CREATE TABLE t (a INT)", "app.t", .from = {false, 90704} },
+        { "CREATE TABLE t (a INT) START TRANSACTION ENGINE=InnoDB DEFAULT CHARSET=latin1", "CREATE TABLE t (a INT) ENGINE=InnoDB DEFAULT CHARSET=latin1", "app.t",
+          .from = {false, 90704} },
+        { "ALTER TABLE t DROP INDEX i, CHANGE start transaction INT", "ALTER TABLE t DROP INDEX i, CHANGE start transaction INT", "app.t" },
 
         /* names in 5.6, reserved words elsewhere */
         { "ALTER TABLE rank ADD groups INT, ADD `window` INT, ADD KEY (groups)", "ALTER TABLE `rank` ADD `groups` INT, ADD `window` INT, ADD KEY (`groups`)", "app.rank" },
