@@ -151,8 +151,10 @@ static char *table_difference(const Definitions *a, const TableSchema *x, const 
                 const Column *p = x->columns->pdata[i], *q = y->columns->pdata[i];
                 const char *difference = differs_in(p, q);
                 g_autofree char *key = g_strconcat(name, ".", p->name, NULL);
-                bool bytes = p->kind == COLUMN_KIND_BINARY || p->kind == COLUMN_KIND_BLOB; /* shown in as many ways as there are servers */
-                if (!difference && !bytes && g_strcmp0(g_hash_table_lookup(a->defaults, key), g_hash_table_lookup(b->defaults, key)) != 0 && !p->generated)
+                /* Those of bytes are shown in as many ways as there are servers: of them it counts that there is one. */
+                bool bytes = p->kind == COLUMN_KIND_BINARY || p->kind == COLUMN_KIND_BLOB;
+                const char *m = g_hash_table_lookup(a->defaults, key), *n = g_hash_table_lookup(b->defaults, key);
+                if (!difference && !p->generated && (bytes ? !m != !n : g_strcmp0(m, n) != 0))
                         difference = "default";
                 if (difference)
                         return g_strdup_printf("%s: column %s differs in its %s", name, p->name, difference);
