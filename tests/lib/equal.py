@@ -94,7 +94,26 @@ def _definition(session, db, table, mariadb, widths=True):
                            f'FROM information_schema.columns WHERE {where} ORDER BY ordinal_position')]
         keys = sorted(_rows(session, 'SELECT index_name, seq_in_index, non_unique, column_name, sub_part, index_type '
                             f'FROM information_schema.statistics WHERE {where}'), key=repr)
-        return {'columns': columns, 'keys': keys, 'foreign keys': _foreign_keys(session, db, table, dictionary=not widths)}
+        options, comment = _rows(session, f'SELECT create_options, table_comment FROM information_schema.tables WHERE {where}')[0]
+        return {'columns': columns, 'keys': keys, 'foreign keys': _foreign_keys(session, db, table, dictionary=not widths),
+                'partitions': _partitions(session, where), 'row format': _row_format(options), 'comment': [comment]}
+
+
+def _row_format(options):
+        """What the definition asks for; without that each server takes its own default. FIXED is none of InnoDB's: MySQL 8 shows what it took instead."""
+        return sorted(option.replace('=fixed', '=dynamic') for option in (options or '').lower().split()
+                      if option.startswith(('row_format=', 'key_block_size=')))
+
+
+def _partitions(session, where):
+        """One for each partition, or subpartition, in their order; none for a table that has no partitions."""
+        def plain(text):
+                return re.sub(r'[`"()\s]', '', text or '').lower()
+        return [(name, sub, method, sub_method, plain(by), plain(sub_by), limit and _plain(limit), comment)
+                for name, sub, method, sub_method, by, sub_by, limit, comment in _rows(
+                        session, 'SELECT partition_name, subpartition_name, partition_method, subpartition_method, partition_expression, '
+                        'subpartition_expression, partition_description, partition_comment FROM information_schema.partitions '
+                        f'WHERE {where} AND partition_name IS NOT NULL ORDER BY partition_ordinal_position, subpartition_ordinal_position')]
 
 
 def _foreign_keys(session, db, table, dictionary):

@@ -8,6 +8,8 @@ import hashlib
 
 import pymysql
 
+import equal
+
 KEEPER_PRIVILEGES = ['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'EXECUTE', 'TRIGGER', 'EVENT', 'SHOW VIEW']
 
 TABLES = [
@@ -97,7 +99,11 @@ def _mode(text, flavors):
 
 
 def _charset(text):
-        return text.replace('utf8mb3', 'utf8')
+        return text and text.replace('utf8mb3', 'utf8')
+
+
+def _quote(name):
+        return '`' + name.replace('`', '``') + '`'
 
 
 def _body(text):
@@ -105,24 +111,31 @@ def _body(text):
 
 
 def read(server, flavors, db='shop'):
-        """{(type, name): what it is}; triggers and events with all, routines with their parameters."""
+        """{(type, name): what it is}; triggers and events with all, routines with their parameters, views with what they show."""
         found = {}
+        widths = 'mysql97' not in flavors
         with server.connect(charset='utf8mb4') as c, c.cursor() as cursor:
                 def rows(sql):
                         cursor.execute(sql, (db,))
                         return cursor.fetchall()
 
+                parameters = {}         # what a function returns is its first one
+                for name, kind, position, mode, parameter, sql, charset, collation in rows(
+                                'SELECT SPECIFIC_NAME, ROUTINE_TYPE, ORDINAL_POSITION, PARAMETER_MODE, PARAMETER_NAME, DTD_IDENTIFIER, CHARACTER_SET_NAME, '
+                                'COLLATION_NAME FROM information_schema.PARAMETERS WHERE SPECIFIC_SCHEMA = %s ORDER BY 1, 2, 3'):
+                        parameters.setdefault((kind, name), []).append(
+                                (position, mode, parameter, equal._kind(sql, widths), _charset(charset), _charset(collation)))   # pylint: disable=protected-access
                 for name, kind, definer, security, mode, client, collation, database, body, comment, access, deterministic in rows(
                                 'SELECT ROUTINE_NAME, ROUTINE_TYPE, DEFINER, SECURITY_TYPE, SQL_MODE, CHARACTER_SET_CLIENT, '
                                 'COLLATION_CONNECTION, DATABASE_COLLATION, ROUTINE_DEFINITION, ROUTINE_COMMENT, SQL_DATA_ACCESS, IS_DETERMINISTIC '
                                 'FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = %s'):
                         found[kind.lower(), name] = (definer, security, _mode(mode, flavors), _charset(client), _charset(collation),
-                                                     database, _body(body), comment, access, deterministic)
+                                                     _charset(database), _body(body), comment, access, deterministic, parameters.get((kind, name)))
                 for name, definer, security, check, client, collation in rows(
                                 'SELECT TABLE_NAME, DEFINER, SECURITY_TYPE, CHECK_OPTION, CHARACTER_SET_CLIENT, COLLATION_CONNECTION '
                                 'FROM information_schema.VIEWS WHERE TABLE_SCHEMA = %s'):
                         try:
-                                cursor.execute(f'SELECT * FROM `{db}`.`{name}`')
+                                cursor.execute(f'SELECT * FROM {_quote(db)}.{_quote(name)}')
                                 rows_of_it = hashlib.sha256(repr(sorted(cursor.fetchall())).encode()).hexdigest()
                         except pymysql.err.MySQLError as e:
                                 rows_of_it = e.args[0]
@@ -131,13 +144,13 @@ def read(server, flavors, db='shop'):
                                 'SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE, ACTION_TIMING, EVENT_MANIPULATION, DEFINER, SQL_MODE, CHARACTER_SET_CLIENT, '
                                 'COLLATION_CONNECTION, DATABASE_COLLATION, ACTION_STATEMENT FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = %s'):
                         found['trigger', name] = (table, timing, action, definer, _mode(mode, flavors), _charset(client), _charset(collation),
-                                                  database, _body(body))
+                                                  _charset(database), _body(body))
                 for name, definer, zone, body, kind, at, value, field, mode, starts, ends, done, client, collation, database, comment in rows(
                                 'SELECT EVENT_NAME, DEFINER, TIME_ZONE, EVENT_DEFINITION, EVENT_TYPE, EXECUTE_AT, INTERVAL_VALUE, INTERVAL_FIELD, '
                                 'SQL_MODE, STARTS, ENDS, ON_COMPLETION, CHARACTER_SET_CLIENT, COLLATION_CONNECTION, DATABASE_COLLATION, EVENT_COMMENT '
                                 'FROM information_schema.EVENTS WHERE EVENT_SCHEMA = %s'):
                         found['event', name] = (definer, zone, _body(body), kind, at, value, field, _mode(mode, flavors), starts, ends, done,
-                                                _charset(client), _charset(collation), database, comment)
+                                                _charset(client), _charset(collation), _charset(database), comment)
         return found
 
 

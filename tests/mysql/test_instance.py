@@ -10,6 +10,7 @@ import pytest
 
 import accounts
 import equal
+import programs
 import servers
 import steps
 
@@ -50,8 +51,8 @@ def plain(value):
         return SAME.get(value, value.lower())
 
 
-def read(server):
-        """{(kind, name): what it is}"""
+def read(server, flavors):
+        """{(kind, name): what it is}, as far as servers of FLAVORS say it alike"""
         found = {}
         mariadb = server.flavor == 'mariadb'
         with server.connect() as c, c.cursor() as cursor:
@@ -67,21 +68,10 @@ def read(server):
                         if kind == 'BASE TABLE':
                                 definition = equal._definition(c, db, table, mariadb, widths=False)     # pylint: disable=protected-access
                                 found['table', name(db, table)] = engine, form, plain(collation), comment, repr(definition)
-                for db, view, security, definer in rows(f'SELECT table_schema, table_name, security_type, definer FROM information_schema.views '
-                                                        f'WHERE table_schema NOT IN {SYSTEM}'):
-                        found['view', name(db, view)] = security, definer
-                for db, routine, kind, security, definer, returns, access in rows(
-                                'SELECT routine_schema, routine_name, routine_type, security_type, definer, data_type, sql_data_access FROM '
-                                f'information_schema.routines WHERE routine_schema NOT IN {SYSTEM}'):
-                        found[kind.lower(), name(db, routine)] = security, definer, returns, access
-                for db, trigger, timing, event, table, definer in rows(
-                                'SELECT trigger_schema, trigger_name, action_timing, event_manipulation, event_object_table, definer FROM '
-                                f'information_schema.triggers WHERE trigger_schema NOT IN {SYSTEM}'):
-                        found['trigger', name(db, trigger)] = timing, event, table, definer
-                for db, event, definer, body, status, value, unit, comment in rows(
-                                'SELECT event_schema, event_name, definer, event_definition, status, interval_value, interval_field, event_comment FROM '
-                                f'information_schema.events WHERE event_schema NOT IN {SYSTEM}'):
-                        found['event', name(db, event)] = definer, body, status, value, unit, comment
+                for (db,) in rows(f'SELECT schema_name FROM information_schema.schemata WHERE schema_name NOT IN {SYSTEM}'):
+                        found |= {(kind, name(db, what)): value for (kind, what), value in programs.read(server, flavors, db).items()}
+                for db, event, status in rows(f'SELECT event_schema, event_name, status FROM information_schema.events WHERE event_schema NOT IN {SYSTEM}'):
+                        found['event', name(db, event)] += status,
         for user, host in server.admin('SELECT User, Host FROM mysql.user'):
                 if user in SERVERS_OWN:
                         continue
@@ -161,7 +151,8 @@ def test_every_object(server, link, agent, destination):
         if destination.flavor == 'mysql97':             # as the check asks for: programs of an account with SYSTEM_USER
                 destination.script(['SET GLOBAL log_bin_trust_function_creators = 1', "GRANT SYSTEM_USER ON *.* TO 'agent'@'%'"])
                 agent.set_credential('shop.accounts', "'columns'@'%' password columns\n")
-        before = read(source)
+        flavors = {source.flavor, destination.flavor}
+        before = read(source, flavors)
         assert len({kind for kind, _ in before}) == 8 and len(before) > 50
         variables = [dict(side.admin('SHOW GLOBAL VARIABLES')) for side in (source, destination)]
         shop = link(source, destination)
@@ -171,7 +162,7 @@ def test_every_object(server, link, agent, destination):
         report = json.loads(shop.call('GetReport'))['objects']
 
         assert len({(o['kind'], o['name']) for o in report}) == len(report), 'two lines for one object'
-        look_at_objects(report, before, read(destination), destination)
+        look_at_objects(report, before, read(destination, flavors), destination)
         look_at_parameters(report, *variables, dict(destination.admin('SHOW GLOBAL VARIABLES')))
         assert accounts.can_log_in(destination, 'columns', 'columns')
         for form in ('html', 'text'):

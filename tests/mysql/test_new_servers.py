@@ -112,8 +112,13 @@ ODD_DEFINITIONS = [
         'CREATE TABLE ranges (id INT NOT NULL, d DATE NOT NULL, PRIMARY KEY (id, d)) PARTITION BY RANGE (TO_DAYS(d)) '
         "(PARTITION p0 VALUES LESS THAN (TO_DAYS('2014-01-01')), PARTITION p1 VALUES LESS THAN MAXVALUE)",
         'CREATE TABLE by_key (id INT PRIMARY KEY, k INT) PARTITION BY KEY () PARTITIONS 4',
+        "CREATE TABLE by_list (id INT NOT NULL, c VARCHAR(9) NOT NULL, PRIMARY KEY (id, c)) DEFAULT CHARSET=latin1 PARTITION BY LIST COLUMNS (c) "
+        "(PARTITION `a b` VALUES IN ('x','it''s') COMMENT = 'some', PARTITION `Other` VALUES IN ('y'))",
+        'CREATE TABLE sub (id INT NOT NULL, d DATE NOT NULL, PRIMARY KEY (id, d)) PARTITION BY RANGE COLUMNS (d, id) SUBPARTITION BY HASH (id + YEAR(d)) '
+        "SUBPARTITIONS 2 (PARTITION p0 VALUES LESS THAN ('2014-01-01', 7), PARTITION p1 VALUES LESS THAN (MAXVALUE, MAXVALUE))",
+        "CREATE TABLE by_hash (id INT PRIMARY KEY) ROW_FORMAT=REDUNDANT COMMENT='it''s a \\\\ ü' PARTITION BY LINEAR HASH (id DIV 3) PARTITIONS 3",
         'CREATE TABLE full_text (id INT PRIMARY KEY, t TEXT, FULLTEXT KEY (t)) DEFAULT CHARSET=latin1',
-        'CREATE TABLE wide (id INT PRIMARY KEY, ' + ', '.join(f'c{i} VARCHAR(20)' for i in range(900))
+        'CREATE TABLE wide (id INT PRIMARY KEY, ' + ', '.join(f'c{i} VARCHAR(20)' for i in range(999))
         + ') DEFAULT CHARSET=latin1',
         'CREATE TABLE long_key (id VARCHAR(191) CHARACTER SET utf8mb4 PRIMARY KEY, t TEXT CHARACTER SET utf8mb4, KEY (t(191)))',
 ]
@@ -130,6 +135,12 @@ def test_odd_definitions(link, server, destination):
         assert equal.compare(source, destination, ['odd']) == []
         steps.change_side(shop, 'Switch')
         steps.change_side(shop, 'Rollback')
+        assert equal.compare(source, destination, ['odd']) == []
+        # That this comparison sees what a destination lacks.
+        destination.script(['ALTER TABLE ranges REMOVE PARTITIONING', 'ALTER TABLE by_hash COMMENT = "another"', 'ALTER TABLE charsets ROW_FORMAT=DYNAMIC KEY_BLOCK_SIZE=0'],
+                           db='odd')
+        found = equal.compare(source, destination, ['odd'])
+        assert [line.split(': ')[:2] for line in found] == [['odd.by_hash', 'comment'], ['odd.charsets', 'row format'], ['odd.ranges', 'partitions']], found
 
 
 def test_refused_definition(link, server, destination):
