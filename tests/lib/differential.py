@@ -31,8 +31,7 @@ from agent import Agent, BusError, OperationFailed
 # What the agent does not carry, and the names of errors that it may stop with.
 REFUSED = {
         'ddl': {'UnsupportedObject'}, 'create-select': {'UnsupportedObject'},
-        'partial-images': {'UnsupportedObject'}, 'statement-format': {'UnsupportedObject'}, 
-        'no-key': {'UnsupportedObject'}, 'nullable-key': {'UnsupportedObject'}, 'prefix-keys': {'UnsupportedObject'},
+        'partial-images': {'UnsupportedObject'}, 'statement-format': {'UnsupportedObject'},
         'empty-geometry': {'DataMismatch'}, 'loose-reals': {'DataMismatch'}, 'ill-formed': {'DataMismatch'},
 }
 # Part of the statements, and where they run.
