@@ -237,6 +237,14 @@ def test_fence_that_outlives_a_restart(agent, server):
         assert len(row) == 1 and row[0][1] == 'note' and 'the source does not' in row[0][2], row
         steps.start(shop)
         steps.change_side(shop, 'Switch')
+        # Whoever has SYSTEM_USER is ended by nobody who has not: such a transaction is in the way.
+        steps.make_ready(shop)
+        with destination.connect() as administrator, administrator.cursor() as cursor:
+                cursor.execute('BEGIN')
+                cursor.execute('UPDATE shop.stock SET quantity = quantity + 1 WHERE product_id = 2')
+                result, name, message = shop.operate('Rollback', check=False)
+                assert (result, name) == ('undone', 'InsufficientPrivilege') and f'session {administrator.thread_id()} ' in message and 'SYSTEM_USER' in message
+                assert not steps.write_refused(destination) and steps.write_refused(source)
         steps.change_side(shop, 'Rollback')
         agent.kill9()                           # nobody is there who could close it
         for end in (destination.stop, destination.kill9):
