@@ -278,6 +278,19 @@ bool engine_wait_link(Engine *engine, const char *file, guint64 offset, gint64 t
 
 /* --- the link --- */
 
+/* What waits there for the transactions of another agent waits in vain when that one's host died. */
+static bool raise_epoch(Engine *engine, Side reader, Conn *down, GError **error) {
+        g_autoptr(GError) local = NULL;
+        if (ledger_raise_epoch(engine->ledger, down, engine->state->epoch, &local))
+                return true;
+        unsigned ended = mysql_error_is_retryable(local) ? sessions_end_orphans(down) : 0;
+        if (ended > 0)
+                engine_event(engine, ENGINE_EVENT_NOTE, 4, "%u sessions were ended on the %s, which an earlier agent had left in the middle of a transaction",
+                             ended, side_to_string(reader));
+        g_propagate_error(error, g_steal_pointer(&local));
+        return false;
+}
+
 /* Before anything is applied: ours alone, the fence up, the epoch ours. */
 static bool prepare_servers(Engine *engine, GError **error) {
         Side reader = engine_reader(engine);
@@ -287,7 +300,7 @@ static bool prepare_servers(Engine *engine, GError **error) {
         if (!down)
                 return false;
         if (fence_shut(&engine->fence, reader, down, error) && engine_remember_closed(engine, reader, down, error) &&
-            ledger_raise_epoch(engine->ledger, down, engine->state->epoch, error) && engine_empty_again(engine, down, error))
+            raise_epoch(engine, reader, down, error) && engine_empty_again(engine, down, error))
                 return engine_programs_disarm(engine, reader, error); /* what is applied must not fire anything */
         engine_name_error(engine, reader, error);
         return false;

@@ -9,6 +9,7 @@
 #include "base/error.h"
 
 #define ER_CANNOT_CONVERT_STRING 3854
+#define ORPHAN 10 /* s */
 #define LOOK_USEC (120 * USEC_PER_MSEC) /* the server's own measure is 100, on its clock */
 
 void session_free(Session *session) {
@@ -162,6 +163,30 @@ GPtrArray *sessions_of_others(Conn *conn, SessionLook *look, GError **error) {
         g_autoptr(GHashTable) ages = transactions(conn, error);
         look->at = clock_monotonic();
         return ages ? list(conn, ages, error) : NULL;
+}
+
+unsigned sessions_end_orphans(Conn *conn) {
+        enum { ID, USER, COMMAND = 4, TIME };
+        unsigned ended = 0;
+        g_autoptr(GHashTable) ages = ages_new();
+        g_autoptr(ConnRows) open = conn_query(conn, "SELECT trx_mysql_thread_id FROM information_schema.innodb_trx WHERE trx_mysql_thread_id > 0 AND "
+                                                    "trx_rows_modified > 0", NULL);
+        g_autofree char *own = open ? conn_query_string(conn, "SELECT SUBSTRING_INDEX(USER(), '@', 1)", NULL) : NULL;
+        g_autoptr(ConnRows) rows = own ? conn_query(conn, "SHOW PROCESSLIST", NULL) : NULL;
+        if (!rows)
+                return 0;
+        for (char **row; (row = conn_rows_take(open));)
+                if (row[0])
+                        ages_add(ages, g_ascii_strtoull(row[0], NULL, 10), 0);
+        for (char **row; (row = conn_rows_take(rows));) {
+                if (!row[ID] || !row[USER] || !row[COMMAND] || !row[TIME])
+                        continue;
+                guint64 id = g_ascii_strtoull(row[ID], NULL, 10);
+                if (strcmp(row[USER], own) == 0 && strcmp(row[COMMAND], "Sleep") == 0 && g_ascii_strtoll(row[TIME], NULL, 10) >= ORPHAN &&
+                    g_hash_table_contains(ages, &id))
+                        ended += conn_execf(conn, NULL, "KILL %" G_GUINT64_FORMAT, id);
+        }
+        return ended;
 }
 
 GPtrArray *sessions_connected(Conn *conn, GError **error) {

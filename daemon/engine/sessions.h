@@ -38,4 +38,8 @@ bool session_look_wait(Conn *conn, const SessionLook *look, GError **error);
 GPtrArray *sessions_of_others(Conn *conn, SessionLook *look, GError **error);
 /* The same, but nothing is known of their transactions (`transaction` is false): may be asked as often as one likes. */
 GPtrArray *sessions_connected(Conn *conn, GError **error);
+/* Ends sessions of the account that CONN uses which have changed rows, not committed, and been silent for 10 s: an agent whose host died in the
+ * middle of a transaction leaves such, the server keeps them for as long as TCP does, and the checkpoints with them. No agent that lives is silent
+ * there. Only for who holds the migration's lock (control.h). → how many */
+unsigned sessions_end_orphans(Conn *conn);
 bool sessions_sleep(Conn *conn, gint64 usec, GError **error); /* on the server, between two questions */

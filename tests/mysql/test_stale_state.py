@@ -42,6 +42,37 @@ def test_stale_state(agent, link, pair):
         assert destination.variable('read_only') == 0 and source.variable('read_only') == 1
 
 
+def take_over(agent, second, pair, task):
+        """The second has the state that the first one has, which stands still. Its sessions live, but for those that hold the lock."""
+        shutil.copytree(agent.state, second.state, dirs_exist_ok=True)
+        for server in pair:                     # or its host is silent for 20 s
+                holder = server.scalar(f"SELECT IS_USED_LOCK('polarshift.{task}')")
+                server.admin(f'KILL {holder}')
+        second.start()
+        return second.migration('shop')
+
+
+def task_of(server):
+        return server.scalar("SELECT table_name FROM information_schema.tables WHERE table_schema = 'polarshift' AND table_name LIKE 'canary%'")[7:]
+
+
+def test_died_in_the_middle_of_a_transaction(agent, link, pair):
+        """Its session on the destination stays, and holds rows and a checkpoint: the next agent ends it."""
+        source, destination = pair
+        shop = small(link, source, destination)
+        with Agent(start=False) as second:
+                with destination.connect() as holder, holder.cursor() as cursor:
+                        cursor.execute('BEGIN')
+                        cursor.execute('SELECT * FROM shop.stock WHERE product_id = 3 FOR UPDATE')
+                        source.admin('UPDATE shop.stock SET quantity = quantity + 1 WHERE product_id = 3')
+                        shop.wait(lambda: destination.admin("SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"), 20, 'the worker')
+                        os.kill(agent.pid, signal.SIGSTOP)
+                gone_on = take_over(agent, second, pair, task_of(destination))
+                gone_on.wait_caught_up()
+                equal.wait_equal(source, destination, ['shop'])
+                assert 'in the middle of a transaction' in second.log() and gone_on.get('ForeignWrites') == 0
+
+
 def stop_between_transactions(agent, server):
         """One that is open holds its checkpoint's row, and would be waited for."""
         while True:
@@ -58,16 +89,11 @@ def test_stopped_agent_goes_on(agent, link, pair):
         of what it knows may be written, nor a side be closed that takes writes now."""
         source, destination = pair
         shop = small(link, source, destination)
-        task = destination.scalar("SELECT table_name FROM information_schema.tables WHERE table_schema = 'polarshift' AND table_name LIKE 'canary%'")[7:]
+        task = task_of(destination)
         with Workload([source, destination], writers=2, rate=100) as load, Agent(start=False) as second:
                 time.sleep(1)
                 stop_between_transactions(agent, destination)
-                shutil.copytree(agent.state, second.state, dirs_exist_ok=True)
-                for server in pair:             # or its host is silent for 20 s
-                        holder = server.scalar(f"SELECT IS_USED_LOCK('polarshift.{task}')")
-                        server.admin(f'KILL {holder}')
-                second.start()
-                gone_on = second.migration('shop')
+                gone_on = take_over(agent, second, pair, task)
                 gone_on.wait_property('ReplicationState', 'running')
                 steps.change_side(gone_on, 'Switch')
                 owners = [s.admin('SELECT * FROM polarshift.owner') for s in pair]
