@@ -19,20 +19,20 @@ from agent import Agent, BusError, OperationFailed
 
 
 @pytest.fixture
-def held(pair):
-        """(agent, its failpoints, a migration that can be switched)."""
+def held(pair, request):
+        """(agent, its failpoints, a migration that can be switched, with the fence that the test names)."""
         folder = servers.scratch_folder('pf-')
         with Agent(environment={'POLARSHIFT_FAILPOINTS': folder}, program='tests/faults/polarshiftd-faults') as agent:
-                shop = make(agent, *pair)
+                shop = make(agent, *pair, fence=getattr(request, 'param', 'global'))
                 yield agent, faults.Failpoints(folder), shop
         shutil.rmtree(folder)
 
 
-def make(agent, source, destination):
+def make(agent, source, destination, **options):
         schemas.create_shop(source, 300)
         for side in ('source', 'destination'):
                 agent.set_credential(f'shop.{side}', servers.AGENT_PASSWORD)
-        shop = agent.create('shop', source.uri('agent'), destination.uri('agent'), unfit='skip')
+        shop = agent.create('shop', source.uri('agent'), destination.uri('agent'), unfit='skip', **options)
         steps.start(shop)
         steps.make_ready(shop)
         return shop
@@ -90,6 +90,7 @@ def xa(cursor, name, key):
                 cursor.execute(sql)
 
 
+@pytest.mark.parametrize('held', ['global', 'accounts'], indirect=True)
 def test_prepared_behind_the_guard(held, pair):
         """XA PREPARE when the guard has looked. MySQL 5.6 would roll it back when its session is killed, and takes XA COMMIT behind read_only."""
         _, points, shop = held
