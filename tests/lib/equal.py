@@ -79,6 +79,8 @@ def _default(value, mariadb):
 def _kind(kind, widths):
         """A column's type. MySQL 8 no longer shows the display width of integers, save for a BOOL and with ZEROFILL; 5.6 may show the old form of times."""
         kind = kind.replace(' /* 5.5 binary format */', '')
+        if kind == 'geomcollection':    # MySQL 8's name
+                kind = 'geometrycollection'
         if not widths and kind != 'tinyint(1)' and not kind.endswith('zerofill'):
                 kind = re.sub(r'^((?:tiny|small|medium|big)?int|year)\(\d+\)', r'\1', kind)
         return _plain(kind)

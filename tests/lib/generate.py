@@ -21,7 +21,7 @@ FEATURES = {
         'fulltext': 'FULLTEXT keys', 'unique': 'secondary UNIQUE keys', 'foreign': 'foreign keys that restrict',
         'self': 'foreign keys to the same table', 'cascade': 'foreign keys that cascade', 'charsets': 'every character set',
         'odd-names': 'names with quotes, dots and spaces', 'text-keys': 'keys of text', 'prefix-keys': 'keys of prefixes',
-        'float-keys': 'keys of FLOAT', 'geometry': 'spatial columns', 'empty-geometry': 'the empty value that MySQL 5.6 makes of a spatial column left out',
+        'float-keys': 'keys of FLOAT', 'geometry': 'spatial columns', 'collections': 'columns of several points, lines, polygons', 'empty-geometry': 'the empty value that MySQL 5.6 makes of a spatial column left out',
         'convert': 'CONVERT TO CHARACTER SET without a collation, or without a column of text: MySQL 5.6 then keeps the table\'s own default', 'foreign-index': 'CREATE INDEX where a FOREIGN KEY has made one',
         'ill-formed': 'text cut in the middle of a character, which MySQL 5.6 does in INSERT … SELECT',
         'loose-reals': 'FLOAT(M,D) with more than D digits, and DECIMAL beyond its own, from INSERT … SELECT', 'no-key': 'tables without a key',
@@ -98,7 +98,7 @@ class Kind:
         def __init__(self, sql, make, key=True, size=8, prefix=False, charset=None, family=None):
                 self.sql, self.make, self.key, self.size, self.prefix, self.charset, self.family = \
                         sql, make, key, size, prefix, charset, family or sql.split('(')[0].split(' ')[0]
-                self.spatial = self.family in ('GEOMETRY', 'POINT', 'LINESTRING', 'POLYGON')
+                self.spatial = self.family in ('GEOMETRY', 'POINT', 'LINESTRING', 'POLYGON', 'MULTIPOINT', 'MULTILINESTRING', 'MULTIPOLYGON', 'GEOMETRYCOLLECTION')
 
 
 def int_kind(rng):
@@ -247,14 +247,17 @@ def member_kind(rng):
                     lambda r: str(r.choice([0, 1, top, r.randint(0, top)])))
 
 
-def geometry_kind(rng):
-        what = rng.choice(['GEOMETRY', 'POINT', 'LINESTRING', 'POLYGON'])
+def geometry_kind(rng, features):
+        several = {'MULTIPOINT', 'MULTILINESTRING', 'MULTIPOLYGON', 'GEOMETRYCOLLECTION'} if 'collections' in features else set()
+        what = rng.choice(['GEOMETRY', 'POINT', 'LINESTRING', 'POLYGON', *sorted(several)])
 
         def make(r):
                 x, y = r.randrange(-99, 99), r.choice([0, 1, 0.5, -7.25, 1e300])
-                shape = what if what != 'GEOMETRY' else r.choice(['POINT', 'LINESTRING', 'POLYGON'])
+                shape = what if what != 'GEOMETRY' else r.choice(['POINT', 'LINESTRING', 'POLYGON', *sorted(several)])
                 shapes = {'POINT': f'POINT({x} {y})', 'LINESTRING': f'LINESTRING(0 0,{x} 1,{x + 1} {y})',
                           'POLYGON': f'POLYGON((0 0,0 {abs(x) + 1},{abs(x) + 1} {abs(x) + 1},0 0))'}
+                shapes |= {f'MULTI{one}': shapes[one].replace('(', '((', 1) + ')' for one in ('LINESTRING', 'POLYGON')}
+                shapes |= {'MULTIPOINT': f'MULTIPOINT(1 1,{x} {y})', 'GEOMETRYCOLLECTION': f'GEOMETRYCOLLECTION({shapes["POINT"]},{shapes["LINESTRING"]})'}
                 return f"ST_GeomFromText('{shapes[shape]}')"
         return Kind(what, make, key=False, size=12)
 
@@ -264,7 +267,7 @@ def any_kind(rng, features, key=False):
                 makers = [(5, int_kind), (2, decimal_kind), (2, lambda r: real_kind(r, features)), (2, bit_kind), (4, date_kind), (6, lambda r: text_kind(r, features)),
                           (3, lambda r: binary_kind(r, features)), (2, member_kind)]
                 if 'geometry' in features and not key:
-                        makers.append((1, geometry_kind))
+                        makers.append((1, lambda r: geometry_kind(r, features)))
                 kind = rng.choices([m for _, m in makers], [w for w, _ in makers])[0](rng)
                 if key and (not kind.key or kind.family == 'TEXT' and 'text-keys' not in features
                             or kind.sql.startswith('FLOAT') and 'float-keys' not in features):

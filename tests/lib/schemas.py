@@ -124,9 +124,25 @@ def _line(*points):
         return struct.pack('<IBII', 4326, 1, 2, len(points)) + b''.join(struct.pack('<dd', *p) for p in points)
 
 
+def _polygon(*rings):
+        return struct.pack('<IBII', 0, 1, 3, len(rings)) + b''.join(
+                struct.pack('<I', len(ring)) + b''.join(struct.pack('<dd', *p) for p in ring) for ring in rings)
+
+
+def _several(kind, *parts):
+        """MULTIPOINT (4), MULTILINESTRING (5), MULTIPOLYGON (6), GEOMETRYCOLLECTION (7); their parts have no SRID of their own."""
+        return struct.pack('<IBII', 0, 1, kind, len(parts)) + b''.join(part[4:] for part in parts)
+
+
 def column_types():
         """(column, type, interesting values); values are ints, decimals, bytes, or text as SQL prints it."""
         d = decimal.Decimal
+        square, hole = ((0, 0), (9, 0), (9, 9), (0, 9), (0, 0)), ((1, 1), (2, 1), (2, 2), (1, 1))
+        points = _several(4, _point(1, 2)), _several(4, _point(0, 0), _point(-1.5, 1e300), _point(5e-324, -0.0))
+        lines = _several(5, _line((0, 0), (1, 1))), _several(5, _line((0, 0), (1, 1), (2, 0)), _line((-3.25, 1e10), (0.1, 7)))
+        polygons = _several(6, _polygon(square)), _several(6, _polygon(square, hole), _polygon(tuple((x + 20, y) for x, y in square)))
+        collections = (_several(7, _point(1, 2)), _several(7, _point(0, 0), _line((0, 0), (1, 1)), _polygon(square, hole), *points, *lines, *polygons),
+                       _several(7, _several(7, _point(3, 4)), _point(5, 6)))
         columns = []
         for name, bits in (('TINYINT', 8), ('SMALLINT', 16), ('MEDIUMINT', 24), ('INT', 32), ('BIGINT', 64)):
                 columns += _ints(name, bits)
@@ -189,8 +205,11 @@ def column_types():
             ('enum_big', 'ENUM(' + ','.join(f"'v{i}'" for i in range(300)) + ')', [1, 255, 256, 300, 0]),
             ('set_', "SET('a','b','c''d','ü') CHARACTER SET utf8", [0, 1, 5, 15]),
             ('set_64', 'SET(' + ','.join(f"'m{i}'" for i in range(64)) + ')', [0, 1, 1 << 63, (1 << 64) - 1]),
-            ('geometry_', 'GEOMETRY', [_point(1, 2), _point(-1.5, 1e300), _line((0, 0), (1, 1), (2, 0))]),
-            ('point_', 'POINT', [_point(0, 0), _point(3.25, -7)])]
+            ('geometry_', 'GEOMETRY', [_point(1, 2), _point(-1.5, 1e300), _line((0, 0), (1, 1), (2, 0)), points[1], polygons[1], collections[1]]),
+            ('point_', 'POINT', [_point(0, 0), _point(3.25, -7)]), ('linestring_', 'LINESTRING', [_line((0, 0), (1, 1))]),
+            ('polygon_', 'POLYGON', [_polygon(square), _polygon(square, hole)]), ('multipoint_', 'MULTIPOINT', points),
+            ('multilinestring_', 'MULTILINESTRING', lines), ('multipolygon_', 'MULTIPOLYGON', polygons),
+            ('geometrycollection_', 'GEOMETRYCOLLECTION', collections)]
         return columns
 
 
