@@ -96,7 +96,8 @@ def _definition(session, db, table, mariadb, widths=True):
                            f'FROM information_schema.columns WHERE {where} ORDER BY ordinal_position')]
         keys = sorted(_rows(session, 'SELECT index_name, seq_in_index, non_unique, column_name, sub_part, index_type '
                             f'FROM information_schema.statistics WHERE {where}'), key=repr)
-        options, comment = _rows(session, f'SELECT create_options, table_comment FROM information_schema.tables WHERE {where}')[0]
+        told = _rows(session, f'SELECT create_options, table_comment FROM information_schema.tables WHERE {where}')
+        options, comment = told[0] if told else ('', 'the table has just been dropped')
         return {'columns': columns, 'keys': keys, 'foreign keys': _foreign_keys(session, db, table, dictionary=not widths),
                 'partitions': _partitions(session, where), 'row format': _row_format(options), 'comment': [comment]}
 

@@ -96,7 +96,8 @@ def test_whole_life(agent, link, server):
                                     "GRANT SELECT, UPDATE ON shop.* TO 'late'@'%'"])
                 source.script(["GRANT INSERT ON shop.* TO 'hand'@'%' IDENTIFIED BY 'hand'", "SET PASSWORD FOR 'cells'@'%' = PASSWORD('lost')"])
                 shop.wait(lambda: ('INSERT', '`shop`.*') in accounts.grants(source, 'reader', '%') and accounts.row(source, 'late', '%'), 60, 'new grants')
-                shop.wait(lambda: not accounts.can_log_in(source, 'hand', 'hand'), 60, 'an account that was made by hand to be closed')
+                for user, password in (('hand', 'hand'), ('cells', 'lost')):
+                        shop.wait(lambda: not accounts.can_log_in(source, user, password), 60, f'{user}, opened by hand, to be closed')    # pylint: disable=W0640
                 for user in ('reader', 'late', 'clerk', 'cells', 'hand'):
                         assert not accounts.can_log_in(source, user, user), user
 
