@@ -166,6 +166,9 @@ class Failpoints:
                 return list(dict.fromkeys(names))
 
 
+BOOTS_APART = 4         # s
+
+
 class Matrix:
         def __init__(self, source=servers.MySQL56, destination=servers.MariaDB, *, fence='global', customers=60, rate=120, cut_seconds=1.5):
                 self.kinds = (source, destination)
@@ -178,6 +181,7 @@ class Matrix:
                 self.load = self.shop = None
                 self.sides = (0, 1)     # of the pair: which one takes writes, which one does not, when a cell begins
                 self.began = 0
+                self.booted = {}        # side: when it was last restarted here
                 self.accounts = None    # of both sides, when a cell begins; only with fence=accounts
 
         def __enter__(self):
@@ -265,8 +269,11 @@ class Matrix:
                 """kill -9 and the restart after it. What makes the fence outlive that is a line in the configuration."""
                 server = self.pair[side]
                 server.config = self.config + (['read_only=1'] if durable and self.fence == 'global' else [])
+                # Two boots within some seconds are one for the agent, which knows them by the time: the second one would look as if closed by hand.
+                time.sleep(max(0, self.booted.get(side, 0) + BOOTS_APART - time.monotonic()))
                 server.kill9()
                 server.start()
+                self.booted[side] = time.monotonic()
 
         def _kill_agent_twice(self, cell, hold, over):
                 """At the point, and at the first one that it passes when it is back."""
