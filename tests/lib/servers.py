@@ -36,7 +36,6 @@ import glob
 import itertools
 import os
 import random
-import re
 import shutil
 import signal
 import socket

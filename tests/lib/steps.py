@@ -30,6 +30,15 @@ def write_refused(server, db='shop', user='app', password=servers.APP_PASSWORD):
                                 raise
 
 
+def create(agent, source, destination, name='shop', **options):
+        """A migration with its credentials, phase created; both sides as servers or URIs. The accounts of the tests are on both sides, and
+        differ on some, hence unfit=skip."""
+        options.setdefault('unfit', 'skip')
+        for side in ('source', 'destination'):
+                agent.set_credential(f'{name}.{side}', servers.AGENT_PASSWORD)
+        return agent.create(name, *(side if isinstance(side, str) else side.uri('agent') for side in (source, destination)), **options)
+
+
 def start(migration, timeout=180):
         """Start, warnings accepted, until both sides are in step."""
         migration.operate('Start', flags=1)

@@ -2,14 +2,18 @@
 """Real servers for the tests of this folder. Servers that tests share are emptied between them, not restarted."""
 
 import contextlib
+import functools
 import os
+import shutil
 import warnings
 
 import pymysql
 import pytest
 
 import agent as agent_module
+import faults
 import servers
+import steps
 
 CANNOT_REMOVE_FOLDER = 1010             # ER_DB_DROP_RMDIR
 
@@ -110,11 +114,14 @@ def server():
 
 @pytest.fixture
 def link(agent):
-        """link(source, destination, **options): a migration `shop` with its credentials, phase created. The accounts
-        of the tests are on both sides, and differ on some, hence unfit=skip."""
-        def make(source, destination, name='shop', **options):
-                options.setdefault('unfit', 'skip')
-                for side in ('source', 'destination'):
-                        agent.set_credential(f'{name}.{side}', servers.AGENT_PASSWORD)
-                return agent.create(name, source.uri('agent'), destination.uri('agent'), **options)
-        return make
+        """link(source, destination, **options): steps.create() with the agent."""
+        return functools.partial(steps.create, agent)
+
+
+@pytest.fixture
+def held():
+        """(an agent that can be held at its steps, its failpoints)."""
+        folder = servers.scratch_folder('pf-')
+        with agent_module.Agent(environment={'POLARSHIFT_FAILPOINTS': folder}, program='tests/faults/polarshiftd-faults') as a:
+                yield a, faults.Failpoints(folder)
+        shutil.rmtree(folder, ignore_errors=True)

@@ -19,20 +19,14 @@ from agent import Agent, BusError, OperationFailed
 
 
 @pytest.fixture
-def held(pair, request):
+def ready(pair, held, request):
         """(agent, its failpoints, a migration that can be switched, with the fence that the test names)."""
-        folder = servers.scratch_folder('pf-')
-        with Agent(environment={'POLARSHIFT_FAILPOINTS': folder}, program='tests/faults/polarshiftd-faults') as agent:
-                shop = make(agent, *pair, fence=getattr(request, 'param', 'global'))
-                yield agent, faults.Failpoints(folder), shop
-        shutil.rmtree(folder)
+        return *held, make(held[0], *pair, fence=getattr(request, 'param', 'global'))
 
 
 def make(agent, source, destination, **options):
         schemas.create_shop(source, 300)
-        for side in ('source', 'destination'):
-                agent.set_credential(f'shop.{side}', servers.AGENT_PASSWORD)
-        shop = agent.create('shop', source.uri('agent'), destination.uri('agent'), unfit='skip', **options)
+        shop = steps.create(agent, source, destination, **options)
         steps.start(shop)
         steps.make_ready(shop)
         return shop
@@ -57,9 +51,9 @@ def trouble(shop, name):
         shop.wait(lambda: shop.get('LastError')[0].endswith('.' + name), 60, name)
 
 
-def test_written_on_the_old_side_behind_the_commit_point(held, pair):
+def test_written_on_the_old_side_behind_the_commit_point(ready, pair):
         """By somebody whom read_only does not stop. Nothing carries it, and a rollback would keep it and lose what the new side has: counted."""
-        _, points, shop = held
+        _, points, shop = ready
         source, destination = pair
         operation = hold(points, shop, 'switch.release.before')
         source.admin(changed(17))               # as root
@@ -74,9 +68,9 @@ def test_written_on_the_old_side_behind_the_commit_point(held, pair):
         assert not steps.write_refused(destination)
 
 
-def test_written_on_the_new_side_before_the_commit_point(held, pair):
+def test_written_on_the_new_side_before_the_commit_point(ready, pair):
         """Before the place where the way back begins: it would never be on the old side."""
-        _, points, shop = held
+        _, points, shop = ready
         source, destination = pair
         operation = hold(points, shop, 'switch.flip.before')
         destination.admin(changed(17))
@@ -90,10 +84,10 @@ def xa(cursor, name, key):
                 cursor.execute(sql)
 
 
-@pytest.mark.parametrize('held', ['global', 'accounts'], indirect=True)
-def test_prepared_behind_the_guard(held, pair):
+@pytest.mark.parametrize('ready', ['global', 'accounts'], indirect=True)
+def test_prepared_behind_the_guard(ready, pair):
         """XA PREPARE when the guard has looked. MySQL 5.6 would roll it back when its session is killed, and takes XA COMMIT behind read_only."""
-        _, points, shop = held
+        _, points, shop = ready
         source, destination = pair
         operation = hold(points, shop, 'switch.fence.before')
         with source.connect('app', servers.APP_PASSWORD) as c, c.cursor() as cursor:
@@ -112,9 +106,9 @@ def test_prepared_behind_the_guard(held, pair):
         assert shop.get('ForeignWrites') == 0
 
 
-def test_prepared_behind_the_fence(held, pair):
+def test_prepared_behind_the_fence(ready, pair):
         """By somebody whom read_only does not stop: nothing tells of it before XA COMMIT, and that comes when it is too late. Counted."""
-        _, points, shop = held
+        _, points, shop = ready
         source, destination = pair
         operation = hold(points, shop, 'switch.drain.before')
         points.hold('switch.release.before')
@@ -129,9 +123,9 @@ def test_prepared_behind_the_fence(held, pair):
         assert shop.get('VerificationState') != 'equal' and not steps.write_refused(destination)
 
 
-def test_statement_that_the_old_side_does_not_take(held, pair):
+def test_statement_that_the_old_side_does_not_take(ready, pair):
         """Before the way back runs: told as what it is, and gone on from as ever."""
-        agent, points, shop = held
+        agent, points, shop = ready
         destination = pair[1]
         operation = hold(points, shop, 'switch.release.before')
         destination.admin('ALTER TABLE shop.products ADD COLUMN twice DECIMAL(12,2) GENERATED ALWAYS AS (price * 2) STORED')
@@ -147,8 +141,8 @@ def test_statement_that_the_old_side_does_not_take(held, pair):
         shop.wait(lambda: len({server.scalar('SELECT SUM(quantity) FROM shop.stock') for server in pair}) == 1, 30, 'the rows')
 
 
-def test_password_of_the_old_side(held, pair):
-        agent, points, shop = held
+def test_password_of_the_old_side(ready, pair):
+        agent, points, shop = ready
         source, destination = pair
         operation = hold(points, shop, 'switch.release.before')
         source.script(['SET sql_log_bin = 0', "SET PASSWORD FOR 'agent'@'%' = PASSWORD('another')"])
@@ -164,9 +158,9 @@ def test_password_of_the_old_side(held, pair):
 
 
 @pytest.mark.parametrize('how', ['deadline', 'abort'])
-def test_row_that_cannot_be_written(held, pair, how):
+def test_row_that_cannot_be_written(ready, pair, how):
         """The new side says that the row is not there: the old one is not kept closed beyond the deadline, or Abort."""
-        _, _, shop = held
+        _, _, shop = ready
         source, destination = pair
         with destination.connect() as holder, holder.cursor() as cursor:
                 cursor.execute('BEGIN')
@@ -185,9 +179,9 @@ def test_row_that_cannot_be_written(held, pair, how):
 
 
 @pytest.mark.parametrize('restart', [False, True], ids=['', 'agent-restarted'])
-def test_new_side_restarted_while_the_old_one_is_away(held, pair, restart):
+def test_new_side_restarted_while_the_old_one_is_away(ready, pair, restart):
         """The one side is gone, the other has read_only in its configuration: somebody has to take writes."""
-        agent, points, shop = held
+        agent, points, shop = ready
         source, destination = pair
         operation = hold(points, shop, 'switch.release.before')
         source.kill9()
@@ -215,9 +209,9 @@ def test_new_side_restarted_while_the_old_one_is_away(held, pair, restart):
         destination.restart()                   # without read_only
 
 
-def test_confirmed_while_the_old_side_is_away(held, pair):
+def test_confirmed_while_the_old_side_is_away(ready, pair):
         """The clock runs from the change of the phase on; whoever confirms in time is heard."""
-        _, points, shop = held
+        _, points, shop = ready
         operation = hold(points, shop, 'switch.reverse.before', confirm_within=6.0)
         assert shop.get('Phase') == 'switched' and shop.get('ConfirmBy') > 0
         shop.call('Confirm', '(a{sv}t)', {}, 0)
@@ -230,9 +224,9 @@ def test_confirmed_while_the_old_side_is_away(held, pair):
         assert not steps.write_refused(pair[1])
 
 
-def test_writers_that_wait_for_the_new_side(held, pair):
+def test_writers_that_wait_for_the_new_side(ready, pair):
         """They write there as soon as it opens: nobody's foreign writes."""
-        _, points, shop = held
+        _, points, shop = ready
         operation = hold(points, shop, 'switch.open.after')
         pair[1].admin(changed(19))
         time.sleep(1)                           # its log is being read

@@ -3,29 +3,19 @@
 
 import json
 import os
-import shutil
 import time
 
 import pytest
 
 import equal
-import faults
 import schemas
 import servers
 import steps
-from agent import Agent
 from workload import Workload
 
 
 def uri(*hosts):
         return 'mysql://agent@' + ','.join(f'127.0.0.1:{h.port}' for h in hosts) + '/?ssl-mode=disabled'
-
-
-def migration(agent, source, destination, name='shop', **options):
-        options.setdefault('unfit', 'skip')
-        for side in ('source', 'destination'):
-                agent.set_credential(f'{name}.{side}', servers.AGENT_PASSWORD)
-        return agent.create(name, source, destination, **options)
 
 
 def link_failed(shop, name, timeout=40):
@@ -67,7 +57,7 @@ def with_standbys(agent, server, kind):
         servers.replicate(b, b2)
         schemas.create_shop(a, 400)
         other_files(a, a2)
-        return a, a2, b, b2, migration(agent, uri(a, a2), uri(b, b2))
+        return a, a2, b, b2, steps.create(agent, uri(a, a2), uri(b, b2))
 
 
 @pytest.mark.parametrize('kind', [servers.MariaDB, servers.MySQL97])
@@ -120,7 +110,7 @@ def test_during_the_comparison(agent, server):
         a.script(['CREATE DATABASE shop', 'CREATE TABLE shop.a (k INT PRIMARY KEY, v INT)', 'INSERT INTO shop.a VALUES (1, 1)',
                   'CREATE TABLE shop.b (k INT PRIMARY KEY, filler VARCHAR(300))',
                   f"INSERT INTO shop.b SELECT n, REPEAT('x', 300) FROM {schemas.NUMBERS} numbers WHERE n < 40000", 'ANALYZE TABLE shop.b'])
-        shop = migration(agent, uri(a, a2), uri(b), max_copy_rate=5 << 20)
+        shop = steps.create(agent, uri(a, a2), uri(b), max_copy_rate=5 << 20)
         shop.operate('Start', flags=1)
         shop.wait_phase('synchronizing')
         shop.call('SetLimits', '(a{sv}t)', {'max-copy-rate': 1 << 20}, 0)
@@ -146,7 +136,7 @@ def test_while_copying(agent, server):
         servers.replicate(a, a2)
         schemas.create_shop(a, 4000)
         other_files(a, a2)
-        shop = migration(agent, uri(a, a2), uri(b), max_copy_rate=16 << 10)     # 2 MB: it copies until it is let go
+        shop = steps.create(agent, uri(a, a2), uri(b), max_copy_rate=16 << 10)     # 2 MB: it copies until it is let go
         with Workload([a, a2], writers=2, rate=100) as load:
                 shop.operate('Start', flags=1)
                 shop.wait(lambda: shop.get('RowsCopied') > 1000, 30, 'the first rows')
@@ -179,7 +169,7 @@ def test_standby_that_cannot_take_over(agent, server, gtid):
         a, a2, b = server(servers.MySQL56, config=config), server(servers.MySQL56, config=config), server(servers.MariaDB)
         servers.replicate(a, a2, gtid)
         schemas.create_shop(a, 300)
-        shop = migration(agent, uri(a), uri(b))
+        shop = steps.create(agent, uri(a), uri(b))
         steps.start(shop)
         servers.wait_standby(a, a2)
         if gtid:
@@ -205,15 +195,6 @@ def test_standby_that_cannot_take_over(agent, server, gtid):
         shop.call('Resume', '(a{sv}t)', {}, 0)
         shop.wait_caught_up()
         equal.wait_equal(a, b, ['shop'])
-
-
-@pytest.fixture
-def held():
-        """(agent, its failpoints)."""
-        folder = servers.scratch_folder('pf-')
-        with Agent(environment={'POLARSHIFT_FAILPOINTS': folder}, program='tests/faults/polarshiftd-faults') as agent:
-                yield agent, faults.Failpoints(folder)
-        shutil.rmtree(folder)
 
 
 def hold_switch(shop, points, point):
@@ -271,7 +252,7 @@ def test_before_the_owner_row(held, server, killed):
         a, b, b2 = server(servers.MySQL56), server(servers.MariaDB), server(servers.MariaDB)
         servers.replicate(b, b2)
         schemas.create_shop(a, 300)
-        shop = migration(agent, uri(a), uri(b, b2))
+        shop = steps.create(agent, uri(a), uri(b, b2))
         with Workload([a, b], writers=2, rate=100) as load:
                 steps.start(shop)
                 steps.make_ready(shop)
@@ -302,7 +283,7 @@ def test_behind_the_commit_point(held, server, gtid):
         servers.replicate(a, a2, gtid)
         schemas.create_shop(a, 300)
         other_files(a, a2)
-        shop = migration(agent, uri(a, a2), uri(b))
+        shop = steps.create(agent, uri(a, a2), uri(b))
         with Workload([a, b, a2], writers=2, rate=100) as load:
                 steps.start(shop)
                 steps.make_ready(shop)
@@ -373,7 +354,7 @@ def test_standby_without_the_copy(agent, server):
         a, b, b2 = server(servers.MySQL56), server(servers.MariaDB), server(servers.MariaDB)
         servers.replicate(b, b2)
         schemas.create_shop(a, 2000)
-        shop = migration(agent, uri(a), uri(b), max_copy_rate=16 << 10)
+        shop = steps.create(agent, uri(a), uri(b), max_copy_rate=16 << 10)
         shop.operate('Start', flags=1)
         shop.wait(lambda: shop.get('RowsCopied') > 100, 30, 'the first rows')
         servers.wait_standby(b, b2)

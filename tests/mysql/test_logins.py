@@ -6,7 +6,6 @@ import json
 
 import accounts
 import schemas
-import servers
 import steps
 
 KNOWN = """'right'@'%' password right

@@ -6,7 +6,6 @@ has them, or POLARSHIFT_TEST_ALL=1 (where their absence is a failure), runs this
 
 import os
 import random
-import time
 
 import pytest
 

@@ -2,7 +2,6 @@
 """The operations around the life cycle, each met by what may come in its way on real servers."""
 
 import json
-import os
 import re
 import time
 

@@ -22,12 +22,6 @@ import steps
 from agent import Agent, BusError
 
 
-def make(agent, source, destination, **options):
-        for side in ('source', 'destination'):
-                agent.set_credential(f'shop.{side}', servers.AGENT_PASSWORD)
-        return agent.create('shop', source.uri('agent'), destination.uri('agent'), unfit='skip', **options)
-
-
 def report(shop):
         return json.loads(shop.call('GetReport'))
 
@@ -36,7 +30,7 @@ def test_account(agent, pair):
         source, destination = pair
         schemas.create_shop(source, 500)
         source.admin('CREATE TRIGGER shop.t BEFORE INSERT ON shop.products FOR EACH ROW SET NEW.title = CONCAT(NEW.title, 1)')
-        shop = make(agent, source, destination)
+        shop = steps.create(agent, source, destination)
         steps.start(shop)
         steps.make_ready(shop)
         with source.connect('app', servers.APP_PASSWORD, 'shop') as c, c.cursor() as cursor:
@@ -85,7 +79,7 @@ def test_final_check(agent, pair):
         source.script(['CREATE TABLE shop.nokey (a INT, b VARCHAR(20))', "INSERT INTO shop.nokey VALUES (1, 'x'), (1, 'x'), (2, 'y'), (2, 'y')",
                        'CREATE TABLE shop.words (w VARCHAR(20) CHARACTER SET utf8 COLLATE utf8_general_ci PRIMARY KEY, n INT)',
                        "INSERT INTO shop.words VALUES ('Apfel', 1), ('Birne', 2), ('Čaj', 3)"])
-        shop = make(agent, source, destination)
+        shop = steps.create(agent, source, destination)
         steps.start(shop)
         steps.make_ready(shop)
         source.script(['UPDATE shop.customers SET name = CONCAT(name, 1) WHERE id <= 50', 'DELETE FROM shop.customers WHERE id = 40',
@@ -176,7 +170,7 @@ def test_old_side_is_gone_for_good(pair):
         folder = servers.scratch_folder('pf-')
         points = faults.Failpoints(folder)
         with Agent(environment={'POLARSHIFT_FAILPOINTS': folder}, program='tests/faults/polarshiftd-faults') as agent:
-                shop = make(agent, source, destination)
+                shop = steps.create(agent, source, destination)
                 steps.start(shop)
                 steps.make_ready(shop)
                 points.hold('switch.release.before')
@@ -232,7 +226,7 @@ def test_fence_that_outlives_a_restart(agent, server):
                 pytest.skip(missing)
         source, destination = server(servers.MySQL56), server(servers.MySQL97)
         schemas.create_shop(source, 300)
-        shop = make(agent, source, destination)
+        shop = steps.create(agent, source, destination)
         row = [r for r in shop.checks() if r[0] == 'fence-durable']
         assert len(row) == 1 and row[0][1] == 'note' and 'the source does not' in row[0][2], row
         steps.start(shop)

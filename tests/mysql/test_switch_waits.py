@@ -4,7 +4,6 @@
 import contextlib
 import json
 import selectors
-import shutil
 import socket
 import time
 
@@ -15,8 +14,7 @@ import proxy
 import schemas
 import servers
 import steps
-from agent import Agent, BusError
-from faults import Failpoints
+from agent import BusError
 
 COM_BINLOG_DUMP = b'\x12'
 
@@ -42,31 +40,16 @@ def test_lock_tables(link, pair):
         steps.change_side(shop, 'Switch')
 
 
-@pytest.fixture
-def limited():
-        """(agent, its failpoints)"""
-        folder = servers.scratch_folder('pf-')
-        with Agent(environment={'POLARSHIFT_FAILPOINTS': folder}, program='tests/faults/polarshiftd-faults') as agent:
-                yield agent, Failpoints(folder)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def create(agent, source, destination):
-        for side in ('source', 'destination'):
-                agent.set_credential(f'shop.{side}', servers.AGENT_PASSWORD)
-        return agent.create('shop', source.uri('agent'), destination.uri('agent'), unfit='skip')
-
-
-def test_long_transaction(limited, server, monkeypatch):
+def test_long_transaction(held, server, monkeypatch):
         """Seen in the guard, before it costs anybody anything; by how long it has been open, wherever on Earth its server is."""
-        agent, points = limited
+        agent, points = held
         monkeypatch.setenv('TZ', 'Asia/Tokyo')
         source = server(servers.MySQL56)
         monkeypatch.setenv('TZ', 'America/New_York')
         destination = server(servers.MariaDB)
         monkeypatch.delenv('TZ')
         schemas.create_shop(source, 300)
-        shop = create(agent, source, destination)
+        shop = steps.create(agent, source, destination)
         steps.start(shop)
         for method, writer in (('Switch', source), ('Rollback', destination)):
                 steps.make_ready(shop)
@@ -264,34 +247,29 @@ def test_commit_point_held_up(link, pair):
         assert steps.write_refused(source) and not steps.write_refused(destination)
 
 
-def test_restarted_a_moment_ago(pair):
+def test_restarted_a_moment_ago(pair, held):
         """Nobody writes for a while, so those who apply have nothing to write either, and hold connections that are gone: seen, and made anew, in
         the guard, and not behind the fence, where the first write of somebody would have shown it."""
         source, destination = pair
         schemas.create_shop(source, 500)
-        folder = servers.scratch_folder('pf-')
-        points = Failpoints(folder)
-        with Agent(environment={'POLARSHIFT_FAILPOINTS': folder}, program='tests/faults/polarshiftd-faults') as agent:
-                for side in ('source', 'destination'):
-                        agent.set_credential(f'shop.{side}', servers.AGENT_PASSWORD)
-                shop = agent.create('shop', source.uri('agent'), destination.uri('agent'), unfit='skip')
-                steps.start(shop)
-                for method, phase, writer, reader in (('Switch', 'switched', source, destination), ('Rollback', 'synchronizing', destination, source)):
-                        steps.make_ready(shop)
-                        guard, fence = (f'{method.lower()}.{point}.before' for point in ('guard', 'fence'))
-                        points.hold(guard)
-                        points.hold(fence)
-                        operation = steps.begin(shop, method)
-                        points.wait(guard)
-                        reader.kill9()
-                        reader.start()
-                        points.release(guard)
-                        points.wait(fence, lambda: shop.get('LastOperation')[2:] if shop.get('LastOperation')[0] >= operation else None)    # pylint: disable=W0640
-                        writer.admin('UPDATE shop.stock SET quantity = quantity + 1')
-                        points.release(fence)
-                        result, name, message = shop.finish(operation, check=False)
-                        assert (result, name) == ('done', ''), f'{method}: {result} {name} {message}'
-                        assert shop.get('Phase') == phase
-        shutil.rmtree(folder, ignore_errors=True)
+        agent, points = held
+        shop = steps.create(agent, source, destination)
+        steps.start(shop)
+        for method, phase, writer, reader in (('Switch', 'switched', source, destination), ('Rollback', 'synchronizing', destination, source)):
+                steps.make_ready(shop)
+                guard, fence = (f'{method.lower()}.{point}.before' for point in ('guard', 'fence'))
+                points.hold(guard)
+                points.hold(fence)
+                operation = steps.begin(shop, method)
+                points.wait(guard)
+                reader.kill9()
+                reader.start()
+                points.release(guard)
+                points.wait(fence, lambda: shop.get('LastOperation')[2:] if shop.get('LastOperation')[0] >= operation else None)    # pylint: disable=W0640
+                writer.admin('UPDATE shop.stock SET quantity = quantity + 1')
+                points.release(fence)
+                result, name, message = shop.finish(operation, check=False)
+                assert (result, name) == ('done', ''), f'{method}: {result} {name} {message}'
+                assert shop.get('Phase') == phase
         assert not steps.write_refused(source) and steps.write_refused(destination)
         equal.wait_equal(source, destination, ['shop'])

@@ -5,7 +5,6 @@ the time. What it finds, and the repair, are in test_operations.py."""
 import contextlib
 import json
 import os
-import shutil
 import threading
 import time
 
@@ -16,8 +15,6 @@ import equal
 import schemas
 import servers
 import steps
-from agent import Agent
-from faults import Failpoints
 
 ROWS = 40000
 
@@ -238,29 +235,24 @@ def test_own_comparison_begins_anew(agent, link, pair, event):
         assert summary(shop)['rows'] == 2 * ROWS + 2
 
 
-def test_killed_behind_a_statement(pair):
+def test_killed_behind_a_statement(pair, held):
         """The other side has it in its books, and the agent has not: what was found equal before does not count after a restart."""
         source, destination = pair
         source.script(['CREATE DATABASE shop', 'CREATE TABLE shop.a (k INT PRIMARY KEY, v INT)', 'INSERT INTO shop.a VALUES (1, 1), (2, 2)'])
-        folder = servers.scratch_folder('pf-')
-        points = Failpoints(folder)
-        with Agent(environment={'POLARSHIFT_FAILPOINTS': folder}, program='tests/faults/polarshiftd-faults') as agent:
-                for side in ('source', 'destination'):
-                        agent.set_credential(f'shop.{side}', servers.AGENT_PASSWORD)
-                shop = agent.create('shop', source.uri('agent'), destination.uri('agent'), unfit='skip')
-                steps.start(shop)
-                shop.wait_property('VerificationState', 'equal', 60)
-                spoil(destination, 'UPDATE shop.a SET v = -1 WHERE k = 2')      # as a conversion by other rules would
-                points.hold('ddl.finish.after')
-                source.admin('ALTER TABLE shop.a MODIFY v BIGINT')
-                points.wait('ddl.finish.after')
-                agent.kill9()
-                points.release('ddl.finish.after')
-                assert state(agent)['verification'] == 'none'
-                agent.start()
-                shop.wait(lambda: shop.get('VerificationState') in ('equal', 'different'), 60, 'the comparison')
-                assert shop.get('VerificationState') == 'different'
-        shutil.rmtree(folder, ignore_errors=True)
+        agent, points = held
+        shop = steps.create(agent, source, destination)
+        steps.start(shop)
+        shop.wait_property('VerificationState', 'equal', 60)
+        spoil(destination, 'UPDATE shop.a SET v = -1 WHERE k = 2')      # as a conversion by other rules would
+        points.hold('ddl.finish.after')
+        source.admin('ALTER TABLE shop.a MODIFY v BIGINT')
+        points.wait('ddl.finish.after')
+        agent.kill9()
+        points.release('ddl.finish.after')
+        assert state(agent)['verification'] == 'none'
+        agent.start()
+        shop.wait(lambda: shop.get('VerificationState') in ('equal', 'different'), 60, 'the comparison')
+        assert shop.get('VerificationState') == 'different'
 
 
 @pytest.mark.parametrize('key', ['PRIMARY KEY (id)', 'KEY (id)'], ids=['in-chunks', 'in-one'])
