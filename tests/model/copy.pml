@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * Copying while people write (daemon/engine/chunk.h, engine.md §1): chunks with their watermark, their H and their side queue, the
- * dispatcher's verdicts, an apply worker with its checkpoint, and a crash anywhere. Every key is a chunk of its own. A transaction changes
- * one key: its value counts the changes, so that an event that is applied twice, left out or out of order is seen at once.
+ * dispatcher's verdicts (apply.c), two apply workers with a checkpoint each (apply-worker.c), and a crash anywhere. Every key is a chunk of its
+ * own. A transaction changes one key: its value counts the changes, so that an event that is applied twice, left out or out of order is seen at once.
+ *
+ * The keys are divided over the workers. Each commits what is in its queue in its own time, so one may be ahead of the other by any number of
+ * transactions: behind a crash reading begins at the oldest checkpoint, and each is given only what is behind its own. When every table is copied and
+ * every checkpoint is behind all of the copy that is written down, and no chunk is asked about any more (apply_all_live(), copied()).
  *
  * On the source a transaction is in the binary log before its row is visible, in the order of the log (binlog_order_commits); the copier's
  * watermark is such a transaction, which is why everything logged before it is visible once it is committed. tests/unit/test-model.c runs the
@@ -14,6 +18,7 @@
  * Each -DMISTAKE_… builds one mistake in, which must be found (tests/model/check). */
 
 #define KEYS 2
+#define WORKERS 2
 #define EVENTS 3
 #define CRASHES 1
 
@@ -27,11 +32,13 @@ byte last[KEYS];           /* the values behind the last logged transaction */
 byte rows[KEYS];
 bool copied[KEYS];         /* a chunk row, with its H */
 byte h[KEYS];
-byte checkpoint;           /* transactions up to here are done with */
+byte checkpoint[WORKERS];  /* of this worker's transactions those up to here are done with */
+bool live;                 /* the agent's, on disk: the chunks need not be known any more */
 
 /* the agent's memory */
 byte read;                 /* transactions that the reader has read */
 byte dispatched;
+byte queue[EVENTS];        /* transaction n (from 0) waits for worker queue[n] − 1; 0: for none */
 bool in_flight[KEYS];
 byte registered[KEYS];
 bool h_known[KEYS];
@@ -40,6 +47,9 @@ bool side_has[KEYS];
 byte side[KEYS];           /* the side queue: its last image is all that counts */
 byte generation;           /* of the agent: raised by a crash */
 byte crashes;
+#ifdef REACHED
+bool were_apart;
+#endif
 
 /* the value of a key behind transaction n */
 #define value_behind(m, k) (((m) > 0 && log_key[0] == (k)) + ((m) > 1 && log_key[1] == (k)) + ((m) > 2 && log_key[2] == (k)))
@@ -114,27 +124,65 @@ begin:  atomic { k = 0; value = 0; position = 0; me = generation }
 end:    me != generation -> goto begin
 }
 
-/* The dispatcher and a worker. The checkpoint is committed with the rows; past what is dropped it moves at some later time. What fits none
- * of these waits. */
+#define min(a, b) ((a) < (b) -> (a) : (b))
+#define max(a, b) ((a) > (b) -> (a) : (b))
+#define low_water min(checkpoint[0], checkpoint[1])
+
+/* The dispatcher: dispatch_image(), chunk_map_judge(). What fits none of these waits. */
 #define n (dispatched + 1)
 #define key log_key[dispatched]
+#define worker_of(k) ((k) % WORKERS)
 #ifdef MISTAKE_DO_NOT_WAIT
 #define drop_in_flight true
 #else
 #define drop_in_flight (n <= registered[key] || (h_known[key] && n <= h_seq[key]))
 #endif
-#define drop (n <= checkpoint || (copied[key] && n <= h[key]) || (!copied[key] && (!in_flight[key] || drop_in_flight)))
-#define apply (n > checkpoint && copied[key] && n > h[key])
-#define finished (logged == EVENTS && visible == EVENTS && dispatched == EVENTS && copied[0] && copied[KEYS - 1])
+#ifdef MISTAKE_GIVE_AGAIN
+#define has_it false
+#else
+#define has_it (n <= checkpoint[worker_of(key)])
+#endif
+#define drop (has_it || (!live && ((copied[key] && n <= h[key]) || (!copied[key] && (!in_flight[key] || drop_in_flight)))))
+#define hand_over (!has_it && (live || (copied[key] && n > h[key])))
+#define waits_for(w) (queue[0] == (w) + 1 || queue[1] == (w) + 1 || queue[2] == (w) + 1)
+#define all_copied (copied[0] && copied[KEYS - 1])
+#ifdef MISTAKE_LIVE_EARLY
+#define behind_the_copy dispatched
+#else
+#define behind_the_copy low_water
+#endif
+#define finished (logged == EVENTS && visible == EVENTS && dispatched == EVENTS && all_copied && !waits_for(0) && !waits_for(1))
 
 active proctype dispatcher() {
 end:    do
         :: atomic { dispatched < read && drop -> dispatched++ }
-        :: atomic { dispatched < read && apply ->
-                    assert(rows[key] == value_behind(n, key) - 1);
-                    rows[key]++; checkpoint = n; dispatched++ }
-        :: atomic { checkpoint < dispatched -> checkpoint = dispatched }
+#ifdef MISTAKE_ANY_WORKER
+        :: atomic { dispatched < read && hand_over -> queue[dispatched] = 1; dispatched++ }
+#endif
+        :: atomic { dispatched < read && hand_over -> queue[dispatched] = worker_of(key) + 1; dispatched++ }
+        :: atomic { !live && all_copied && behind_the_copy >= max(h[0], h[KEYS - 1]) -> live = true }
+#ifdef REACHED /* the workers were apart when the crash came, one of them before the end of the copy */
+        :: atomic { finished && were_apart && live -> assert(false) }
+#endif
         :: atomic { finished -> assert(rows[0] == last[0] && rows[KEYS - 1] == last[KEYS - 1]); break }
+        od
+}
+
+/* A worker: commit(). The checkpoint is committed with the rows; past what is not this worker's it moves at some later time. */
+active [WORKERS] proctype worker() {
+        byte e, w;
+        w = _pid % WORKERS;
+end:    do
+        :: atomic { waits_for(w) ->
+                    e = (queue[0] == w + 1 -> 0 : (queue[1] == w + 1 -> 1 : 2));
+                    queue[e] = 0;
+                    assert(rows[log_key[e]] == value_behind(e + 1, log_key[e]) - 1);
+                    rows[log_key[e]]++;
+#ifndef MISTAKE_CHECKPOINT_LATER
+                    checkpoint[w] = e + 1;
+#endif
+                    e = 0 }
+        :: atomic { !waits_for(w) && checkpoint[w] < dispatched -> checkpoint[w] = dispatched }
         od
 }
 
@@ -144,7 +192,15 @@ active proctype trouble() {
 end:    do
         :: atomic { crashes < CRASHES ->
                     crashes++; generation++;
-                    read = checkpoint; dispatched = checkpoint;
+#ifdef REACHED
+                    were_apart = !live && all_copied && checkpoint[0] != checkpoint[1] && low_water < max(h[0], h[KEYS - 1]) && EVENTS > dispatched;
+#endif
+#ifdef MISTAKE_NEWEST_CHECKPOINT
+                    read = max(checkpoint[0], checkpoint[1]);
+#else
+                    read = low_water;
+#endif
+                    dispatched = read; queue[0] = 0; queue[1] = 0; queue[2] = 0;
                     k = 0;
                     do
                     :: k < KEYS -> in_flight[k] = false; h_known[k] = false; side_has[k] = false; k++
