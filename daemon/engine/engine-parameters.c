@@ -64,7 +64,7 @@ bool engine_parameters_carry(Engine *engine, Conn *source, GError **error) {
                 return false;
         }
         remember(engine, parameters);
-        if (!monitor_boot_time(down, &engine->state->parameters_boot))
+        if (!conn_boot_time(down, &engine->state->parameters_boot, NULL))
                 engine->state->parameters_boot = 0;
         for (guint i = 0; i < parameters->len; i++) {
                 const Parameter *parameter = parameters->pdata[i];
@@ -111,11 +111,11 @@ static bool set_again(Engine *engine, guint64 boot) {
         g_autoptr(GPtrArray) parameters = parameters_from_text(engine->state->parameters);
         guint64 known = engine->state->parameters_boot;
         guint count = 0;
-        if (!parameters || known == 0 || monitor_same_boot(known, boot))
+        if (!parameters || known == 0 || known == boot)
                 return true;
         Conn *down = control_acquire(engine, SIDE_DESTINATION, NULL);
         guint64 boot_of_down;
-        if (!down || !monitor_boot_time(down, &boot_of_down) || !monitor_same_boot(boot_of_down, boot) ||
+        if (!down || !conn_boot_time(down, &boot_of_down, NULL) || boot_of_down != boot ||
             !parameters_set_again(parameters, down, &count, NULL))
                 return false;
         engine->state->parameters_boot = boot;

@@ -12,8 +12,8 @@
 #define BEAT_USEC USEC_PER_SEC
 #define IO_TIMEOUT 5 /* s */
 #define HEARTBEAT_ROW 1
-#define BOOT_ROW 2 /* in the same table: since when the server runs that was last seen taking writes */
-#define BOOT_TRIES 5
+#define BOOT_ROW 2 /* in the same table: conn_boot_time() of the server that was last seen taking writes */
+#define BOOT_AGE 2 /* s: a younger one is not noted yet, since two boots may begin in one second */
 
 struct Monitor {
         MonitorConfig config;
@@ -27,6 +27,7 @@ struct Monitor {
         guint64 epoch;
         bool changed_sides, reconnect;
         char *seen[_SIDE_MAX];  /* the thread's: what parameters said last */
+        guint64 boot;           /* the thread's: of the side that takes writes, while it is too young to be noted; else 0 */
         Conn *conns[_SIDE_MAX]; /* changed under the lock, used by the thread */
         ReadWriteStatus status[_SIDE_MAX];
 };
@@ -63,33 +64,20 @@ static bool write_row(const Monitor *monitor, Conn *conn, unsigned id, guint64 v
                           monitor->config.ledger->watermark, id, value, value);
 }
 
-/* These are two questions: when time passes between them, they are asked again, lest that looks like a restart. */
-bool monitor_boot_time(Conn *conn, guint64 *ret) {
-        guint64 before, after;
-        if (!conn_query_uint64(conn, "SELECT UNIX_TIMESTAMP()", &after, NULL))
-                return false;
-        for (int tries = 0; tries < BOOT_TRIES; tries++) {
-                before = after;
-                g_autoptr(ConnRows) rows = conn_query(conn, "SHOW GLOBAL STATUS LIKE 'Uptime'", NULL);
-                char **row = conn_rows_take(rows);
-                if (!row || !row[1] || !conn_query_uint64(conn, "SELECT UNIX_TIMESTAMP()", &after, NULL))
-                        return false;
-                *ret = after - MIN(g_ascii_strtoull(row[1], NULL, 10), after);
-                if (after - before <= 1) /* not when the clock was set back either */
-                        break;
-        }
-        return true;
-}
-
-bool monitor_same_boot(guint64 a, guint64 b) {
-        return MAX(a, b) - MIN(a, b) <= 2;
-}
-
 /* Whether it was started anew since it was last seen taking writes. */
 static bool restarted(const Monitor *monitor, Conn *conn, guint64 boot) {
         guint64 seen;
         g_autofree char *sql = g_strdup_printf("SELECT COALESCE(MAX(value), 0) FROM %s WHERE id=%u", monitor->config.ledger->watermark, BOOT_ROW);
-        return conn_query_uint64(conn, sql, &seen, NULL) && !monitor_same_boot(seen, boot);
+        return conn_query_uint64(conn, sql, &seen, NULL) && seen != boot;
+}
+
+static void note_boot(Monitor *monitor, Conn *conn, guint64 boot) {
+        guint64 now;
+        monitor->boot = 0;
+        if (conn_query_uint64(conn, "SELECT UNIX_TIMESTAMP()", &now, NULL) && now < boot + BOOT_AGE && now >= boot)
+                monitor->boot = boot;
+        else
+                (void) write_row(monitor, conn, BOOT_ROW, boot);
 }
 
 /* A side that took over may have read_only in its configuration, as a fence that outlives a restart: behind the switch that would keep
@@ -97,7 +85,8 @@ static bool restarted(const Monitor *monitor, Conn *conn, guint64 boot) {
 static bool greet_writer(Monitor *monitor, Side side, Conn *conn, const OwnerRow *owner) {
         guint64 boot;
         bool closed;
-        if (!monitor_boot_time(conn, &boot) || !fence_is_closed(monitor->config.fence, conn, &closed, NULL))
+        monitor->boot = 0;
+        if (!conn_boot_time(conn, &boot, NULL) || !fence_is_closed(monitor->config.fence, conn, &closed, NULL))
                 return !conn_is_dead(conn);
         pthread_mutex_lock(&monitor->lock);
         bool ours = monitor->changed_sides;
@@ -113,7 +102,7 @@ static bool greet_writer(Monitor *monitor, Side side, Conn *conn, const OwnerRow
                         return !conn_is_dead(conn);
                 monitor->config.on_reopened(monitor->config.userdata, side);
         }
-        (void) write_row(monitor, conn, BOOT_ROW, boot);
+        note_boot(monitor, conn, boot);
         return !conn_is_dead(conn);
 }
 
@@ -146,7 +135,7 @@ static bool look_at_parameters(Monitor *monitor, Side side, Conn *conn) {
         guint64 boot;
         if (g_strcmp0(text->str, monitor->seen[side]) == 0)
                 return true;
-        if (!monitor_boot_time(conn, &boot))
+        if (!conn_boot_time(conn, &boot, NULL))
                 return !conn_is_dead(conn);
         g_free(monitor->seen[side]);
         monitor->seen[side] = g_string_free(g_steal_pointer(&text), FALSE);
@@ -174,6 +163,8 @@ static bool beat_side(Monitor *monitor, Side side, Side writer, guint64 epoch) {
 
         if (side == writer && !write_row(monitor, conn, HEARTBEAT_ROW, clock_real()) && conn_is_dead(conn))
                 return false;
+        if (side == writer && !closed && monitor->boot != 0)
+                note_boot(monitor, conn, monitor->boot);
         if (side != writer && !closed && fence_is_slow(monitor->config.fence))
                 monitor->config.on_wrong(monitor->config.userdata, side);
         else if (side != writer && !closed) {

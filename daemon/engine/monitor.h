@@ -32,7 +32,7 @@ typedef struct MonitorConfig {
         /* Neither was done, since the fence is slow: the side that must not be is open (told at each beat), or the one that takes writes came back closed. */
         void (*on_wrong)(gpointer userdata, Side side);
         char *parameters;  /* a statement, handed over: two columns, name and value, read at each beat */
-        /* name in lower case → value; when one changed, and on each new connection. BOOT: monitor_boot_time() */
+        /* name in lower case → value; when one changed, and on each new connection. BOOT: conn_boot_time() */
         void (*on_parameters)(gpointer userdata, Side side, GHashTable *values, guint64 boot);
         gpointer userdata;
 } MonitorConfig;
@@ -44,8 +44,5 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Monitor, monitor_free)
 /* Between hold and release nothing is written anywhere; returns when a beat that was under way is over. */
 void monitor_hold(Monitor *monitor);
 void monitor_release(Monitor *monitor, Side writer, guint64 epoch);
-/* Since when a server runs, by its own clock, in s since the epoch: the same for as long as it does, but for rounding. */
-bool monitor_boot_time(Conn *conn, guint64 *ret);
-bool monitor_same_boot(guint64 a, guint64 b);
 void monitor_greet(Monitor *monitor); /* the side that takes writes, again: it was opened */
 ReadWriteStatus monitor_status(Monitor *monitor, Side side);

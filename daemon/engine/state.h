@@ -108,7 +108,7 @@ typedef struct EngineState {
         char *final_check;  /* JSON object: what the final check of the last switch compared (switch-final.h); or NULL */
         BinlogPosition left_at; /* where the log of the side that was left last ends: leg_start is the same place on the other one */
         char *sessions_left; /* JSON array: who was still connected to it; or NULL */
-        guint64 parameters_boot; /* since when the destination ran that has them (monitor_boot_time()); 0: not known */
+        guint64 parameters_boot; /* since when the destination ran that has them (conn_boot_time()); 0: not known */
         char *parameters;   /* JSON text: the servers' variables as they were and what was carried (parameter.h); NULL before Start */
         char *last_plan;    /* JSON text of the last dry run; or NULL */
         char *allow_list;   /* of the source's provider, as a hook told it at Start: entries of allow-list.h, parted by blanks; NULL: none */

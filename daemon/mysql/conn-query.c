@@ -261,6 +261,12 @@ bool conn_query_uint64(Conn *conn, const char *sql, guint64 *ret, GError **error
         return true;
 }
 
+bool conn_boot_time(Conn *conn, guint64 *ret, GError **error) {
+        g_autofree char *sql = g_strdup_printf("SELECT UNIX_TIMESTAMP() - CAST(VARIABLE_VALUE AS SIGNED) FROM %s WHERE VARIABLE_NAME='UPTIME'",
+                                               flavor_status_table(conn_flavor(conn)));
+        return conn_query_uint64(conn, sql, ret, error);
+}
+
 static int find_column(const ConnRows *rows, const char *name) {
         for (unsigned i = 0; i < conn_rows_columns(rows); i++)
                 if (g_ascii_strcasecmp(conn_rows_column_name(rows, i), name) == 0)

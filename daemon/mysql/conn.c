@@ -449,10 +449,15 @@ static bool is_meant(const Conn *conn, const ConnParams *params, GError **error)
 Conn *conn_open_with_timeout(const ConnParams *params, ConnFlags flags, unsigned read_timeout,
                              GError **error) {
         g_autoptr(Conn) conn = conn_new();
-        if (!connect_any(conn, params, flags, read_timeout, error) || !set_session(conn, error) ||
-            !is_meant(conn, params, error))
+        if (!connect_any(conn, params, flags, read_timeout, error))
                 return NULL;
-        return g_steal_pointer(&conn);
+        if (params->opening)
+                params->opening(params->userdata, conn);
+        if (set_session(conn, error) && is_meant(conn, params, error))
+                return g_steal_pointer(&conn);
+        if (params->opening)
+                params->opening(params->userdata, NULL);
+        return NULL;
 }
 
 char *conn_log_in(const ConnParams *params, GError **error) {

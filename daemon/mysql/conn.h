@@ -27,6 +27,9 @@ typedef struct ConnParams {
         ConnTls tls;
         unsigned connect_timeout; /* s; 0 = 10 */
         unsigned io_timeout;      /* s per read or write; 0 = 60 */
+        /* Called when a connection is there that is not handed over yet, so that conn_abort() can reach it, and with NULL before it goes away. NULL: nobody. */
+        void (*opening)(gpointer userdata, Conn *conn);
+        gpointer userdata; /* its */
         char *identity;           /* conn_host_uuid() of the server that is meant; NULL or "": whoever answers */
 } ConnParams;
 
@@ -108,6 +111,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ConnStream, conn_stream_free)
 /* First column of the first row as a string, a copy; NULL with no error set: no row or NULL. */
 char *conn_query_string(Conn *conn, const char *sql, GError **error);
 bool conn_query_uint64(Conn *conn, const char *sql, guint64 *ret, GError **error); /* no row: PS_ERROR_FAILED */
+
+/* When the server was started, by its own clock then, in s since the epoch: one number for as long as it runs, whatever is done to that clock since. Uptime and
+ * UNIX_TIMESTAMP() both count from the start of the statement [M: 5.6, MariaDB 10.11 and 11.8, 9.7, asked for 4 s and in statements that
+ * take 2 s]. Two boots within one second look alike. */
+bool conn_boot_time(Conn *conn, guint64 *ret, GError **error);
 
 /* The named columns FILE and POSITION of flavor_position_statement(). PS_ERROR_BINLOG_UNAVAILABLE when the binary log is off. */
 bool conn_binlog_position(Conn *conn, char **ret_file, guint64 *ret_position, GError **error);

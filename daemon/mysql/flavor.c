@@ -63,6 +63,10 @@ bool flavor_has_super_read_only(const Flavor *flavor) {
         return !flavor->mariadb && flavor->version >= 50708;
 }
 
+const char *flavor_status_table(const Flavor *flavor) {
+        return flavor->mariadb || flavor->version < 50706 ? "information_schema.GLOBAL_STATUS" : "performance_schema.global_status";
+}
+
 bool flavor_super_bypasses_read_only(const Flavor *flavor) {
         return !flavor->mariadb || flavor->version < 101100;
 }

@@ -25,6 +25,8 @@ bool flavor_has_bulk_execute(const Flavor *flavor);
 bool flavor_has_negative_zero(const Flavor *flavor); /* MariaDB stores 0 whatever is written */
 bool flavor_has_dictionary(const Flavor *flavor); /* of tables, above the engines (MySQL ≥ 8.0) */
 bool flavor_has_super_read_only(const Flavor *flavor); /* MySQL ≥ 5.7.8 */
+/* The table with status variables, VARIABLE_NAME and VARIABLE_VALUE; everybody may read it. */
+const char *flavor_status_table(const Flavor *flavor);
 /* CONNECTION_ADMIN and the like in place of SUPER (MySQL ≥ 8.0). */
 bool flavor_has_dynamic_privileges(const Flavor *flavor);
 bool flavor_persists_variables(const Flavor *flavor); /* SET PERSIST: MySQL ≥ 8.0 */
