@@ -15,6 +15,7 @@
 #define LOCK_WAIT 10     /* s: the server may take a moment to notice that a killed agent is gone */
 #define TAKE_OVER 30     /* s: the first time that this process asks */
 #define LOCK_SLICE 2     /* s, between looks whether the agent stops */
+#define CONNECT 10       /* s */
 
 /* A session of ours that was given up while it waited for something still holds the lock. */
 static void end_own_orphan(Engine *engine, Side side, Conn *conn) {
@@ -53,6 +54,13 @@ static bool check_owner(Engine *engine, Conn *conn, GError **error) {
                             conn_label(conn), owner.epoch, engine->state->epoch);
                 return false;
         }
+        /* One that went on with a copy of our state, while we stood still, counts from where we did. */
+        if (owner.present && owner.epoch == engine->state->epoch && owner.epoch == engine->epoch_raised && owner.agent != engine->config.agent_id) {
+                g_set_error(error, PS_ERROR, PS_ERROR_STALE_STATE,
+                            "%s says epoch %" G_GUINT64_FORMAT " for this migration, as our state does, but another agent wrote that: it went on with it; use "
+                            "the newest state", conn_label(conn), owner.epoch);
+                return false;
+        }
         /* Between operations both servers say what we say; the epoch alone does not tell when ours was raised since. */
         if (owner.present && owner.writer != engine->state->writer && engine->state->step == SWITCH_STEP_NONE) {
                 g_set_error(error, PS_ERROR, PS_ERROR_STALE_STATE,
@@ -68,13 +76,47 @@ static bool check_identity(Engine *engine, Side side, Conn *conn, GError **error
         return !known || !*known || !now || strcmp(known, now) == 0 || failover_accept(engine, side, conn, error);
 }
 
+typedef struct Opening {
+        Engine *engine;
+        Side side;
+} Opening;
+
+/* So that control_abort() finds CONN already; NULL: it is none any more that is being opened. */
+static void now_opening(gpointer userdata, Conn *conn) {
+        const Opening *opening = userdata;
+        Engine *engine = opening->engine;
+        pthread_mutex_lock(&engine->lock);
+        engine->control_opening[opening->side] = conn;
+        if (conn && engine->control_given_up[opening->side])
+                conn_abort(conn);
+        pthread_mutex_unlock(&engine->lock);
+}
+
 /* Whoever answers: whether it is the one that is meant is looked at here. */
-static Conn *open_any(Engine *engine, Side side, GError **error) {
+static Conn *open_any(Opening *opening, GError **error) {
+        Engine *engine = opening->engine;
+        Side side = opening->side;
         if (!engine_params(engine, side, error))
                 return NULL;
         ConnParams params = *engine->params[side];
         params.identity = NULL;
+        params.opening = now_opening;
+        params.userdata = opening;
+        if (engine->control_until[side] != 0) {
+                gint64 left = engine->control_until[side] - clock_monotonic();
+                params.connect_timeout = (unsigned) CLAMP((left + USEC_PER_SEC - 1) / USEC_PER_SEC, 1, CONNECT);
+        }
         return conn_open(&params, 0, error);
+}
+
+static bool given_up(Engine *engine, Side side, GError **error) {
+        pthread_mutex_lock(&engine->lock);
+        bool over = engine->control_given_up[side];
+        pthread_mutex_unlock(&engine->lock);
+        if (over)
+                g_set_error(error, PS_ERROR, side == SIDE_SOURCE ? PS_ERROR_SOURCE_UNREACHABLE : PS_ERROR_DESTINATION_UNREACHABLE,
+                            "the %s was not asked any further: the deadline was over, or Abort was called", side_to_string(side));
+        return over;
 }
 
 /* A restart forgets read_only, and whoever asks next relies on it. Not in the middle of a switch, nor before there is a link. */
@@ -106,21 +148,30 @@ void control_feed(Engine *engine) {
 
 Conn *control_acquire(Engine *engine, Side side, GError **error) {
         Conn *conn = engine->control[side];
+        if (given_up(engine, side, error))
+                return NULL;
         if (conn && !conn_is_dead(conn)) {
                 guint64 one;
                 if (conn_query_uint64(conn, "SELECT 1", &one, NULL))
                         return conn;
         }
         control_release(engine, side);
-        g_autoptr(Conn) fresh = open_any(engine, side, error);
-        if (!fresh || !check_owner(engine, fresh, error) || !check_identity(engine, side, fresh, error) || !take_lock(engine, side, fresh, error) ||
-            !check_owner(engine, fresh, error) || !fence_again(engine, side, fresh, error)) {
+        if (given_up(engine, side, error))
+                return NULL;
+        Opening opening = {engine, side};
+        g_autoptr(Conn) fresh = open_any(&opening, error);
+        bool good = fresh && check_owner(engine, fresh, error) && check_identity(engine, side, fresh, error) && take_lock(engine, side, fresh, error) &&
+                    check_owner(engine, fresh, error) && fence_again(engine, side, fresh, error);
+        now_opening(&opening, NULL);
+        if (!good) {
                 engine_name_error(engine, side, error);
                 return NULL;
         }
         engine->control_id[side] = conn_id(fresh);
         pthread_mutex_lock(&engine->lock);
         conn = engine->control[side] = g_steal_pointer(&fresh);
+        if (engine->control_given_up[side])
+                conn_abort(conn);
         pthread_mutex_unlock(&engine->lock);
         return conn;
 }
@@ -132,10 +183,24 @@ void control_release(Engine *engine, Side side) {
         conn_free(conn);
 }
 
+void control_limit(Engine *engine, Side side, gint64 until) {
+        engine->control_until[side] = until;
+}
+
+void control_unlimit(Engine *engine, Side side) {
+        engine->control_until[side] = 0;
+        pthread_mutex_lock(&engine->lock);
+        engine->control_given_up[side] = false;
+        pthread_mutex_unlock(&engine->lock);
+}
+
 void control_abort(Engine *engine, Side side) {
         pthread_mutex_lock(&engine->lock);
-        if (engine->control[side])
-                conn_abort(engine->control[side]);
+        Conn *both[] = {engine->control[side], engine->control_opening[side]};
+        engine->control_given_up[side] = true;
+        for (gsize i = 0; i < G_N_ELEMENTS(both); i++)
+                if (both[i])
+                        conn_abort(both[i]);
         pthread_mutex_unlock(&engine->lock);
 }
 

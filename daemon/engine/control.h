@@ -12,6 +12,9 @@ bool control_acquire_sides(Engine *engine, Side wanted, bool both, Conn *conns[_
 /* Closes it, which releases the lock. */
 void control_release(Engine *engine, Side side);
 void control_feed(Engine *engine); /* keeps them from being ended by their servers; between statements */
-void control_abort(Engine *engine, Side side); /* any thread: what it waits for ends with an error */
+/* Until control_unlimit() SIDE is not waited for beyond UNTIL (monotonic), nor behind control_abort(): somebody else waits for what comes then. */
+void control_limit(Engine *engine, Side side, gint64 until);
+void control_unlimit(Engine *engine, Side side);
+void control_abort(Engine *engine, Side side); /* any thread, while there is a limit: what it waits for ends with an error, and nothing new is begun */
 /* Writes the owner row on SIDE: WRITER and EPOCH are the truth that recovery reads. */
 bool control_own(Engine *engine, Side side, Side writer, guint64 epoch, const char *step, GError **error);

@@ -279,7 +279,7 @@ bool engine_wait_link(Engine *engine, const char *file, guint64 offset, gint64 t
 /* --- the link --- */
 
 /* What waits there for the transactions of another agent waits in vain when that one's host died. */
-static bool raise_epoch(Engine *engine, Side reader, Conn *down, GError **error) {
+bool engine_raise_epoch(Engine *engine, Side reader, Conn *down, GError **error) {
         g_autoptr(GError) local = NULL;
         if (ledger_raise_epoch(engine->ledger, down, engine->state->epoch, &local))
                 return true;
@@ -300,7 +300,7 @@ static bool prepare_servers(Engine *engine, GError **error) {
         if (!down)
                 return false;
         if (fence_shut(&engine->fence, reader, down, error) && engine_remember_closed(engine, reader, down, error) &&
-            raise_epoch(engine, reader, down, error) && engine_empty_again(engine, down, error))
+            engine_raise_epoch(engine, reader, down, error) && engine_empty_again(engine, down, error))
                 return engine_programs_disarm(engine, reader, error); /* what is applied must not fire anything */
         engine_name_error(engine, reader, error);
         return false;
@@ -517,6 +517,8 @@ static void caught_up(Engine *engine) {
 
 static void progress(Engine *engine) {
         engine_look_at_definitions(engine);
+        if (!engine->link) /* a side has failed over meanwhile */
+                return;
         if (!engine->state->copied && link_copied(engine->link))
                 copied(engine);
         if (engine->state->copied && engine->state->again->len > 0 && link_copied(engine->link))

@@ -37,7 +37,11 @@ struct Engine {
         ConnParams *params[_SIDE_MAX];   /* NULL until needed, or after credentials may have changed */
         Conn *control[_SIDE_MAX];        /* holds GET_LOCK on the migration; see control.h. Set under the lock */
         guint64 control_id[_SIDE_MAX];   /* the number of the last one */
+        guint64 epoch_raised;            /* the epoch that this process has raised it to: no other one may have written it */
         gint64 control_fed_at;           /* monotonic */
+        gint64 control_until[_SIDE_MAX]; /* monotonic: no connection is waited for beyond that; 0: no limit */
+        Conn *control_opening[_SIDE_MAX]; /* asked before it becomes control[]. Under the lock, as is … */
+        bool control_given_up[_SIDE_MAX]; /* … this: control_abort() was called */
         SessionLook session_looks[_SIDE_MAX];
         Monitor *monitor;
         Watch *watch;
@@ -150,6 +154,8 @@ void engine_step(Engine *engine);
 bool engine_link_may_come(Engine *engine); /* if there is none: the next engine_step() may bring it */
 void engine_sample(Engine *engine); /* what get_status() shows, brought up to date */
 void engine_stop_link(Engine *engine);
+/* Our epoch in all checkpoint rows of DOWN, the control connection to READER, behind the last transaction of any earlier link. */
+bool engine_raise_epoch(Engine *engine, Side reader, Conn *down, GError **error);
 void engine_stop_all(Engine *engine); /* link, monitor, watch, control connections */
 bool engine_start_monitor(Engine *engine, GError **error);
 void engine_start_watch(Engine *engine);

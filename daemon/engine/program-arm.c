@@ -15,6 +15,7 @@
 #include "mysql/sql.h"
 
 #define HELPERS (PROGRAM_MAKERS - 1)
+#define JOIN_TIMEOUT 2 /* s: people wait */
 #define LOOK_USEC (100 * USEC_PER_MSEC)
 #define END_USEC (10 * USEC_PER_SEC)
 
@@ -91,7 +92,9 @@ static char *lock_name(const ProgramSync *sync, unsigned number) {
 /* Who cannot connect leaves the work to the others. */
 static Conn *join_in(Helper *helper) {
         const ProgramSync *sync = helper->arming->sync;
-        g_autoptr(Conn) conn = conn_open(sync->params[helper->arming->side], 0, NULL);
+        ConnParams params = *sync->params[helper->arming->side];
+        params.connect_timeout = JOIN_TIMEOUT;
+        g_autoptr(Conn) conn = conn_open(&params, 0, NULL);
         g_autofree char *name = lock_name(sync, helper->number), *sql = g_strdup_printf("SELECT COALESCE(GET_LOCK(%s, 0), 0)", name);
         guint64 got = 0;
         return conn && conn_query_uint64(conn, sql, &got, NULL) && got == 1 ? g_steal_pointer(&conn) : NULL;
@@ -125,14 +128,14 @@ static void start_helpers(Arming *arming) {
         }
 }
 
-/* They end after the trigger that each is at; not waited for when the agent stops. */
+/* They end after the trigger that each is at; not waited for when the agent stops, nor when the connection of the others was given up. */
 static void end_helpers(Arming *arming) {
         const ProgramSync *sync = arming->sync;
         pthread_mutex_lock(&arming->lock);
         while (arming->running > 0) {
                 struct timespec until = clock_deadline(LOOK_USEC);
                 (void) pthread_cond_timedwait(&arming->changed, &arming->lock, &until);
-                if (!sync->stopping(sync->userdata))
+                if (!sync->stopping(sync->userdata) && !conn_is_dead(sync->conns[arming->side]))
                         continue;
                 g_atomic_int_set(&arming->stop, 1);
                 for (unsigned i = 0; i < HELPERS; i++)
