@@ -228,6 +228,11 @@ static bool close_side(Ending *ending, Side side, GError **error) {
                 return drop_tables(engine, side, conn, error);
         if (!good)
                 return false;
+        /* A rollback that never got back to it may have left it so that nobody can write there, the agent neither. */
+        if (!writer && owner.present && !fence_let_go(&engine->fence, conn, /* lock= */ NULL, error)) {
+                engine_name_error(engine, side, error);
+                return false;
+        }
         if (!writer && open && side == SIDE_DESTINATION && !arm(ending, error))
                 return false;
         conn = control_acquire(engine, side, error);
@@ -273,10 +278,13 @@ static bool close_sides(Ending *ending, GError **error) {
                         return false;
                 }
                 const char *task = engine->ledger->task;
+                /* A rollback may not have got back there; the source is older than what has to be taken back. */
+                bool locked = side == SIDE_DESTINATION && side != engine->state->writer;
                 g_free(engine->state->left_sql[side]);
-                engine->state->left_sql[side] = g_strdup_printf("DROP TABLE IF EXISTS `" LEDGER_DATABASE "`.`ckpt_%s`, `" LEDGER_DATABASE "`.`chunk_%s`, `"
+                engine->state->left_sql[side] = g_strdup_printf("%sDROP TABLE IF EXISTS `" LEDGER_DATABASE "`.`ckpt_%s`, `" LEDGER_DATABASE "`.`chunk_%s`, `"
                                                                 LEDGER_DATABASE "`.`wm_%s`, `" LEDGER_DATABASE "`.`canary_%s`, `" LEDGER_DATABASE "`.`intent_%s`, `" LEDGER_DATABASE "`.`trial_%s`, `" LEDGER_DATABASE "`.`fence_%s`; DELETE FROM `"
                                                                 LEDGER_DATABASE "`.`owner` WHERE uuid='%s';",
+                                                                locked ? fence_let_go_sql(&engine->fence) : "",
                                                                 task, task, task, task, task, task, task, engine->state->uuid);
                 g_string_append_printf(ending->left, "on the %s: %s ", side_to_string(side), engine->state->left_sql[side]);
         }

@@ -119,7 +119,10 @@ bool engine_programs_arm(Engine *engine, Side side, bool in_switch, GError **err
         gint64 began = clock_monotonic();
         if (!(in_switch && fence_is_of_accounts(&engine->fence)) && !engine_accounts_arm(engine, side, error))
                 return false;
-        if (!end(engine, begin(engine, side, /* both= */ false, &sync, error) && programs_arm(&sync, side, in_switch, &count, error), error))
+        bool made = begin(engine, side, /* both= */ false, &sync, error) && programs_arm(&sync, side, in_switch, &count, error);
+        if (!made) /* the message begins with the trigger, not with the server */
+                engine_name_error(engine, side, error);
+        if (!end(engine, made, error))
                 return false;
         if (count > 0)
                 engine_event(engine, ENGINE_EVENT_OPERATION_STEP, 6, "%u triggers made on the %s in %.3f s", count, side_to_string(side),

@@ -74,13 +74,20 @@ static bool unknown(Conn *conn, const char *why, GError **error) {
         return false;
 }
 
-/* From the checkpoints on the other side. Their sets contain each other, in the order of their transactions. */
+/* From the checkpoints on the other side. Their sets contain each other, in the order of their transactions. What a link still brings in of the
+ * old server's log, or an earlier one's session that is about to commit, has to be in them (tests/model/switch.pml, MISTAKE_ACCEPT_EARLY). */
 static bool load_ours(Engine *engine, Conn *conn, Ours *ret, GError **error) {
-        Conn *down = control_acquire(engine, engine_reader(engine), error);
-        g_autoptr(GArray) rows = down ? ledger_load_checkpoints(engine->ledger, down, engine->state->leg, error) : NULL;
+        Side reader = engine_reader(engine);
+        engine_stop_link(engine);
+        Conn *down = control_acquire(engine, reader, error);
+        /* Behind the commit point of a switch it may not have been released yet. */
+        bool settled = down && fence_let_go(&engine->fence, down, /* lock= */ NULL, error) && engine_raise_epoch(engine, reader, down, error);
+        g_autoptr(GArray) rows = settled ? ledger_load_checkpoints(engine->ledger, down, engine->state->leg, error) : NULL;
         const Checkpoint *oldest = NULL, *newest = NULL;
-        if (!rows)
+        if (!rows) {
+                engine_name_error(engine, reader, error);
                 return false;
+        }
         for (guint i = 0; i < rows->len; i++) {
                 const Checkpoint *row = &g_array_index(rows, Checkpoint, i);
                 if (row->worker >= LEDGER_REPAIR_SLOT || (row->worker >= LEDGER_COPIER_BASE && row->seq == 0) || !*row->place->file)

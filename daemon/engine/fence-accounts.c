@@ -231,7 +231,7 @@ static bool would_end(const Session *session, gconstpointer data) {
 
 static bool end_sessions(Conn *conn, const FenceClosing *how, gint64 until, unsigned *ret_killed, GError **error) {
         g_auto(Names) names = {0};
-        return read_names(conn, how, &names, error) && fence_kill_sessions(conn, how ? how->look : NULL, would_end, &names, until, ret_killed, error);
+        return read_names(conn, how, &names, error) && fence_kill_sessions(conn, how ? how->look : NULL, would_end, &names, until, ret_killed, /* ret_back= */ NULL, error);
 }
 
 /* --- closing a side --- */

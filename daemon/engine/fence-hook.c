@@ -58,12 +58,12 @@ static bool see_events(Conn *conn, bool wanted, GError **error) {
 
 static bool close_side(const Fence *fence, Side side, Conn *conn, const FenceClosing *how, FenceKept *kept, unsigned *ret_killed, GError **error) {
         gint64 until = clock_monotonic() + how->timeout_usec;
-        bool left;
+        bool left, unused;
         if (!stop_events(conn, kept, &left, error))
                 return false;
         FenceCall call = {.side = side, .reason = "switch", .events = left, .timeout_usec = how->timeout_usec, .stop = how->stop, .userdata = how->userdata};
         return fence->run_hooks(fence->userdata, &call, conn, error) && see_closed(conn, error) && (!left || see_events(conn, /* wanted= */ false, error)) &&
-               fence_end_transactions(conn, how, until, ret_killed, error);
+               fence_end_transactions(conn, how, /* past_fence= */ false, until, ret_killed, &unused, error);
 }
 
 /* They run although the side may never have been closed: at least once. */

@@ -6,6 +6,10 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "engine/fence-internal.h"
+#include "mysql/sql.h"
+
+#define BACK_ROUNDS 4
+#define STUCK_USEC (300 * USEC_PER_MSEC)
 
 /* Providers of MySQL 5.6 keep SUPER, and with it KILL, to themselves, and have a procedure instead. */
 static bool kill_by_procedure(Conn *conn, guint64 id) {
@@ -31,37 +35,82 @@ static bool kill_session(Conn *conn, guint64 id, GError **error) {
         return false;
 }
 
-/* ENDED: numbers of sessions that were killed, from call to call. → how many are not gone yet, or negative. */
-static gint64 kill_those(Conn *conn, const GPtrArray *sessions, FenceChoice would_end, gconstpointer data, GHashTable *ended, GError **error) {
+/* Sessions by their numbers. */
+typedef struct Ending {
+        GHashTable *killed;
+        GHashTable *stuck; /* of them: they are listed for ever, and can do nothing any more */
+} Ending;
+
+static void ending_clear(Ending *ending) {
+        g_clear_pointer(&ending->killed, g_hash_table_unref);
+        g_clear_pointer(&ending->stuck, g_hash_table_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Ending, ending_clear)
+
+static void add_number(GHashTable *numbers, guint64 id) {
+        g_hash_table_add(numbers, g_memdup2(&id, sizeof id));
+}
+
+/* → how many are not gone yet, or negative. */
+static gint64 kill_those(Conn *conn, const GPtrArray *sessions, FenceChoice would_end, gconstpointer data, const Ending *ending, GError **error) {
         gint64 found = 0;
         for (guint i = 0; i < sessions->len; i++) {
                 const Session *session = sessions->pdata[i];
-                if (!g_hash_table_contains(ended, &session->id)) {
+                if (g_hash_table_contains(ending->stuck, &session->id))
+                        continue;
+                if (!g_hash_table_contains(ending->killed, &session->id)) {
                         if (!would_end(session, data))
                                 continue;
                         if (!kill_session(conn, session->id, error))
                                 return -1;
-                        g_hash_table_add(ended, g_memdup2(&session->id, sizeof session->id));
+                        add_number(ending->killed, session->id);
                 }
                 found++;
         }
         return found;
 }
 
+/* MySQL 5.6 closes the socket of a session that is killed while its thread may just be about to wait for it. The number of that socket is given to the next
+ * client, and the thread waits for what that one says [M: one in some fifty, with clients that come back at once]. Whoever is said to be killed,
+ * and has no transaction, has nothing left to do. */
+static bool find_stuck(Conn *conn, SessionLook *look, const Ending *ending, GError **error) {
+        g_autoptr(GPtrArray) sessions = sessions_of_others(conn, look, error);
+        for (guint i = 0; sessions && i < sessions->len; i++) {
+                const Session *session = sessions->pdata[i];
+                if (session->killed && !session->transaction && g_hash_table_contains(ending->killed, &session->id))
+                        add_number(ending->stuck, session->id);
+        }
+        return sessions != NULL;
+}
+
 /* Transactions are looked at once: behind a fence nobody begins one that could write, but whom it does not stop, and looking again would
  * take 0.1 s more (sessions.h). Whoever was killed is gone, with what he changed, when the server does not list him any more. */
-bool fence_kill_sessions(Conn *conn, SessionLook *look, FenceChoice would_end, gconstpointer data, gint64 until, unsigned *ret_killed, GError **error) {
-        g_autoptr(GHashTable) ended = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+bool fence_kill_sessions(Conn *conn, SessionLook *look, FenceChoice would_end, gconstpointer data, gint64 until, unsigned *ret_killed, bool *ret_back, GError **error) {
+        guint rounds = 0; /* in which there was somebody else */
+        gint64 next = clock_monotonic() + STUCK_USEC;
+        SessionLook own = {.at = clock_monotonic()};
+        g_auto(Ending) ending = {g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL), g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL)};
         g_autoptr(GPtrArray) sessions = look ? sessions_of_others(conn, look, error) : sessions_connected(conn, error);
         while (sessions) {
-                gint64 found = kill_those(conn, sessions, would_end, data, ended, error);
-                *ret_killed = g_hash_table_size(ended);
+                guint before = g_hash_table_size(ending.killed);
+                gint64 found = kill_those(conn, sessions, would_end, data, &ending, error);
+                *ret_killed = g_hash_table_size(ending.killed);
                 if (found <= 0)
                         return found == 0;
+                rounds += *ret_killed > before;
+                if (ret_back && rounds >= BACK_ROUNDS) {
+                        *ret_back = true;
+                        return true;
+                }
                 if (clock_monotonic() >= until) {
                         g_set_error(error, PS_ERROR, PS_ERROR_DEADLINE_EXCEEDED,
                                     "sessions on %s that could still write were killed but did not end in time", conn_label(conn));
                         return false;
+                }
+                if (clock_monotonic() >= next) {
+                        if (!find_stuck(conn, look ? look : &own, &ending, error))
+                                return false;
+                        next = clock_monotonic() + STUCK_USEC;
                 }
                 if (!sessions_sleep(conn, 10 * USEC_PER_MSEC, error)) /* rolling back takes its time */
                         return false;
@@ -122,6 +171,18 @@ bool fence_close(const Fence *fence, Side side, Conn *conn, const FenceClosing *
         return ops(fence)->close(fence, side, conn, how, kept, ret_killed, error);
 }
 
+bool fence_keep_out(const Fence *fence, Conn *conn, const FenceClosing *how, GError **error) {
+        return fence_no_prepared_xa(conn, error) && (!ops(fence)->keep_out || ops(fence)->keep_out(fence, conn, how, error));
+}
+
+bool fence_let_go(const Fence *fence, Conn *conn, guint64 *lock, GError **error) {
+        return !ops(fence)->let_go || ops(fence)->let_go(fence, conn, lock, error);
+}
+
+const char *fence_let_go_sql(const Fence *fence) {
+        return ops(fence)->let_go_sql ? ops(fence)->let_go_sql : "";
+}
+
 bool fence_open(const Fence *fence, Side side, Conn *conn, const FenceOpening *how, GError **error) {
         static const FenceOpening unknown = {0};
         return ops(fence)->open(fence, side, conn, how ? how : &unknown, error);
@@ -167,9 +228,9 @@ GPtrArray *fence_sessions(const Fence *fence, Conn *conn, SessionLook *look, GEr
         return g_steal_pointer(&sessions);
 }
 
-/* Those that hold a transaction or are of an account that is closed, and on request those of accounts that no fence stops. */
+/* Those that hold a transaction or are of an account that is closed, and on request all those of accounts that no fence stops. */
 bool fence_would_end(const Session *session, bool kill_sessions) {
-        return session->transaction || session->locked_out || (kill_sessions && session->bypasses && !session->dump);
+        return session->transaction || session->locked_out || session->past_fence || (kill_sessions && session->bypasses && !session->dump);
 }
 
 const char *fence_why_end(const Session *session) {
@@ -190,6 +251,36 @@ bool fence_survey(const Fence *fence, Conn *conn, SessionLook *look, bool kill_s
         *ret_sessions = found;
         *ret_oldest = oldest;
         return true;
+}
+
+bool fence_blocker(const Fence *fence, Conn *conn, guint64 seconds, guint64 *ret_id, guint64 *ret_seconds, GError **error) {
+        *ret_id = *ret_seconds = 0;
+        if (ops(fence)->of_accounts) /* locks wait for nobody */
+                return true;
+        g_autoptr(GPtrArray) sessions = sessions_connected(conn, error);
+        for (guint i = 0; sessions && i < sessions->len; i++) {
+                const Session *session = sessions->pdata[i];
+                if (session->blocks && session->running >= MAX(seconds, *ret_seconds + 1)) {
+                        *ret_id = session->id;
+                        *ret_seconds = session->running;
+                }
+        }
+        return sessions != NULL;
+}
+
+/* Who waits to read holds up nobody. */
+char *fence_locked_table(const Fence *fence, Conn *conn, GError **error) {
+        g_autofree char *locked = NULL;
+        g_autoptr(ConnRows) used = ops(fence)->of_accounts ? NULL : conn_query(conn, "SHOW OPEN TABLES WHERE In_use > 0", error);
+        if (!used || !conn_exec(conn, "SET SESSION lock_wait_timeout=1", -1, NULL, error))
+                return NULL;
+        for (char **row; !locked && (row = conn_rows_take(used));) {
+                g_autoptr(GError) local = NULL;
+                g_autofree char *table = row[0] && row[1] ? sql_table(row[0], row[1]) : NULL;
+                if (table && !conn_execf(conn, &local, "DO (SELECT 1 FROM %s LIMIT 0)", table) && mysql_error_is_retryable(local))
+                        locked = g_steal_pointer(&table);
+        }
+        return conn_exec(conn, "SET SESSION lock_wait_timeout=DEFAULT", -1, NULL, error) ? g_steal_pointer(&locked) : NULL;
 }
 
 bool fence_is_read_only(Conn *conn, bool *ret, GError **error) {

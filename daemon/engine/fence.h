@@ -39,7 +39,8 @@ bool fence_prepare(const Fence *fence, Conn *conn, FenceKept *ret, GError **erro
 /* How a side that takes writes is closed. */
 typedef struct FenceClosing {
         SessionLook *look;   /* of that server */
-        bool kill_sessions;  /* also those without a transaction whose accounts the fence does not stop */
+        bool kill_sessions;  /* also those without a transaction whose accounts the fence does not stop, where it leaves them */
+        guint64 *lock;       /* the connection by which the whole server is locked; 0: it is not (fence_keep_out()) */
         gint64 timeout_usec;
         bool (*stop)(gpointer userdata); /* Abort was asked for */
         gpointer userdata;
@@ -48,6 +49,14 @@ typedef struct FenceClosing {
  * transaction is left. On an error the caller opens it again. *ret_killed: sessions. PS_ERROR_DEADLINE_EXCEEDED, PS_ERROR_CHECK_FAILED (XA),
  * PS_ERROR_STOPPED (stop() said so). */
 bool fence_close(const Fence *fence, Side side, Conn *conn, const FenceClosing *how, FenceKept *kept, unsigned *ret_killed, GError **error);
+/* Until the commit point those, too, are kept out whom read_only does not stop (SUPER, READ_ONLY ADMIN): with fence=global, the others leave that to who
+ * provides the server. By super_read_only, where there is one, which stops the agent's own writes as well. Elsewhere their sessions are ended, and
+ * when they come back, CONN locks the whole server: *how->lock. Asked again when nobody must be able to write any more, of XA transactions prepared
+ * meanwhile as well, whose COMMIT gets past all that. PS_ERROR_CHECK_FAILED. */
+bool fence_keep_out(const Fence *fence, Conn *conn, const FenceClosing *how, GError **error);
+/* Behind the commit point the agent has to write again: whoever waits for *LOCK is ended before it goes. fence_open() takes it away, too, but ends nobody. */
+bool fence_let_go(const Fence *fence, Conn *conn, guint64 *lock, GError **error); /* LOCK NULL: this process has locked nothing */
+const char *fence_let_go_sql(const Fence *fence); /* the same for an administrator, the side stays closed; "": nothing */
 /* How a side is opened. */
 typedef struct FenceOpening {
         const FenceKept *kept; /* NULL: nothing */
@@ -59,7 +68,7 @@ typedef struct FenceOpening {
 } FenceOpening;
 bool fence_open(const Fence *fence, Side side, Conn *conn, const FenceOpening *how, GError **error); /* HOW NULL: nothing is known */
 /* Closes a side that takes no writes anyhow, or sees to it that it still is closed. */
-bool fence_shut(const Fence *fence, Side side, Conn *conn, GError **error);
+bool fence_shut(const Fence *fence, Side side, Conn *conn, GError **error); /* the agent can write there */
 bool fence_is_slow(const Fence *fence); /* closing and opening runs hooks, which may take their time */
 bool fence_is_closed(const Fence *fence, Conn *conn, bool *ret, GError **error);
 /* The same before a migration begins: whether it is so by somebody else's doing, and has to be left so. */
@@ -78,6 +87,10 @@ bool fence_may_come_back(const Fence *fence);
 
 /* How many sessions fence_close() would kill now, and for how long the oldest transaction has been open (s). */
 bool fence_survey(const Fence *fence, Conn *conn, SessionLook *look, bool kill_sessions, unsigned *ret_sessions, guint64 *ret_oldest, GError **error);
+/* Whom closing the side would wait for, with everybody who writes behind: who has been at it for SECONDS at least. With RET_SECONDS: for how long. 0: nobody. */
+bool fence_blocker(const Fence *fence, Conn *conn, guint64 seconds, guint64 *ret_id, guint64 *ret_seconds, GError **error);
+/* The same of LOCK TABLES … WRITE: a table in use that cannot even be read, which is asked for a second each. NULL with no error: none. */
+char *fence_locked_table(const Fence *fence, Conn *conn, GError **error);
 /* Those of others (sessions.h); and of one of them whether fence_close() would end it, and why ("transaction"). */
 GPtrArray *fence_sessions(const Fence *fence, Conn *conn, SessionLook *look, GError **error);
 bool fence_would_end(const Session *session, bool kill_sessions);

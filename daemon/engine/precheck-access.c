@@ -168,7 +168,7 @@ static const Need needs[] = {
         {{"LOCK TABLES"}, false, true, true, FAMILY_ALL, "for a fence"},
         {{"TRIGGER"}, false, true, true, FAMILY_ALL, "to see triggers, which the server hides otherwise"},
         {{"EVENT"}, false, true, false, FAMILY_ALL, "to see events, which the server hides otherwise"},
-        {{"RELOAD"}, true, true, true, FAMILY_ALL, "for flushes"},
+        {{"RELOAD"}, true, true, true, FAMILY_ALL, "to lock a server, as the last resort of a fence"},
         {{"PROCESS"}, true, true, true, FAMILY_ALL, "to see open transactions"},
         {{"REPLICATION SLAVE", "REPLICATION REPLICA"}, true, true, true, FAMILY_ALL, "to read the binary log"},
         {{"REPLICATION CLIENT", "BINLOG MONITOR"}, true, true, true, FAMILY_MYSQL, "to read the binary log's position"},

@@ -448,8 +448,8 @@ static const PlanStep steps_switch[] = {
                  "counters; run the pre hooks",
                  PLAN_BOTH},
                 {"fence",
-                 "stop writes, as the option fence says: events off and read_only on, and sessions that hold a transaction are ended; or accounts "
-                 "that can write are locked, their sessions ended, and events disabled. The write interruption begins",
+                 "stop writes, as the option fence says: events off and read_only on, sessions that hold a transaction are ended, and those that "
+                 "read_only does not stop are kept out (super_read_only; or they are ended, and the server is locked if they come back); or accounts that can write are locked, their sessions ended, and events disabled. The write interruption begins",
                  PLAN_A},
                 {"end-position", "read the last position of the binary log behind the fence", PLAN_A},
                 {"drain", "wait until everything up to there is applied and committed", PLAN_B},

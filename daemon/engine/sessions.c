@@ -123,9 +123,32 @@ static bool is_among(const GPtrArray *grantees, const char *user) {
         return false;
 }
 
+/* By its first word, behind comments. */
+static bool changes_something(const char *statement) {
+        static const char *const verbs[] = {"ALTER",    "ANALYZE", "CREATE", "DELETE", "DROP",   "GRANT",    "INSERT", "LOAD",
+                                            "OPTIMIZE", "RENAME",  "REPAIR", "REPLACE", "REVOKE", "TRUNCATE", "UPDATE", NULL};
+        const char *p = statement;
+        while (p && (g_ascii_isspace(*p) || g_str_has_prefix(p, "/*"))) {
+                const char *end = *p == '/' ? strstr(p + 2, "*/") : NULL;
+                if (*p == '/' && !end)
+                        return false;
+                p = end ? end + 2 : p + 1;
+        }
+        for (guint i = 0; p && verbs[i]; i++)
+                if (g_ascii_strncasecmp(p, verbs[i], strlen(verbs[i])) == 0 && !g_ascii_isalnum(p[strlen(verbs[i])]))
+                        return true;
+        return false;
+}
+
+/* As MySQL and MariaDB name these states. */
+static bool is_waiting(const char *state) {
+        static const char *const states[] = {"Waiting for table flush", "Waiting for global read lock", "Waiting for commit lock", "Waiting for backup lock", NULL};
+        return state && g_strv_contains(states, state);
+}
+
 /* AGES: of transactions(); NULL: not known. */
 static GPtrArray *list(Conn *conn, GHashTable *ages, GError **error) {
-        enum { ID, USER, HOST, DB, COMMAND };
+        enum { ID, USER, HOST, DB, COMMAND, TIME, STATE, INFO };
         g_autoptr(GPtrArray) grantees = bypassing(conn, error);
         g_autofree char *own = grantees ? conn_query_string(conn, "SELECT SUBSTRING_INDEX(USER(), '@', 1)", error) : NULL;
         g_autoptr(ConnRows) rows = own ? conn_query(conn, "SHOW PROCESSLIST", error) : NULL;
@@ -138,6 +161,7 @@ static GPtrArray *list(Conn *conn, GHashTable *ages, GError **error) {
                 if (strcmp(row[USER], own) == 0 || strcmp(row[USER], "system user") == 0 || strcmp(row[USER], "event_scheduler") == 0 ||
                     strcmp(row[COMMAND], "Daemon") == 0)
                         continue;
+                bool asleep = strcmp(row[COMMAND], "Query") != 0 && strcmp(row[COMMAND], "Execute") != 0;
                 guint64 id = g_ascii_strtoull(row[ID], NULL, 10);
                 const guint64 *age = ages ? g_hash_table_lookup(ages, &id) : NULL;
                 Session *session = g_new0(Session, 1);
@@ -150,6 +174,10 @@ static GPtrArray *list(Conn *conn, GHashTable *ages, GError **error) {
                         .seconds = age ? *age : 0,
                         .bypasses = is_among(grantees, row[USER]),
                         .dump = g_str_has_prefix(row[COMMAND], "Binlog Dump"),
+                        .running = !asleep && row[TIME] ? g_ascii_strtoull(row[TIME], NULL, 10) : 0,
+                        .blocks = !asleep && (g_strcmp0(row[STATE], "Waiting for table metadata lock") == 0 || changes_something(row[INFO])),
+                        .killed = strcmp(row[COMMAND], "Killed") == 0,
+                        .waits = is_waiting(row[STATE]),
                 };
                 g_ptr_array_add(sessions, session);
         }

@@ -18,8 +18,13 @@ typedef struct Session {
         bool transaction; /* holds one open */
         guint64 seconds; /* for how long it does */
         bool bypasses;   /* its account has a privilege that gets past read_only */
+        guint64 running; /* for how long its statement is (s) */
+        bool blocks;     /* read_only waits for it: it changes rows or tables, or waits for somebody who has locked one */
         bool locked_out; /* fence_sessions() alone: its account is one that the fence closes */
+        bool past_fence; /* fence_sessions() alone: nothing but its end keeps it from writing behind the fence */
         bool dump;       /* reads the binary log */
+        bool killed;     /* and not gone yet */
+        bool waits;      /* for a lock of the whole server, or behind who does */
 } Session;
 
 void session_free(Session *session);

@@ -18,6 +18,9 @@
 #define DEFINITION_TRIES 3
 #define DEFINITION_USEC (10 * USEC_PER_SEC)
 #define LONG_TRANSACTION 60 /* s */
+#define LONG_STATEMENT 5 /* s */
+#define STATEMENT_USEC (10 * USEC_PER_SEC) /* for one to end */
+#define STATEMENT_LOOK_USEC (USEC_PER_SEC / 2)
 #define COUNTER_TRIES 5
 #define COUNTER_APPLIED_USEC USEC_PER_SEC
 
@@ -115,6 +118,22 @@ static bool check_still_verified(Engine *engine, GError **error) {
         return check_verified(engine, error);
 }
 
+/* What was written while it was open would undo the switch when people wait already. */
+static bool check_closed(Engine *engine, Side to, bool dry, GError **error) {
+        Conn *b = control_acquire(engine, to, error);
+        bool closed;
+        if (!b)
+                return false;
+        if (!fence_is_closed(&engine->fence, b, &closed, error) || (!closed && !dry && !engine_shut_again(engine, to, b, error))) {
+                engine_name_error(engine, to, error);
+                return false;
+        }
+        if (!closed)
+                g_set_error(error, PS_ERROR, PS_ERROR_FOREIGN_WRITES, "the %s was opened by somebody else; the agent closes it again: see whether anything was written there (ForeignWrites), and try "
+                            "again", side_to_string(to));
+        return closed;
+}
+
 static bool check_servers(Engine *engine, GError **error) {
         Conn *source = control_acquire(engine, SIDE_SOURCE, error);
         Conn *destination = source ? control_acquire(engine, SIDE_DESTINATION, error) : NULL;
@@ -154,6 +173,41 @@ static bool check_sessions(Engine *engine, const EngineOperation *operation, Sid
                     "a transaction on the %s has been open for %" G_GUINT64_FORMAT " s and would be lost; let it end, or use kill-sessions",
                     side_to_string(from), oldest);
         return false;
+}
+
+/* A statement that changes rows or tables holds up read_only until it ends, and so does LOCK TABLES. */
+static bool check_statements(Engine *engine, const EngineOperation *operation, Side from, GError **error) {
+        for (gint64 until = clock_monotonic() + STATEMENT_USEC;; engine_wait(engine, STATEMENT_LOOK_USEC)) {
+                guint64 id, seconds;
+                g_autoptr(GError) local = NULL;
+                g_autofree char *locked = NULL;
+                Conn *a = control_acquire(engine, from, error);
+                if (!a)
+                        return false;
+                if (!fence_blocker(&engine->fence, a, LONG_STATEMENT, &id, &seconds, error)) {
+                        engine_name_error(engine, from, error);
+                        return false;
+                }
+                locked = id == 0 ? fence_locked_table(&engine->fence, a, &local) : NULL;
+                if (local) {
+                        g_propagate_error(error, g_steal_pointer(&local));
+                        engine_name_error(engine, from, error);
+                        return false;
+                }
+                if (id == 0 && !locked)
+                        return true;
+                if (clock_monotonic() < until && !engine_aborted(engine, operation->id))
+                        continue;
+                if (locked)
+                        g_set_error(error, PS_ERROR, PS_ERROR_CHECK_FAILED,
+                                    "a session on the %s has locked %s (LOCK TABLES); the fence would wait for that, and everybody who writes behind it: let it end, or end "
+                                    "it, and try again", side_to_string(from), locked);
+                else
+                        g_set_error(error, PS_ERROR, PS_ERROR_CHECK_FAILED,
+                            "session %" G_GUINT64_FORMAT " on the %s has been changing something, or waiting for a locked table, for %" G_GUINT64_FORMAT " s; the fence would wait for "
+                            "that, and everybody who writes behind it: let it end, or end it, and try again", id, side_to_string(from), seconds);
+                return false;
+        }
 }
 
 /* ALTER TABLE waits for the appliers' transactions, and they wait behind it; where foreign keys lead from table to table InnoDB and the
@@ -260,7 +314,9 @@ bool switch_guard(Engine *engine, const EngineOperation *operation, Side from, S
         engine_start_watch(engine);
         bool dry = operation->flags & 1; /* looks only; of what it writes there is but the canary */
         return bring_link(engine, operation, error) && engine_is_complete(engine, error) && check_verified(engine, error) && switch_no_foreign_writes(engine, error) &&
-               check_servers(engine, error) && check_definitions(engine, error) && check_still_verified(engine, error) && check_sessions(engine, operation, from, error) && engine_prove_reverse(engine, error) &&
+               check_servers(engine, error) && check_definitions(engine, error) && check_still_verified(engine, error) &&
+               check_sessions(engine, operation, from, error) && check_statements(engine, operation, from, error) && check_closed(engine, to, dry, error) &&
+               engine_prove_reverse(engine, error) &&
                (dry ? engine_programs_complete(engine, to, error) :
                 (engine_programs_ready(engine, from, to, error) && raise_counters(engine, from, to, error) && prepare_sides(engine, from, to, error)));
 }

@@ -40,10 +40,11 @@ typedef struct Switchover {
         gint64 deadline;  /* monotonic; of steps 2 to 9 */
         gint64 fenced_at; /* monotonic; 0: not fenced by this process */
         char *mark;       /* fence_log_mark() of A at the end position */
-        guint64 uptime;   /* of A, when it was fenced */
+        guint64 boot;     /* of A, when it was fenced: conn_boot_time() */
         FinalCheck *final; /* of rows */
         SwitchParts parts; /* of the write interruption */
         unsigned killed;
+        guint64 lock; /* FenceClosing.lock of A */
 } Switchover;
 
 static MigrationPhase phase_behind(const Switchover *s) {
@@ -117,15 +118,14 @@ static bool do_guard(Switchover *s, GError **error) {
                                       session_look_wait(a, &s->engine->session_looks[s->from], error), error);
 }
 
-static guint64 uptime_of(Conn *conn) {
-        g_autoptr(ConnRows) rows = conn_query(conn, "SHOW GLOBAL STATUS LIKE 'Uptime'", NULL);
-        char **row = conn_rows_take(rows);
-        return row && row[1] ? g_ascii_strtoull(row[1], NULL, 10) : 0;
-}
-
 static bool fence_stop(gpointer userdata) {
         const Switchover *s = userdata;
         return engine_aborted(s->engine, s->operation->id);
+}
+
+static FenceClosing closing(Switchover *s) {
+        return (FenceClosing){.look = &s->engine->session_looks[s->from], .kill_sessions = s->operation->kill_sessions, .lock = &s->lock,
+                              .timeout_usec = time_left(s), .stop = fence_stop, .userdata = s};
 }
 
 static bool do_fence(Switchover *s, GError **error) {
@@ -134,16 +134,14 @@ static bool do_fence(Switchover *s, GError **error) {
         if (!control_own(engine, s->from, s->from, engine->state->epoch, "fencing", error))
                 return false;
         Conn *a = conn_of(s, s->from, error);
-        if (!a)
+        if (!a || !named(s, s->from, conn_boot_time(a, &s->boot, error), error))
                 return false;
-        s->uptime = uptime_of(a);
         if (engine->link) /* what the fence says about accounts and events is nobody's change of them */
                 link_pass_over_programs(engine->link, conn_id(a));
         s->fenced_at = clock_monotonic();
         switch_parts_begin(&s->parts, s->fenced_at);
         engine->state->fenced_at = clock_real();
-        FenceClosing how = {.look = &engine->session_looks[s->from], .kill_sessions = s->operation->kill_sessions,
-                            .timeout_usec = time_left(s), .stop = fence_stop, .userdata = s};
+        FenceClosing how = closing(s);
         return named(s, s->from, fence_close(&engine->fence, s->from, a, &how, &engine->state->kept[s->from], &s->killed, error), error);
 }
 
@@ -174,6 +172,7 @@ static bool do_drain(Switchover *s, GError **error) {
                         break;
                 if (was_aborted(s, error))
                         return false;
+                control_feed(engine); /* A's may hold a lock there */
         }
         g_autoptr(GError) broken = engine->link ? link_error(engine->link) : NULL;
         g_propagate_error(error, broken ? g_steal_pointer(&broken) : local ? g_steal_pointer(&local)
@@ -193,6 +192,7 @@ static bool look_through(Switchover *s, const char *file, guint64 offset, GError
                 }
                 if (was_aborted(s, error))
                         return false;
+                control_feed(s->engine);
         }
 }
 
@@ -251,14 +251,18 @@ static bool do_reverse_start(Switchover *s, GError **error) {
         return true;
 }
 
-/* A once more: still closed, not restarted, and silent since the end position. */
+/* A once more: nobody there who could write, still closed, not restarted, and silent since the end position. On one connection, which may hold a lock. */
 static bool still_fenced(Switchover *s, bool *ret_moved, GError **error) {
+        const Fence *fence = &s->engine->fence;
+        FenceClosing how = closing(s);
         bool closed;
+        guint64 boot;
         g_autofree char *mark = NULL;
         Conn *a = conn_of(s, s->from, error);
-        if (!a || !named(s, s->from, fence_is_closed(&s->engine->fence, a, &closed, error) && fence_log_mark(a, &mark, error), error))
+        if (!a || !named(s, s->from, fence_keep_out(fence, a, &how, error) && fence_is_closed(fence, a, &closed, error) && conn_boot_time(a, &boot, error) &&
+                                     fence_log_mark(a, &mark, error), error))
                 return false;
-        if (!closed || uptime_of(a) < s->uptime) {
+        if (!closed || boot != s->boot) {
                 g_set_error(error, PS_ERROR, PS_ERROR_FOREIGN_WRITES, "the %s was restarted or opened during the %s", side_to_string(s->from), name_of(s));
                 return false;
         }
@@ -273,7 +277,7 @@ static bool look_once_more(Switchover *s, GError **error) {
         if (!moved)
                 return true;
         g_set_error(error, PS_ERROR, PS_ERROR_FOREIGN_WRITES,
-                    "somebody whom read_only does not stop wrote on the %s during the %s; end such sessions (or use kill-sessions) and try again",
+                    "somebody whom read_only does not stop wrote on the %s during the %s; keep such sessions away and try again",
                     side_to_string(s->from), name_of(s));
         return false;
 }
@@ -405,6 +409,7 @@ static void watchdog(gpointer data) {
 
 static void watchdog_start(Watchdog *dog, const Switchover *s) {
         *dog = (Watchdog){.s = s};
+        control_limit(s->engine, s->to, s->deadline);
         pthread_mutex_init(&dog->lock, /* attr= */ NULL);
         clock_cond_init(&dog->changed);
         dog->thread = thread_start("deadline", watchdog, dog);
@@ -418,6 +423,7 @@ static void watchdog_stop(Watchdog *dog) {
         thread_join(dog->thread);
         pthread_cond_destroy(&dog->changed);
         pthread_mutex_destroy(&dog->lock);
+        control_unlimit(dog->s->engine, dog->s->to);
 }
 
 /* --- the journal --- */
@@ -430,6 +436,8 @@ static bool journal(Switchover *s, SwitchStep step, GError **error) {
                 engine->state->epoch++; /* the intention is what recovery counts from */
         engine_set_step(engine, switch_step_to_string(step));
         bool good = engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, error);
+        if (good && step == SWITCH_STEP_EPOCH)
+                engine->epoch_raised = engine->state->epoch;
         if (!good && step == SWITCH_STEP_EPOCH)
                 engine->state->epoch--; /* no server may hear of an epoch that is not on disk: the next start would take itself for stale */
         switch_part(&s->parts, "journal");
@@ -510,7 +518,7 @@ static bool release(Switchover *s, GError **error) {
                 monitor_release(engine->monitor, s->to, state->epoch);
         engine_mend_sides(engine);
         Conn *a = conn_of(s, s->from, error);
-        if (!a || !named(s, s->from, fence_shut(&engine->fence, s->from, a, error), error) ||
+        if (!a || !named(s, s->from, fence_let_go(&engine->fence, a, &s->lock, error) && fence_shut(&engine->fence, s->from, a, error), error) ||
             !engine_programs_disarm(engine, s->from, error) || !engine_programs_start_events(engine, s->to, error))
                 return false;
         a = conn_of(s, s->from, error);
@@ -540,6 +548,10 @@ static bool reverse_runs(Switchover *s, GError **error) {
                                     engine->ledger->canary, value, value),
                          error))
                 return false;
+        if (!engine->link) { /* it failed over just now */
+                g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "replication from the %s has not started yet", side_to_string(s->to));
+                return false;
+        }
         for (guint i = 0; i < 99 && !engine_stopping(engine) && !engine_superseded(engine); i++) {
                 g_autoptr(GError) broken = link_error(engine->link);
                 if (broken || link_wait_canary(engine->link, value, SLICE_USEC, NULL))
@@ -663,6 +675,15 @@ static void run(Switchover *s) {
         }
 }
 
+/* B has no owner row of this switch, and A will be opened: an agent that stood still at the commit point all the time may not write it any more, when
+ * it finds that another one wrote the row (control.c). Not if B cannot be written to: applications wait for A. */
+static void mark_undone(Switchover *s) {
+        Engine *engine = s->engine;
+        Conn *b = conn_of(s, s->to, NULL);
+        if (b && conn_exec(b, "SET SESSION innodb_lock_wait_timeout=2", -1, NULL, NULL))
+                (void) control_own(engine, s->to, s->from, engine->state->epoch, "", NULL);
+}
+
 /* Found in the journal after a restart. What both servers say decides; what cannot be asked yet is asked again. */
 static void recover(Switchover *s) {
         Engine *engine = s->engine;
@@ -679,6 +700,7 @@ static void recover(Switchover *s) {
                         commit_and_finish(s);
                         return;
                 }
+                mark_undone(s);
         }
         g_set_error(&error, PS_ERROR, PS_ERROR_FAILED, "the agent was stopped at step %s; everything was put back", switch_step_to_string(step));
         undo(s, error);

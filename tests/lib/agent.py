@@ -262,10 +262,11 @@ class Result:
 
 
 class Agent:
-        def __init__(self, *, start=True, folder=None, environment=None, build=None, program='daemon/polarshiftd'):
+        def __init__(self, *, start=True, folder=None, environment=None, build=None, program='daemon/polarshiftd', prefix=()):
                 self.folder = folder or scratch_folder('pa-')
                 self.build = pathlib.Path(build or os.environ.get('POLARSHIFT_BUILD') or TOP / 'build')
                 self.program = self.build / program
+                self.prefix = prefix    # a program that becomes the agent
                 self.state = os.path.join(self.folder, 'state')
                 self.credentials = os.path.join(self.folder, 'credentials')
                 for path in (self.state, self.credentials):
@@ -305,7 +306,7 @@ class Agent:
                 with open(self.log_path, 'ab') as log:
                         log.write(f'---- start at {time.monotonic():.3f}\n'.encode())
                         log.flush()
-                        self.process = subprocess.Popen([str(self.program)], stdin=subprocess.DEVNULL, stdout=log,
+                        self.process = subprocess.Popen([*self.prefix, str(self.program)], stdin=subprocess.DEVNULL, stdout=log,
                                                         stderr=log, env=self.environment,
                                                         preexec_fn=die_with_parent)
                 if wait:

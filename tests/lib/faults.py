@@ -13,6 +13,7 @@ acknowledged transaction is on the side that takes writes, none twice; both side
 """
 
 import collections
+import contextlib
 import json
 import os
 import shutil
@@ -22,11 +23,13 @@ import pymysql
 
 import accounts
 import equal
+import namespaces
 import proxy
 import schemas
 import servers
 import steps
 from agent import Agent
+from hooks import Hooks
 from workload import ACKNOWLEDGED, Workload
 
 STEPS = ('guard', 'fence', 'end-position', 'drain', 'final-check', 'epoch', 'flip', 'reverse-start', 'commit', 'owner', 'open', 'release',
@@ -38,13 +41,19 @@ ENDING = {'complete': ('ask', 'drain', 'stop', 'source', 'destination'), 'cancel
 # closed, and when all is open and the record still there.
 ACCOUNTS = {'accounts-recorded': 'fence', 'accounts-opened': 'owner'}
 OPENING = {'cancel': 'destination', 'expire': 'destination'}
-FENCES = ('global', 'accounts')
+FENCES = ('global', 'accounts', 'hook')
 CHANGES = ('switch', 'rollback')
 SWITCHED = ('complete', 'expire-switched')      # what they end is a migration in that phase
-FAULTS = ('agent', 'agent-stop', 'agent-twice', 'writer', 'writer-forgetful', 'reader', 'cut-writer', 'cut-reader', 'cut-both', 'reset-both', 'abort')
+FAULTS = ('agent', 'agent-stop', 'agent-twice', 'writer', 'writer-forgetful', 'reader', 'cut-writer', 'cut-reader', 'cut-both',
+          'cut-writer-long', 'cut-reader-long', 'cut-both-long', 'reset-both', 'abort')
+# A long cut outlasts the deadline of a change of side, and the waits of an end: for the drain, and for a connection (10 s both).
+LONG = ('cut-writer-long', 'cut-reader-long', 'cut-both-long')
+DEADLINE = 3.0                                  # s, with a long cut
+CUT, CUT_CHANGE, CUT_ENDING = 1.5, 6.0, 12.5    # s, from the moment that the agent goes on
+CUT_BEFORE = 0.3                                # s, with a long cut
 
 Cell = collections.namedtuple('Cell', 'operation step when fault')
-Outcome = collections.namedtuple('Outcome', 'cell result seconds')
+Outcome = collections.namedtuple('Outcome', 'cell result seconds closed_for')   # the last: how long the side that must open while a cable is cut was closed
 
 
 def points(operation, fence='global'):
@@ -80,7 +89,7 @@ def applies(operation, step, when, fault, fence='global'):
         if fault == 'agent-twice':
                 return step != 'guard'          # there is nothing to recover
         if fault == 'writer-forgetful':
-                return fence == 'global' and (step == 'undo' or place(step, when) <= place('commit', 'before'))
+                return fence != 'accounts' and (step == 'undo' or place(step, when) <= place('commit', 'before'))
         if fault == 'abort':
                 return step != 'undo'
         return True
@@ -95,12 +104,18 @@ def allowed(cell):
         """The results that LastOperation may tell."""
         operation, step, when, fault = cell
         if operation not in CHANGES:
+                if misses_deadline(cell):
+                        return {'failed'}
                 return {'done', 'failed'} if fault in ('writer', 'reader') else {'done'}
         if step == 'undo':
                 return {'canceled', 'undone'}           # undone: the agent was killed meanwhile, and Abort is not in the journal
         at, row = place(step, when), place('owner', 'before')
         if at > row:
                 return {'done'}
+        if fault in LONG and (step, when) != ('guard', 'before'):       # the deadline counts from the end of the guard
+                if misses_deadline(cell):
+                        return {'undone'}
+                return {'done'} if fault == 'cut-writer-long' else {'undone', 'done'}   # whatever B says
         if fault == 'abort':
                 return {'canceled'} if at < place('commit', 'before') else {'done'}
         if (step, when) == ('guard', 'before') and fault in ('writer', 'writer-forgetful'):
@@ -110,6 +125,32 @@ def allowed(cell):
         if fault in ('agent', 'agent-twice'):
                 return {'undone'}
         return {'undone', 'done'}                       # of a signal to end, too: it may be taken only behind the commit point
+
+
+def misses_deadline(cell):
+        """Behind the point, and before the intention to commit is in the journal, something is asked of the side that is away: of A up to the last
+        look at it, of B up to where the way back begins. Of the ends Complete waits for the drain, and 10 s only; everything else asks again, or
+        for longer."""
+        if cell.fault not in LONG or cell.step == 'undo':
+                return False
+        if cell.operation not in CHANGES:
+                return (cell.operation, cell.fault) == ('complete', 'cut-reader-long') and (cell.step, cell.when) in (('ask', 'after'), ('drain', 'before'))
+        last = {'cut-reader-long': ('reverse-start', 'before')}.get(cell.fault, ('commit', 'before'))
+        return place('guard', 'after') <= place(cell.step, cell.when) <= place(*last)
+
+
+def open_while_cut(cell):
+        """What a long cut must not keep closed: 'old' (the side that takes writes when the cell begins), 'new' or None. A is reopened at the deadline
+        although B is away, and B is opened although A is away, once it says so."""
+        if cell.operation not in CHANGES or (cell.step, cell.when) == ('guard', 'before'):
+                return 'old'
+        if cell.step == 'undo':
+                return 'old' if cell.when == 'after' or cell.fault == 'cut-reader-long' else None
+        if place(cell.step, cell.when) >= place('open', 'after'):
+                return 'new'
+        if cell.fault == 'cut-reader-long' and misses_deadline(cell):
+                return 'old'
+        return 'new' if cell.fault == 'cut-writer-long' and not misses_deadline(cell) else None
 
 
 def behind_restart(cell):
@@ -166,40 +207,60 @@ class Failpoints:
                 return list(dict.fromkeys(names))
 
 
-BOOTS_APART = 4         # s
+CABLES = ('proxy', 'namespaces')
 
 
 class Matrix:
-        def __init__(self, source=servers.MySQL56, destination=servers.MariaDB, *, fence='global', customers=60, rate=120, cut_seconds=1.5):
+        def __init__(self, source=servers.MySQL56, destination=servers.MariaDB, *, fence='global', cables='proxy', customers=60, rate=120):
                 self.kinds = (source, destination)
                 self.fence = fence
-                self.config = ['log_bin_trust_function_creators=ON', 'event_scheduler=ON'] if fence == 'accounts' else []       # for the functions and the event there are then
+                self.kind_of_cables = cables
+                # For the functions and the event there are with fence=accounts, and for what a hook has to switch off.
+                self.config = ['log_bin_trust_function_creators=ON', 'event_scheduler=ON'] if fence != 'global' else []
+                if cables == 'namespaces':
+                        self.config.append('bind-address=0.0.0.0')
                 self.customers = customers
                 self.rate = rate
-                self.cut_seconds = cut_seconds
                 self.number = 0
                 self.load = self.shop = None
                 self.sides = (0, 1)     # of the pair: which one takes writes, which one does not, when a cell begins
                 self.began = 0
-                self.booted = {}        # side: when it was last restarted here
+                self.closed_for = 0
                 self.accounts = None    # of both sides, when a cell begins; only with fence=accounts
 
         def __enter__(self):
-                self.pair = servers.start_pair(*self.kinds, {'config': self.config}, {'config': self.config})
-                self.cables = [proxy.Proxy(s.port) for s in self.pair]
-                folder = servers.scratch_folder('pf-')
-                self.failpoints = Failpoints(folder)
-                self.agent = Agent(environment={'POLARSHIFT_FAILPOINTS': folder}, program='tests/faults/polarshiftd-faults')
+                with contextlib.ExitStack() as owned:
+                        spaces = owned.enter_context(namespaces.Namespaces()) if self.kind_of_cables == 'namespaces' else None
+                        wires = [spaces.cable() for _ in self.kinds] if spaces else []
+                        self.pair = servers.start_pair(*self.kinds, {'config': self.config}, {'config': self.config})
+                        for server in self.pair:
+                                owned.callback(server.close)
+                        self.cables = wires or [owned.enter_context(proxy.Proxy(server.port)) for server in self.pair]
+                        for cable, server in zip(wires, self.pair):
+                                cable.port = server.port
+                        folder = servers.scratch_folder('pf-')
+                        owned.callback(shutil.rmtree, folder, ignore_errors=True)
+                        self.failpoints = Failpoints(os.path.join(folder, 'points'))
+                        environment = {'POLARSHIFT_FAILPOINTS': self.failpoints.folder}
+                        if self.fence == 'hook':
+                                environment |= self._install_hook(os.path.join(folder, 'hook'))
+                        self.agent = owned.enter_context(Agent(environment=environment, program='tests/faults/polarshiftd-faults',
+                                                               prefix=spaces.prefix if spaces else ()))
+                        owned.callback(self.forget)
+                        self.owned = owned.pop_all()
                 return self
 
         def __exit__(self, *exc):
-                self.forget()
-                self.agent.__exit__(*exc)
-                for cable in self.cables:
-                        cable.close()
-                for server in self.pair:
-                        server.close()
-                shutil.rmtree(self.failpoints.folder, ignore_errors=True)
+                return self.owned.__exit__(*exc)
+
+        def _install_hook(self, folder):
+                """It closes and opens both sides, and on the destination nobody else may."""
+                hooks = Hooks(folder, self.pair, [cable.port for cable in self.cables])
+                hooks.install()
+                destination = self.pair[1]
+                destination.script(['SET sql_log_bin=0', "DROP USER 'agent'@'%'"])
+                servers.create_agent_account(destination, 'agent', servers.AGENT_PASSWORD, without=['SUPER', 'SYSTEM_VARIABLES_ADMIN'])
+                return hooks.environment
 
         # ---- a migration
 
@@ -243,7 +304,7 @@ class Matrix:
                 name = f'shop-{self.number}'
                 for side in ('source', 'destination'):
                         self.agent.set_credential(f'{name}.{side}', servers.AGENT_PASSWORD)
-                uris = [f'mysql://agent@127.0.0.1:{cable.port}/?ssl-mode=disabled' for cable in self.cables]
+                uris = [f'mysql://agent@{cable.host}:{cable.port}/?ssl-mode=disabled' for cable in self.cables]
                 self.shop = self.agent.create(name, *uris, unfit='skip', fence=self.fence)
                 self.load = Workload(clients_of, writers=3, rate=self.rate).start()
                 steps.start(self.shop)
@@ -268,12 +329,9 @@ class Matrix:
         def _crash(self, side, durable):
                 """kill -9 and the restart after it. What makes the fence outlive that is a line in the configuration."""
                 server = self.pair[side]
-                server.config = self.config + (['read_only=1'] if durable and self.fence == 'global' else [])
-                # Two boots within some seconds are one for the agent, which knows them by the time: the second one would look as if closed by hand.
-                time.sleep(max(0, self.booted.get(side, 0) + BOOTS_APART - time.monotonic()))
+                server.config = self.config + (['read_only=1'] if durable and self.fence != 'accounts' else [])
                 server.kill9()
                 server.start()
-                self.booted[side] = time.monotonic()
 
         def _kill_agent_twice(self, cell, hold, over):
                 """At the point, and at the first one that it passes when it is back."""
@@ -289,13 +347,34 @@ class Matrix:
                         self.failpoints.release(again)
                 self.agent.start()
 
-        def _cut(self, sides, hold):
+        def _cut(self, cell, hold, operation):
+                writer, reader = self.sides
+                sides = {'writer': [writer], 'reader': [reader], 'both': [writer, reader]}[cell.fault.split('-')[1]]
                 for side in sides:
                         self.cables[side].cut()
+                if cell.fault in LONG:          # something is written meanwhile, so that there is something to drain
+                        time.sleep(CUT_BEFORE)
                 self.failpoints.release(hold)
-                time.sleep(self.cut_seconds)
+                if cell.fault in LONG:
+                        self._watch_while_cut(cell, CUT_CHANGE if cell.operation in CHANGES else CUT_ENDING)
+                        if cell.fault == 'cut-reader-long' and misses_deadline(cell):
+                                assert self.shop.get('LastOperation')[0] == operation, f'not over while {self.pair[reader].flavor} is away'
+                else:
+                        time.sleep(CUT)
                 for side in sides:
                         self.cables[side].mend()
+
+        def _watch_while_cut(self, cell, seconds):
+                began = time.monotonic()
+                expected = {'old': self.sides[0], 'new': self.sides[1]}.get(open_while_cut(cell))
+                closed_until = None
+                while time.monotonic() < began + seconds:
+                        if expected is not None and self._refused(expected):
+                                closed_until = time.monotonic()
+                        time.sleep(0.05)
+                if closed_until:
+                        self.closed_for = closed_until - began
+                        assert closed_until < began + seconds - 0.5, f'{self.pair[expected].flavor} is closed for as long as the cable is cut'
 
         def _fault(self, cell, hold, operation):
                 """The agent is held at the point."""
@@ -324,7 +403,7 @@ class Matrix:
                         for cable in self.cables:
                                 cable.reset()
                 else:
-                        self._cut({'cut-writer': [writer], 'cut-reader': [reader], 'cut-both': [writer, reader]}[fault], hold)
+                        self._cut(cell, hold, operation)
 
         # ---- a cell
 
@@ -336,6 +415,7 @@ class Matrix:
                 hold = point_name(cell)
                 self.failpoints.hold(hold)
                 self.began = time.monotonic()
+                self.closed_for = 0
                 try:
                         operation = self._begin(cell, hold)
                         self._fault(cell, hold, operation)
@@ -344,28 +424,29 @@ class Matrix:
                 result, name, message = self.shop.finish(operation, 120, check=False)
                 assert result in allowed(cell), f'{result} {name}: {message}; must be {" or ".join(sorted(allowed(cell)))}'
                 assert (result == 'done') == (name == '') == (message == ''), (result, name, message)
+                assert name == 'DeadlineExceeded' or not misses_deadline(cell), (name, message)
                 if cell.operation in CHANGES:
                         self._look_at_change(result, phase)
                 else:
                         self._look_at_end(cell.operation, result, message, phase)
-                return Outcome(cell, result, time.monotonic() - started)
+                return Outcome(cell, result, time.monotonic() - started, self.closed_for)
 
         def _begin(self, cell, hold):
                 """The operation, held at the point."""
-                method = cell.operation.capitalize()
+                method, opts = cell.operation.capitalize(), {'deadline': DEADLINE} if cell.fault in LONG and cell.operation in CHANGES else None
                 if cell.operation.startswith('expire'):
                         operation = self.shop.get('LastOperation')[0] + 1
                         self.shop.call('SetLimits', '(a{sv}t)', {'expire-after': 1}, 0)
                         self.failpoints.wait(hold, self._over(operation))
                         return operation
                 if cell.step != 'undo':
-                        operation = steps.begin(self.shop, method)
+                        operation = steps.begin(self.shop, method, opts)
                         self.failpoints.wait(hold, self._over(operation))
                         return operation
                 drain = f'{cell.operation}.drain.before'
                 self.failpoints.hold(drain)
                 try:
-                        operation = steps.begin(self.shop, method)
+                        operation = steps.begin(self.shop, method, opts)
                         self.failpoints.wait(drain, self._over(operation))
                         self.shop.call('Abort', '(ta{sv}t)', operation, {}, 0)
                 finally:

@@ -50,13 +50,14 @@ elif behaviour != 'lie' and point in ('fence', 'unfence'):
 
 
 class Hooks:
-        def __init__(self, folder, pair):
+        def __init__(self, folder, pair, ports=None):
+                """PORTS: those by which the agent knows the servers, if not their own."""
                 self.folder = pathlib.Path(folder)
                 (self.folder / 'hooks.d').mkdir(parents=True)
                 self.program = self.folder / 'hooks.d' / '50-provider'
                 config = self.folder / 'polarshift.conf'
                 config.write_text(f'[Agent]\nhooks={self.folder}/hooks.d\n', encoding='utf-8')
-                (self.folder / 'sockets').write_text(json.dumps({s.port: s.socket for s in pair}), encoding='utf-8')
+                (self.folder / 'sockets').write_text(json.dumps({port: s.socket for s, port in zip(pair, ports or [s.port for s in pair])}), encoding='utf-8')
                 self.environment = {'POLARSHIFT_CONFIG': str(config)}
                 self.behave()
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A cable between the agent and a server that can be cut.
 
-    with Proxy(server.port) as cable:           # cable.port is what the agent connects to
+    with Proxy(server.port) as cable:           # cable.host and cable.port are what the agent connects to
         cable.cut()                             # nothing gets through and nobody is told: what was sent is kept back
         cable.mend()                            # it gets through now
         cable.reset()                           # every connection ends with RST, new ones are taken
@@ -33,7 +33,7 @@ class Proxy:
         def __init__(self, port):
                 self.target = port
                 self.listener = socket.create_server(('127.0.0.1', 0), backlog=200)
-                self.port = self.listener.getsockname()[1]
+                self.host, self.port = self.listener.getsockname()
                 self.wake_read, self.wake_write = socket.socketpair()
                 self.lock = threading.Lock()
                 self.is_cut = self.want_reset = self.want_abandon = self.closing = False

@@ -79,6 +79,22 @@ def test_written_on_the_new_side_before_the_commit_point(ready, pair):
         assert not steps.write_refused(source) and steps.write_refused(destination)
 
 
+def test_new_side_opened_before_the_guard(ready, pair):
+        """Found when nobody waits yet, and closed again: by the guard, or by the monitor before it has come to that."""
+        _, points, shop = ready
+        source, destination = pair
+        for _ in range(4):
+                operation = hold(points, shop, 'switch.guard.before')
+                destination.admin('SET GLOBAL read_only=0')
+                points.release('switch.guard.before')
+                result, name, message = shop.finish(operation, check=False)
+                assert (result, name) in (('failed', 'ForeignWrites'), ('done', '')), (result, name, message)
+                if result == 'done':
+                        steps.change_side(shop, 'Rollback')
+                assert steps.write_refused(destination) and not steps.write_refused(source)
+                steps.make_ready(shop)
+
+
 def xa(cursor, name, key):
         for sql in (f"XA START '{name}'", f'INSERT INTO shop.stock VALUES ({key}, 1, 7, NULL)', f"XA END '{name}'", f"XA PREPARE '{name}'"):
                 cursor.execute(sql)
@@ -107,14 +123,14 @@ def test_prepared_behind_the_guard(ready, pair):
 
 
 def test_prepared_behind_the_fence(ready, pair):
-        """By somebody whom read_only does not stop: nothing tells of it before XA COMMIT, and that comes when it is too late. Counted."""
+        """By somebody whom read_only does not stop, who comes behind the last look: nothing tells of it before XA COMMIT, and that is too late. Counted."""
         _, points, shop = ready
         source, destination = pair
-        operation = hold(points, shop, 'switch.drain.before')
+        operation = hold(points, shop, 'switch.owner.before')
         points.hold('switch.release.before')
         with source.connect() as c, c.cursor() as cursor:
                 xa(cursor, 'later', 900002)
-                points.release('switch.drain.before')
+                points.release('switch.owner.before')
                 points.wait('switch.release.before', lambda: shop.get('LastOperation')[2:] if shop.get('LastOperation')[0] >= operation else None)
                 cursor.execute("XA COMMIT 'later'")
         points.release('switch.release.before')

@@ -197,6 +197,34 @@ def test_standby_that_cannot_take_over(agent, server, gtid):
         equal.wait_equal(a, b, ['shop'])
 
 
+def test_applied_while_the_standby_is_looked_at(agent, server):
+        """A worker of an agent that was killed had sent its COMMIT of what the standby lacks: the standby is not taken for lack of it."""
+        a, a2, b = server(servers.MySQL56), server(servers.MySQL56), server(servers.MariaDB)
+        servers.replicate(a, a2)
+        schemas.create_shop(a, 300)
+        shop = steps.create(agent, uri(a, a2), uri(b), apply_threads=1)
+        steps.start(shop)
+        steps.make_ready(shop)
+        agent.stop()
+        servers.wait_standby(a, a2)
+        a2.admin('STOP SLAVE')
+        a.admin('UPDATE shop.products SET price = price + 1 WHERE id = 1')
+        with b.connect(user='agent', password=servers.AGENT_PASSWORD) as worker, worker.cursor() as cursor:
+                table = b.scalar("SELECT table_name FROM information_schema.tables WHERE table_schema = 'polarshift' AND table_name LIKE 'ckpt%'")
+                cursor.execute('BEGIN')
+                executed = a.scalar('SELECT @@global.gtid_executed')
+                cursor.execute(f'UPDATE polarshift.{table} SET seq = seq + 1000, gtids = %s WHERE leg = 1 AND w = 0', (executed,))
+                cursor.execute('UPDATE shop.products SET price = price + 1 WHERE id = 1')
+                a.kill9()
+                servers.promote(a2)
+                agent.start()
+                time.sleep(4)
+                assert 'failed over' not in agent.log()
+                cursor.execute('COMMIT')
+                assert 'promoted without' in link_failed(shop, 'BinlogUnavailable')
+        assert 'failed over' not in agent.log()
+
+
 def hold_switch(shop, points, point):
         points.hold(point)
         operation = steps.begin(shop, 'Switch')
@@ -243,6 +271,30 @@ def test_in_the_middle_of_a_switch(held, server, killed):
                 equal.wait_equal(a2, b2, ['shop'])
                 load.go_on()
         load.check(b2)
+
+
+def test_in_the_middle_of_a_rollback(held, server):
+        """From MySQL 9.7, where nobody can write on the side that is left until it is released, the agent neither (super_read_only)."""
+        agent, points = held
+        a, a2, b, _, shop = with_standbys(agent, server, servers.MySQL97)
+        with Workload([a, a2, b], writers=3, rate=100) as load:
+                steps.start(shop)
+                steps.change_side(shop, 'Switch')
+                steps.make_ready(shop)
+                points.hold('rollback.owner.after')
+                operation = steps.begin(shop, 'Rollback')
+                points.wait('rollback.owner.after')
+                servers.wait_standby(a, a2)
+                a.kill9()
+                points.release('rollback.owner.after')
+                servers.promote(a2)
+                assert shop.finish(operation)[0] == 'done' and shop.get('Phase') == 'synchronizing'
+                assert b.variable('super_read_only') == 0 and steps.write_refused(b)
+                time.sleep(0.5)
+                load.pause()
+                equal.wait_equal(a2, b, ['shop'])
+                load.go_on()
+        load.check(a2)
 
 
 @pytest.mark.parametrize('killed', [True, False], ids=['agent-killed', 'agent-waits'])

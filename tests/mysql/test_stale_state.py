@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A state that is older than what the servers say: from a backup, or that of an agent which stood still while another one went on."""
 
+import contextlib
 import os
 import shutil
 import signal
 import time
 
 import equal
+import schemas
 import steps
 from agent import Agent
 from test_operations import link_failed, ready, refused, resume, small
@@ -50,6 +52,59 @@ def take_over(agent, second, pair, task):
                 server.admin(f'KILL {holder}')
         second.start()
         return second.migration('shop')
+
+
+def wakes_up(agent, second, points, point, pair):
+        """The second agent is done and stopped; the first one goes on where it stood still. What it may not do it says, and does not."""
+        second.stop()
+        closed = [server.variable('read_only') for server in pair]
+        points.release(point)
+        os.kill(agent.pid, signal.SIGCONT)
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline:
+                assert [server.variable('read_only') for server in pair] == closed
+                time.sleep(0.1)
+        assert agent.migration('shop').get('LastError')[0].endswith('StaleState')
+
+
+def stands_still(held, pair, point):
+        """(the migration, its task) of an agent that was stopped at a point of a Switch."""
+        agent, points = held
+        schemas.create_shop(pair[0], 300)
+        shop = steps.create(agent, *pair)
+        steps.start(shop)
+        steps.make_ready(shop)
+        points.hold(point)
+        steps.begin(shop, 'Switch', {'deadline': 300.0})
+        points.wait(point)
+        os.kill(agent.pid, signal.SIGSTOP)
+        return shop, task_of(pair[1])
+
+
+@contextlib.contextmanager
+def gone_on_with(held, pair, point):
+        """The migration of a second agent, which has undone the switch that the first one stands still in; behind that the first one goes on."""
+        agent, points = held
+        _, task = stands_still(held, pair, point)
+        with Agent(start=False) as second:
+                shop = take_over(agent, second, pair, task)
+                shop.wait(lambda: shop.get('LastOperation')[2] == 'undone', 60, 'the undo')
+                yield shop
+                wakes_up(agent, second, points, point, pair)
+
+
+def test_stopped_before_the_epoch_goes_on(held, pair):
+        """Both raise the epoch from what it was: the same number does not make them the same agent."""
+        with gone_on_with(held, pair, 'switch.final-check.after') as shop:
+                steps.change_side(shop, 'Switch')
+        assert pair[0].variable('read_only') == 1 and pair[1].variable('read_only') == 0
+
+
+def test_stopped_at_the_commit_point_goes_on(held, pair):
+        """The second agent has found no owner row, and undone the switch: the first one may not write it any more."""
+        with gone_on_with(held, pair, 'switch.owner.before'):
+                pass
+        assert pair[0].variable('read_only') == 0 and pair[1].variable('read_only') == 1
 
 
 def task_of(server):

@@ -5,8 +5,10 @@ import contextlib
 import json
 import selectors
 import socket
+import threading
 import time
 
+import pymysql
 import pytest
 
 import equal
@@ -19,18 +21,29 @@ from agent import BusError
 COM_BINLOG_DUMP = b'\x12'
 
 
-def test_lock_tables(link, pair):
-        """read_only waits for LOCK TABLES of others: not beyond the deadline."""
+def test_lock_tables(held, pair):
+        """read_only waits for LOCK TABLES … WRITE of others: seen in the guard; behind it not waited for beyond the deadline."""
+        agent, points = held
         source, destination = pair
         schemas.create_shop(source, 500)
         source.admin('CREATE TABLE shop.locked (id INT PRIMARY KEY)')
-        shop = link(source, destination)
+        shop = steps.create(agent, source, destination)
         steps.start(shop)
         steps.make_ready(shop)
         with source.connect('app', servers.APP_PASSWORD, 'shop') as holder, holder.cursor() as cursor:
+                cursor.execute('LOCK TABLES locked READ')
+                assert shop.operate('Switch', flags=1)[0] == 'done'
                 cursor.execute('LOCK TABLES locked WRITE')
+                result, name, message = shop.operate('Switch', check=False)
+                assert (result, name) == ('failed', 'CheckFailed') and '`shop`.`locked`' in message, (result, name, message)
+                cursor.execute('UNLOCK TABLES')
+                points.hold('switch.fence.before')
+                operation = steps.begin(shop, 'Switch', {'deadline': 3.0})
+                points.wait('switch.fence.before')
+                cursor.execute('LOCK TABLES locked WRITE')
+                points.release('switch.fence.before')
                 began = time.monotonic()
-                result, name, message = shop.operate('Switch', {'deadline': 3.0}, check=False)
+                result, name, message = shop.finish(operation, check=False)
                 took = time.monotonic() - began
                 print(f'{result} {name} {message} after {took:.1f} s')
                 assert result == 'undone' and name == 'DeadlineExceeded'
@@ -38,6 +51,41 @@ def test_lock_tables(link, pair):
                 assert not steps.write_refused(source)
         assert shop.get('Phase') == 'synchronizing'
         steps.change_side(shop, 'Switch')
+
+
+@pytest.mark.parametrize('method', ['Switch', 'Rollback'])
+def test_long_statement(agent, pair, method):
+        """Whom read_only would wait for is seen in the guard: a long statement, somebody who waits for LOCK TABLES. One that only reads is not in the way."""
+        schemas.create_shop(pair[0], 300)
+        shop = steps.create(agent, *pair)
+        steps.start(shop)
+        writer = pair[0]
+        if method == 'Rollback':
+                steps.change_side(shop, 'Switch')
+                writer = pair[1]
+        steps.make_ready(shop)
+        for statement, refused in (('/* app */ UPDATE products SET price = price + SLEEP(3600) WHERE id = 1', True), ('SELECT price FROM products', True),
+                                   ('SELECT SLEEP(3600)', False)):
+                with contextlib.ExitStack() as stack:
+                        if 'price FROM' in statement:
+                                c = stack.enter_context(writer.connect('app', servers.APP_PASSWORD, 'shop'))
+                                stack.enter_context(c.cursor()).execute('LOCK TABLES products WRITE')
+                        busy = writer.connect('app', servers.APP_PASSWORD, 'shop')
+
+                        def run(busy=busy, statement=statement):
+                                with contextlib.suppress(pymysql.err.MySQLError), busy.cursor() as cursor:
+                                        cursor.execute(statement)
+                        thread = threading.Thread(target=run)
+                        thread.start()
+                        try:
+                                time.sleep(6)
+                                result, name, message = shop.operate(method, flags=1, check=False)
+                                assert (result, name) == (('failed', 'CheckFailed') if refused else ('done', '')), message
+                                assert not refused or f'session {busy.thread_id()} ' in message
+                        finally:
+                                writer.admin(f'KILL {busy.thread_id()}')
+                                thread.join()
+        steps.change_side(shop, method)
 
 
 def test_long_transaction(held, server, monkeypatch):
@@ -273,3 +321,75 @@ def test_restarted_a_moment_ago(pair, held):
                 assert shop.get('Phase') == phase
         assert not steps.write_refused(source) and steps.write_refused(destination)
         equal.wait_equal(source, destination, ['shop'])
+
+
+def test_cut_in_the_flip(agent, pair):
+        """The destination is away when several sessions make triggers there: at the deadline none of them is waited for."""
+        source, destination = pair
+        schemas.create_shop(source, 500)
+        tables = [f'quiet{n}' for n in range(4)]
+        for table in tables:
+                source.script([f'CREATE TABLE {table} (id INT PRIMARY KEY, at DATETIME)',
+                               f'CREATE TRIGGER {table}_at BEFORE INSERT ON {table} FOR EACH ROW SET NEW.at = NOW()'], db='shop')
+        with proxy.Proxy(destination.port) as cable:
+                shop = steps.create(agent, source, f'mysql://agent@127.0.0.1:{cable.port}/?ssl-mode=disabled')
+                steps.start(shop)
+                steps.make_ready(shop)
+                with destination.connect(db='shop') as holder, holder.cursor() as cursor:
+                        cursor.execute('LOCK TABLES ' + ', '.join(f'{table} READ' for table in tables))
+                        operation = steps.begin(shop, 'Switch', {'deadline': 5.0})
+                        shop.wait(lambda: destination.scalar("SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'CREATE%%TRIGGER%%'") > 1, 20,
+                                  'sessions that make triggers')
+                        cable.cut()
+                began = time.monotonic()
+                shop.wait(lambda: source.variable('read_only') == 0, 60, 'the source open again')
+                took = time.monotonic() - began
+                print(f'open after {took:.1f} s')
+                assert not steps.write_refused(source) and took < 30    # an answer is waited for for 60 s
+                cable.mend()
+                result, name, message = shop.finish(operation, check=False)
+                assert (result, name) == ('undone', 'DeadlineExceeded') and 'the destination cannot be reached' in message, (result, name, message)
+                shop.wait_caught_up(60)
+                steps.change_side(shop, 'Switch')
+                assert len(destination.admin("SHOW TRIGGERS FROM shop LIKE 'quiet%%'")) == len(tables)
+
+
+class Mute(proxy.Proxy):
+        """A cable on which sessions begin, while it is told so, and what sets them up is lost."""
+        mute = False
+
+        def _move(self, client, s, events):
+                if self.mute and s is client and events & selectors.EVENT_READ:
+                        with contextlib.suppress(OSError):
+                                if b'SET NAMES binary' in s.recv(proxy.CHUNK, socket.MSG_PEEK):
+                                        s.recv(proxy.CHUNK)
+                                        return
+                super()._move(client, s, events)
+
+
+def test_cut_while_a_session_begins(pair, held):
+        """Behind the fence the connection to the other side is lost, and the new one is when it has just been let in: not waited for beyond the deadline."""
+        agent, points = held
+        source, destination = pair
+        schemas.create_shop(source, 300)
+        with Mute(destination.port) as cable:
+                shop = steps.create(agent, source, f'mysql://agent@127.0.0.1:{cable.port}/?ssl-mode=disabled')
+                steps.start(shop)
+                steps.make_ready(shop)
+                points.hold('switch.drain.after')
+                operation = steps.begin(shop, 'Switch', {'deadline': 5.0})
+                points.wait('switch.drain.after', lambda: shop.get('LastOperation')[2:] if shop.get('LastOperation')[0] >= operation else None)
+                cable.mute = True
+                cable.reset()
+                points.release('switch.drain.after')
+                began = time.monotonic()
+                shop.wait(lambda: source.variable('read_only') == 0, 60, 'the source open again')
+                took = time.monotonic() - began
+                print(f'open after {took:.1f} s')
+                assert not steps.write_refused(source) and took < 30            # an answer is waited for for 60 s
+                cable.mute = False
+                cable.reset()
+                result, name, message = shop.finish(operation, check=False)
+                assert (result, name) == ('undone', 'DeadlineExceeded'), (result, name, message)
+                shop.wait_caught_up(60)
+                steps.change_side(shop, 'Switch')
