@@ -43,7 +43,12 @@ static bool take_lock(Engine *engine, Side side, Conn *conn, GError **error) {
         return false;
 }
 
-static bool check_owner(Engine *engine, Conn *conn, GError **error) {
+static bool is_meant(const Engine *engine, Side side, Conn *conn) {
+        const char *known = engine->state->identity[side], *now = conn_host_uuid(conn);
+        return !known || !*known || !now || strcmp(known, now) == 0;
+}
+
+static bool check_owner(Engine *engine, Side side, Conn *conn, GError **error) {
         OwnerRow owner;
         if (!ledger_read_owner(engine->ledger, conn, &owner, error))
                 return false;
@@ -54,8 +59,8 @@ static bool check_owner(Engine *engine, Conn *conn, GError **error) {
                             conn_label(conn), owner.epoch, engine->state->epoch);
                 return false;
         }
-        /* One that went on with a copy of our state, while we stood still, counts from where we did. */
-        if (owner.present && owner.epoch == engine->state->epoch && owner.epoch == engine->epoch_raised && owner.agent != engine->config.agent_id) {
+        /* One that went on with a copy of our state, while we stood still, counts from where we did. A standby may know the last one only. */
+        if (owner.present && owner.epoch == engine->state->epoch && engine->owned[side] && is_meant(engine, side, conn) && owner.agent != engine->config.agent_id) {
                 g_set_error(error, PS_ERROR, PS_ERROR_STALE_STATE,
                             "%s says epoch %" G_GUINT64_FORMAT " for this migration, as our state does, but another agent wrote that: it went on with it; use "
                             "the newest state", conn_label(conn), owner.epoch);
@@ -72,8 +77,7 @@ static bool check_owner(Engine *engine, Conn *conn, GError **error) {
 }
 
 static bool check_identity(Engine *engine, Side side, Conn *conn, GError **error) {
-        const char *known = engine->state->identity[side], *now = conn_host_uuid(conn);
-        return !known || !*known || !now || strcmp(known, now) == 0 || failover_accept(engine, side, conn, error);
+        return is_meant(engine, side, conn) || failover_accept(engine, side, conn, error);
 }
 
 typedef struct Opening {
@@ -160,8 +164,8 @@ Conn *control_acquire(Engine *engine, Side side, GError **error) {
                 return NULL;
         Opening opening = {engine, side};
         g_autoptr(Conn) fresh = open_any(&opening, error);
-        bool good = fresh && check_owner(engine, fresh, error) && check_identity(engine, side, fresh, error) && take_lock(engine, side, fresh, error) &&
-                    check_owner(engine, fresh, error) && fence_again(engine, side, fresh, error);
+        bool good = fresh && check_owner(engine, side, fresh, error) && check_identity(engine, side, fresh, error) && take_lock(engine, side, fresh, error) &&
+                    check_owner(engine, side, fresh, error) && fence_again(engine, side, fresh, error);
         now_opening(&opening, NULL);
         if (!good) {
                 engine_name_error(engine, side, error);
@@ -209,8 +213,10 @@ bool control_own(Engine *engine, Side side, Side writer, guint64 epoch, const ch
         if (!conn)
                 return false;
         if (ledger_write_owner(engine->ledger, conn, engine->config.agent_id, epoch, writer,
-                               migration_phase_to_string(engine->phase), step, error))
+                               migration_phase_to_string(engine->phase), step, error)) {
+                engine->owned[side] = true;
                 return true;
+        }
         engine_name_error(engine, side, error);
         return false;
 }

@@ -291,11 +291,21 @@ bool engine_raise_epoch(Engine *engine, Side reader, Conn *down, GError **error)
         return false;
 }
 
+/* An agent that stood still all the time finds another name in the owner row, and is stale from here on (control.c). The stream does without. */
+static void sign(Engine *engine, Side side) {
+        (void) control_own(engine, side, engine->state->writer, engine->state->epoch, "", NULL);
+}
+
 /* Before anything is applied: ours alone, the fence up, the epoch ours. */
 static bool prepare_servers(Engine *engine, GError **error) {
         Side reader = engine_reader(engine);
         engine->may_fail_over = true;
-        Conn *up = control_acquire(engine, engine->state->writer, error), *down = up ? control_acquire(engine, reader, error) : NULL;
+        Conn *down = NULL;
+        if (control_acquire(engine, engine->state->writer, error) && control_acquire(engine, reader, error)) {
+                sign(engine, engine->state->writer);
+                sign(engine, reader);
+                down = control_acquire(engine, reader, error);
+        }
         engine->may_fail_over = false;
         if (!down)
                 return false;

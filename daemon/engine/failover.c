@@ -194,6 +194,7 @@ static bool take_over(Engine *engine, Side side, Conn *conn, GError **error) {
         BinlogPosition watched = writer ? (BinlogPosition){0} : state->watched;
         char *old = state->identity[side];
         state->identity[side] = g_strdup(conn_host_uuid(conn));
+        engine->owned[side] = false;
         state->verification = VERIFICATION_NONE; /* a standby may have drifted */
         engine_verify_void(engine);
         dirty_forget(engine->dirty);

@@ -30,6 +30,7 @@
 
 #define DEFAULT_DEADLINE 30.0 /* s */
 #define FINAL_USEC (USEC_PER_SEC / 2) /* of the final check of rows: applications wait */
+#define MARK_USEC (2 * USEC_PER_SEC)
 #define HOOK_RETRY_USEC (2 * USEC_PER_SEC)
 #define SLICE_USEC (100 * USEC_PER_MSEC) /* of a wait, between looks at Abort */
 
@@ -330,6 +331,16 @@ static bool ask_owner(Switchover *s, bool *ret_committed) {
         }
 }
 
+static bool wait_shortly(Conn *b, GError **error) {
+        return conn_exec(b, "SET SESSION innodb_lock_wait_timeout=2", -1, NULL, error);
+}
+
+static void wait_as_usual(const Switchover *s) {
+        Conn *b = s->engine->control[s->to];
+        if (b && !conn_is_dead(b))
+                (void) conn_exec(b, "SET SESSION innodb_lock_wait_timeout=DEFAULT", -1, NULL, NULL);
+}
+
 /* The commit point: the owner row on B. When it is not known what became of it B says it, and before it is tried again A is looked at
  * again: meanwhile it may have been restarted and taken writes. (tests/model/switch.pml, MISTAKE_LOOK_ONCE) A row that B says is not there can
  * be given up: only a B that does not answer keeps A closed beyond the deadline. */
@@ -341,7 +352,7 @@ static bool commit_row(Switchover *s, GError **error) {
                 bool committed;
                 g_autofree char *meant = g_strdup(engine->state->identity[s->to]);
                 Conn *b = conn_of(s, s->to, &local);
-                if (b && conn_exec(b, "SET SESSION innodb_lock_wait_timeout=2", -1, NULL, &local) &&
+                if (b && wait_shortly(b, &local) &&
                     control_own(engine, s->to, s->to, engine->state->epoch, "committed", &local))
                         return true;
                 engine_name_error(engine, s->to, &local);
@@ -432,14 +443,13 @@ static bool journal(Switchover *s, SwitchStep step, GError **error) {
         Engine *engine = s->engine;
         engine->state->operation_id = s->operation->id;
         engine->state->step = step;
-        if (step == SWITCH_STEP_EPOCH)
-                engine->state->epoch++; /* the intention is what recovery counts from */
+        /* On A with the fence, on B behind the last transaction that is applied. The intention is what recovery counts from. */
+        bool raises = step == SWITCH_STEP_FENCE || step == SWITCH_STEP_EPOCH;
+        engine->state->epoch += raises;
         engine_set_step(engine, switch_step_to_string(step));
         bool good = engine_commit(engine, _MIGRATION_PHASE_INVALID, NULL, error);
-        if (good && step == SWITCH_STEP_EPOCH)
-                engine->epoch_raised = engine->state->epoch;
-        if (!good && step == SWITCH_STEP_EPOCH)
-                engine->state->epoch--; /* no server may hear of an epoch that is not on disk: the next start would take itself for stale */
+        if (!good)
+                engine->state->epoch -= raises; /* no server may hear of an epoch that is not on disk: the next start would take itself for stale */
         switch_part(&s->parts, "journal");
         return good;
 }
@@ -475,6 +485,8 @@ static void undo(Switchover *s, const GError *why) {
                 engine_event(engine, ENGINE_EVENT_UNFENCED, 4, "the %s takes writes again, the %s was undone", side_to_string(s->from), name_of(s));
                 (void) control_own(engine, s->from, s->from, engine->state->epoch, "", NULL);
         }
+        if (fenced)
+                engine_stop_link(engine); /* the next one applies under the epoch that was raised */
         if (engine->monitor)
                 monitor_release(engine->monitor, s->from, engine->state->epoch);
         binlog_position_clear(&engine->state->end_position);
@@ -573,6 +585,7 @@ static void finish_forward(Switchover *s) {
         g_autoptr(GError) error = NULL;
         engine_set_step(engine, switch_step_to_string(SWITCH_STEP_RELEASE));
         before(s, "release");
+        wait_as_usual(s);
         if (!until_done(s, release))
                 return;
         after(s, "release");
@@ -679,9 +692,15 @@ static void run(Switchover *s) {
  * it finds that another one wrote the row (control.c). Not if B cannot be written to: applications wait for A. */
 static void mark_undone(Switchover *s) {
         Engine *engine = s->engine;
+        Watchdog dog;
+        s->deadline = clock_monotonic() + MARK_USEC;
+        watchdog_start(&dog, s);
         Conn *b = conn_of(s, s->to, NULL);
-        if (b && conn_exec(b, "SET SESSION innodb_lock_wait_timeout=2", -1, NULL, NULL))
+        if (b && wait_shortly(b, NULL)) {
                 (void) control_own(engine, s->to, s->from, engine->state->epoch, "", NULL);
+                wait_as_usual(s);
+        }
+        watchdog_stop(&dog);
 }
 
 /* Found in the journal after a restart. What both servers say decides; what cannot be asked yet is asked again. */

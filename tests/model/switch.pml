@@ -27,8 +27,8 @@
  *
  * With -DAGENTS=2 the first agent stands still at some moment, wherever it is, and a second one is started with a copy of its state (control.c). The
  * servers end the first one's sessions. The second one carries out what is asked, and is stopped; then, or earlier, the first one goes on with what it
- * was doing, and is asked for nothing else. That holds with FAULTS=0 only: when the second agent loses its lock in the middle of a switch of its own
- * (FAULTS=1), the first one may undo its own, and open a side of which the owner row is as old as both.
+ * was doing, and is asked for nothing else. Each process signs both owner rows before its stream runs, and one that finds another's name there, under the epoch
+ * that it signed itself, does nothing any more.
  *
  * Each -DMISTAKE_… builds one mistake in, which must be found (tests/model/check). */
 
@@ -83,7 +83,7 @@ typedef Agent {
         byte operations_;
         /* … and what is not */
         byte link_;       /* the epoch that it was started with; 0: none runs */
-        byte raised_;     /* the epoch that this process has raised it to: nobody else's */
+        bool signed_[2];  /* the owner rows that this process wrote: since then nobody else may have */
         bool crash_, ended_
 };
 Agent agents[AGENTS];
@@ -96,7 +96,7 @@ Agent agents[AGENTS];
 #define left_with agents[me].left_with_
 #define operations agents[me].operations_
 #define link agents[me].link_
-#define raised agents[me].raised_
+#define signs agents[me].signed_
 #define crash agents[me].crash_
 #define ended agents[me].ended_
 
@@ -108,17 +108,19 @@ byte lock[2];            /* whose control connection holds it: 1, 2 */
 bool still;              /* the first agent stands still */
 byte row_agent[2];       /* who wrote the owner row */
 #define sign(s, m) row_agent[s] = m
+#define own(s) row_epoch[s] = epoch; sign(s, me + 1); signs[s] = true /* control_own() */
+#define SIGNS_NOTHING signs[A] = false; signs[B] = false;
 #define epoch_of(o) ((o) % 16)
 #define agent_of(o) ((o) / 16)
 #define own_commit (epoch + 16 * (me + 1))
-#define note_raised raised = epoch
 #define stands_still(m) ((m) == 0 && still)
 #else
 #define sign(s, m) skip
+#define own(s) row_epoch[s] = epoch
+#define SIGNS_NOTHING
 #define epoch_of(o) (o)
 #define agent_of(o) 0
 #define own_commit epoch
-#define note_raised skip
 #endif
 
 #ifdef STANDBY
@@ -261,7 +263,7 @@ inline lose_lock(s) { lock[s] = 0 }
 #ifdef MISTAKE_SAME_EPOCH
 #define is_anothers(s) false
 #else
-#define is_anothers(s) (row_epoch[s] == epoch && raised == epoch && row_agent[s] != me + 1)
+#define is_anothers(s) (row_epoch[s] == epoch && signs[s] && row_agent[s] != me + 1)
 #endif
 #define may_own(s) (row_epoch[s] <= epoch && (step != IDLE || row[s] == writer) && !is_anothers(s)) /* check_owner() */
 #endif
@@ -325,9 +327,22 @@ inline raise_epoch() {
         fi
 }
 
-/* prepare_servers(), start_link(): the reader is closed; raising the epoch waits for transactions of orphaned sessions. */
+/* An agent that wakes up may write them no more. */
+#if AGENTS > 1
+#define SAY_IT row[reader] = writer; own(reader)
+#ifdef MISTAKE_SIGN_NOTHING
+#define SIGN_BOTH skip
+#else
+#define SIGN_BOTH row[writer] = writer; own(writer); SAY_IT
+#endif
+#else
+#define SAY_IT skip
+#define SIGN_BOTH skip
+#endif
+
+/* prepare_servers(), start_link(): the reader is closed, both rows are signed; raising the epoch waits for transactions of orphaned sessions. */
 #define may_link (control(writer) && control(reader) && !batch_at(reader) && checkpoint_leg[reader] == leg)
-inline start_link() { shut(reader); raise_epoch(); link = epoch }
+inline start_link() { shut(reader); raise_epoch(); link = epoch; SIGN_BOTH }
 inline stop_link() {
         link = 0;
 #ifdef STANDBY
@@ -421,10 +436,10 @@ inline write_row(s) {
         fi
 }
 
-#if AGENTS > 1 /* an agent that wakes up may write it no more */
-#define SAY_IT row[reader] = writer; row_epoch[reader] = epoch; sign(reader, me + 1)
+#ifdef MISTAKE_RAISE_ONCE /* where what was applied ends, only: the side that is left knows nothing of it */
+#define RAISE_AT_FENCE
 #else
-#define SAY_IT skip
+#define RAISE_AT_FENCE epoch++
 #endif
 
 #define silent (control(writer) && read_only[writer] && boots[writer] == boot_at && log_end[writer] == leg_start + end_at)
@@ -471,13 +486,13 @@ rest:   /* engine_step(); the guard of a switch (do_guard()) wants the stream to
         fi;
 
 #ifdef STANDBY
-        atomic { operations++; step = FENCE; was_promoted = promoted }
+        atomic { operations++; step = FENCE; was_promoted = promoted; RAISE_AT_FENCE }
 #else
-        atomic { operations++; step = FENCE }
+        atomic { operations++; step = FENCE; RAISE_AT_FENCE }
 #endif
-#if AGENTS > 1 /* control_own() */
+#if AGENTS > 1
         if
-        :: atomic { control(writer) -> row_epoch[writer] = epoch; sign(writer, me + 1) }
+        :: atomic { control(writer) -> own(writer) }
         :: lost(writer) -> goto undo
         fi;
 #endif
@@ -504,7 +519,7 @@ rest:   /* engine_step(); the guard of a switch (do_guard()) wants the stream to
         :: checkpoint[reader] >= end_at
         :: true -> goto undo /* the deadline, or Abort */
         fi;
-        atomic { step = EPOCH; epoch++; note_raised }
+        atomic { step = EPOCH; epoch++ }
         atomic { stop_link() }
         if /* do_epoch(), ledger_raise_epoch(): waits for transactions of orphaned sessions */
         :: atomic { control(reader) && !batch_at(reader) -> raise_epoch() }
@@ -583,7 +598,7 @@ release: /* finish_forward(): the side that was left is the reader now */
 #endif
                     :: else -> checkpoint_leg[reader] = leg; checkpoint[reader] = 0
                     fi;
-                    raise_epoch(); row[reader] = writer; row_epoch[reader] = epoch; sign(reader, me + 1); break }
+                    raise_epoch(); row[reader] = writer; own(reader); break }
         WRITER_MAY_FAIL_OVER
         READER_MAY_FAIL_OVER
         od;
@@ -607,16 +622,16 @@ undo:   /* undo(): applications come first */
 #endif
         WRITER_MAY_FAIL_OVER
         od;
-#if AGENTS > 1 /* control_own() */
+#if AGENTS > 1
         if
-        :: atomic { control(writer) -> row_epoch[writer] = epoch; sign(writer, me + 1) }
+        :: atomic { control(writer) -> own(writer) }
         :: lost(writer)
         fi;
 #endif
-        atomic { step = IDLE; left_with = 0 }
+        atomic { stop_link(); step = IDLE; left_with = 0 } /* the next one applies under the epoch that was raised */
         goto rest
         } unless {
-                atomic { crash -> crash = false; raised = 0; LOSE_LOCKS stop_link(); end_at = 0; boot_at = 0;
+                atomic { crash -> crash = false; SIGNS_NOTHING LOSE_LOCKS stop_link(); end_at = 0; boot_at = 0;
                          if :: step < COMMIT -> reverse_start = 0 :: else fi } goto begin
         }
 done:

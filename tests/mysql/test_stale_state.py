@@ -8,7 +8,9 @@ import signal
 import time
 
 import equal
+import faults
 import schemas
+import servers
 import steps
 from agent import Agent
 from test_operations import link_failed, ready, refused, resume, small
@@ -105,6 +107,36 @@ def test_stopped_at_the_commit_point_goes_on(held, pair):
         with gone_on_with(held, pair, 'switch.owner.before'):
                 pass
         assert pair[0].variable('read_only') == 0 and pair[1].variable('read_only') == 1
+
+
+def test_awake_in_the_middle_of_anothers_switch(held, pair):
+        """The second agent has lost its lock of the side that it fenced, and not yet written the owner row: the first one may not undo its own switch there."""
+        agent, points = held
+        source, destination = pair
+        _, task = stands_still(held, pair, 'switch.final-check.after')
+        folder = servers.scratch_folder('pf-')
+        others = faults.Failpoints(folder)
+        with Agent(start=False, environment={'POLARSHIFT_FAILPOINTS': folder}, program='tests/faults/polarshiftd-faults') as second:
+                shop = take_over(agent, second, pair, task)
+                shop.wait(lambda: shop.get('LastOperation')[2] == 'undone', 60, 'the undo')
+                steps.make_ready(shop)
+                others.hold('switch.owner.before')
+                operation = steps.begin(shop, 'Switch', {'deadline': 300.0})
+                others.wait('switch.owner.before')
+                holder = source.scalar(f"SELECT IS_USED_LOCK('polarshift.{task}')")
+                source.admin(f'KILL {holder}')
+                points.release('switch.final-check.after')
+                os.kill(agent.pid, signal.SIGCONT)
+                first = agent.migration('shop')
+                first.wait(lambda: first.get('LastError')[0].endswith('StaleState'), 60, 'the refusal')
+                assert source.variable('read_only') == 1
+                others.release('switch.owner.before')
+                shop.finish(operation)
+                deadline = time.monotonic() + 3
+                while time.monotonic() < deadline:
+                        assert source.variable('read_only') == 1 and destination.variable('read_only') == 0
+                        time.sleep(0.1)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def task_of(server):
