@@ -59,11 +59,14 @@ static bool check_owner(Engine *engine, Side side, Conn *conn, GError **error) {
                             conn_label(conn), owner.epoch, engine->state->epoch);
                 return false;
         }
-        /* One that went on with a copy of our state, while we stood still, counts from where we did. A standby may know the last one only. */
-        if (owner.present && owner.epoch == engine->state->epoch && engine->owned[side] && is_meant(engine, side, conn) && owner.agent != engine->config.agent_id) {
+        /* One that went on with a copy of our state, while we stood still, counts from where we did. A standby, or a server that lost the end of what it had,
+         * may know the last one only. */
+        if (!engine->owned[side])
+                engine->owned_before[side] = owner.agent;
+        else if (owner.present && is_meant(engine, side, conn) && owner.agent != engine->config.agent_id && owner.agent != engine->owned_before[side]) {
                 g_set_error(error, PS_ERROR, PS_ERROR_STALE_STATE,
-                            "%s says epoch %" G_GUINT64_FORMAT " for this migration, as our state does, but another agent wrote that: it went on with it; use "
-                            "the newest state", conn_label(conn), owner.epoch);
+                            "%s says epoch %" G_GUINT64_FORMAT " for this migration, and that another agent wrote that since this one did: it went on with it; use "
+                            "the newest state (where no other one runs, the server was put back to what it had earlier: restart the agent)", conn_label(conn), owner.epoch);
                 return false;
         }
         /* Between operations both servers say what we say; the epoch alone does not tell when ours was raised since. */
@@ -206,6 +209,11 @@ void control_abort(Engine *engine, Side side) {
                 if (both[i])
                         conn_abort(both[i]);
         pthread_mutex_unlock(&engine->lock);
+}
+
+bool control_wait_for_locks(Conn *conn, unsigned seconds, GError **error) {
+        return seconds > 0 ? conn_execf(conn, error, "SET SESSION lock_wait_timeout=%u, innodb_lock_wait_timeout=%u", seconds, seconds)
+                           : conn_exec(conn, "SET SESSION lock_wait_timeout=DEFAULT, innodb_lock_wait_timeout=DEFAULT", -1, NULL, error);
 }
 
 bool control_own(Engine *engine, Side side, Side writer, guint64 epoch, const char *step, GError **error) {

@@ -16,5 +16,7 @@ void control_feed(Engine *engine); /* keeps them from being ended by their serve
 void control_limit(Engine *engine, Side side, gint64 until);
 void control_unlimit(Engine *engine, Side side);
 void control_abort(Engine *engine, Side side); /* any thread, while there is a limit: what it waits for ends with an error, and nothing new is begun */
+/* How long what CONN asks for waits for locks of others, in s; 0: as long as the server has it. What people wait for must not wait behind a lock. */
+bool control_wait_for_locks(Conn *conn, unsigned seconds, GError **error);
 /* Writes the owner row on SIDE: WRITER and EPOCH are the truth that recovery reads. */
 bool control_own(Engine *engine, Side side, Side writer, guint64 epoch, const char *step, GError **error);

@@ -16,6 +16,7 @@
 #define SETTLE_USEC (60 * USEC_PER_SEC)
 #define LOST_SETTLE_USEC (5 * USEC_PER_SEC)
 #define CAUGHT_UP_DELAY 5.0 /* s */
+#define SIGN_WAIT 2 /* s, for locks of others */
 
 Direction engine_direction(const Engine *engine) {
         return migration_phase_direction(engine->phase);
@@ -291,27 +292,32 @@ bool engine_raise_epoch(Engine *engine, Side reader, Conn *down, GError **error)
         return false;
 }
 
-/* An agent that stood still all the time finds another name in the owner row, and is stale from here on (control.c). The stream does without. */
+/* An agent that stood still all the time finds another name in the owner row, and is stale from here on (control.c). The stream does without: a backup, or
+ * a full disk, does not hold it up. */
 static void sign(Engine *engine, Side side) {
+        Conn *conn = control_acquire(engine, side, NULL);
+        if (!conn || !control_wait_for_locks(conn, SIGN_WAIT, NULL))
+                return;
         (void) control_own(engine, side, engine->state->writer, engine->state->epoch, "", NULL);
+        conn = control_acquire(engine, side, NULL);
+        if (conn)
+                (void) control_wait_for_locks(conn, 0, NULL);
 }
 
 /* Before anything is applied: ours alone, the fence up, the epoch ours. */
 static bool prepare_servers(Engine *engine, GError **error) {
         Side reader = engine_reader(engine);
         engine->may_fail_over = true;
-        Conn *down = NULL;
-        if (control_acquire(engine, engine->state->writer, error) && control_acquire(engine, reader, error)) {
-                sign(engine, engine->state->writer);
-                sign(engine, reader);
-                down = control_acquire(engine, reader, error);
-        }
+        Conn *up = control_acquire(engine, engine->state->writer, error), *down = up ? control_acquire(engine, reader, error) : NULL;
         engine->may_fail_over = false;
         if (!down)
                 return false;
         if (fence_shut(&engine->fence, reader, down, error) && engine_remember_closed(engine, reader, down, error) &&
-            engine_raise_epoch(engine, reader, down, error) && engine_empty_again(engine, down, error))
+            engine_raise_epoch(engine, reader, down, error) && engine_empty_again(engine, down, error)) {
+                sign(engine, engine->state->writer);
+                sign(engine, reader);
                 return engine_programs_disarm(engine, reader, error); /* what is applied must not fire anything */
+        }
         engine_name_error(engine, reader, error);
         return false;
 }

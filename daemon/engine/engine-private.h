@@ -37,7 +37,8 @@ struct Engine {
         ConnParams *params[_SIDE_MAX];   /* NULL until needed, or after credentials may have changed */
         Conn *control[_SIDE_MAX];        /* holds GET_LOCK on the migration; see control.h. Set under the lock */
         guint64 control_id[_SIDE_MAX];   /* the number of the last one */
-        bool owned[_SIDE_MAX];           /* this process wrote its owner row: no other one may have done so since */
+        bool owned[_SIDE_MAX];           /* this process wrote its owner row: nobody else may have done so since, … */
+        guint64 owned_before[_SIDE_MAX]; /* … and before it this agent had */
         gint64 control_fed_at;           /* monotonic */
         gint64 control_until[_SIDE_MAX]; /* monotonic: no connection is waited for beyond that; 0: no limit */
         Conn *control_opening[_SIDE_MAX]; /* asked before it becomes control[]. Under the lock, as is … */

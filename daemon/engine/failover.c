@@ -194,7 +194,6 @@ static bool take_over(Engine *engine, Side side, Conn *conn, GError **error) {
         BinlogPosition watched = writer ? (BinlogPosition){0} : state->watched;
         char *old = state->identity[side];
         state->identity[side] = g_strdup(conn_host_uuid(conn));
-        engine->owned[side] = false;
         state->verification = VERIFICATION_NONE; /* a standby may have drifted */
         engine_verify_void(engine);
         dirty_forget(engine->dirty);
@@ -213,6 +212,7 @@ static bool take_over(Engine *engine, Side side, Conn *conn, GError **error) {
                 return false;
         }
         binlog_position_clear(&watched);
+        engine->owned[side] = false;
         engine_event(engine, ENGINE_EVENT_NOTE, 4, "the %s failed over: %s (%s) %s now, instead of %s, and holds all that %s", side_to_string(side), conn_label(conn),
                      state->identity[side], writer ? "takes writes" : "is applied to", old, writer ? "was applied" : "is not sent again");
         g_free(old);

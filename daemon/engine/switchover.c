@@ -30,7 +30,7 @@
 
 #define DEFAULT_DEADLINE 30.0 /* s */
 #define FINAL_USEC (USEC_PER_SEC / 2) /* of the final check of rows: applications wait */
-#define MARK_USEC (2 * USEC_PER_SEC)
+#define MARK_USEC (3 * USEC_PER_SEC) /* for a server that does not answer; a lock is waited for a second */
 #define HOOK_RETRY_USEC (2 * USEC_PER_SEC)
 #define SLICE_USEC (100 * USEC_PER_MSEC) /* of a wait, between looks at Abort */
 
@@ -331,14 +331,11 @@ static bool ask_owner(Switchover *s, bool *ret_committed) {
         }
 }
 
-static bool wait_shortly(Conn *b, GError **error) {
-        return conn_exec(b, "SET SESSION innodb_lock_wait_timeout=2", -1, NULL, error);
-}
-
-static void wait_as_usual(const Switchover *s) {
-        Conn *b = s->engine->control[s->to];
-        if (b && !conn_is_dead(b))
-                (void) conn_exec(b, "SET SESSION innodb_lock_wait_timeout=DEFAULT", -1, NULL, NULL);
+/* Behind what people waited for. */
+static void wait_as_usual(const Switchover *s, Side side) {
+        Conn *conn = s->engine->control[side];
+        if (conn && !conn_is_dead(conn))
+                (void) control_wait_for_locks(conn, 0, NULL);
 }
 
 /* The commit point: the owner row on B. When it is not known what became of it B says it, and before it is tried again A is looked at
@@ -352,7 +349,7 @@ static bool commit_row(Switchover *s, GError **error) {
                 bool committed;
                 g_autofree char *meant = g_strdup(engine->state->identity[s->to]);
                 Conn *b = conn_of(s, s->to, &local);
-                if (b && wait_shortly(b, &local) &&
+                if (b && control_wait_for_locks(b, 2, &local) &&
                     control_own(engine, s->to, s->to, engine->state->epoch, "committed", &local))
                         return true;
                 engine_name_error(engine, s->to, &local);
@@ -401,14 +398,14 @@ typedef struct Watchdog {
         Thread *thread;
         pthread_mutex_t lock;
         pthread_cond_t changed;
-        bool done;
+        bool abortable, done;
 } Watchdog;
 
 static void watchdog(gpointer data) {
         Watchdog *dog = data;
         pthread_mutex_lock(&dog->lock);
         while (!dog->done) {
-                if (time_left(dog->s) <= 0 || engine_aborted(dog->s->engine, dog->s->operation->id)) {
+                if (time_left(dog->s) <= 0 || (dog->abortable && engine_aborted(dog->s->engine, dog->s->operation->id))) {
                         control_abort(dog->s->engine, dog->s->to);
                         break;
                 }
@@ -418,8 +415,8 @@ static void watchdog(gpointer data) {
         pthread_mutex_unlock(&dog->lock);
 }
 
-static void watchdog_start(Watchdog *dog, const Switchover *s) {
-        *dog = (Watchdog){.s = s};
+static void watchdog_start(Watchdog *dog, const Switchover *s, bool abortable) {
+        *dog = (Watchdog){.s = s, .abortable = abortable};
         control_limit(s->engine, s->to, s->deadline);
         pthread_mutex_init(&dog->lock, /* attr= */ NULL);
         clock_cond_init(&dog->changed);
@@ -483,10 +480,11 @@ static void undo(Switchover *s, const GError *why) {
                 return; /* the agent stops: the journal still says so, and the next start opens it */
         if (fenced) {
                 engine_event(engine, ENGINE_EVENT_UNFENCED, 4, "the %s takes writes again, the %s was undone", side_to_string(s->from), name_of(s));
+                wait_as_usual(s, s->from);
                 (void) control_own(engine, s->from, s->from, engine->state->epoch, "", NULL);
-        }
-        if (fenced)
                 engine_stop_link(engine); /* the next one applies under the epoch that was raised */
+        }
+        control_release(engine, s->to); /* with what was set there; it may not answer */
         if (engine->monitor)
                 monitor_release(engine->monitor, s->from, engine->state->epoch);
         binlog_position_clear(&engine->state->end_position);
@@ -585,7 +583,7 @@ static void finish_forward(Switchover *s) {
         g_autoptr(GError) error = NULL;
         engine_set_step(engine, switch_step_to_string(SWITCH_STEP_RELEASE));
         before(s, "release");
-        wait_as_usual(s);
+        wait_as_usual(s, s->to);
         if (!until_done(s, release))
                 return;
         after(s, "release");
@@ -664,7 +662,7 @@ static void run(Switchover *s) {
         after(s, "guard");
         s->deadline = clock_monotonic() + (gint64) ((s->operation->deadline > 0 ? s->operation->deadline : DEFAULT_DEADLINE) * USEC_PER_SEC);
         Watchdog dog;
-        watchdog_start(&dog, s);
+        watchdog_start(&dog, s, /* abortable= */ true);
         for (gsize i = 0; good && i < G_N_ELEMENTS(steps); i++) {
                 if (was_aborted(s, &error))
                         good = false;
@@ -694,11 +692,11 @@ static void mark_undone(Switchover *s) {
         Engine *engine = s->engine;
         Watchdog dog;
         s->deadline = clock_monotonic() + MARK_USEC;
-        watchdog_start(&dog, s);
+        watchdog_start(&dog, s, /* abortable= */ false);
         Conn *b = conn_of(s, s->to, NULL);
-        if (b && wait_shortly(b, NULL)) {
+        if (b && control_wait_for_locks(b, 1, NULL)) {
                 (void) control_own(engine, s->to, s->from, engine->state->epoch, "", NULL);
-                wait_as_usual(s);
+                wait_as_usual(s, s->to);
         }
         watchdog_stop(&dog);
 }

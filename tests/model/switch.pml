@@ -27,8 +27,8 @@
  *
  * With -DAGENTS=2 the first agent stands still at some moment, wherever it is, and a second one is started with a copy of its state (control.c). The
  * servers end the first one's sessions. The second one carries out what is asked, and is stopped; then, or earlier, the first one goes on with what it
- * was doing, and is asked for nothing else. Each process signs both owner rows before its stream runs, and one that finds another's name there, under the epoch
- * that it signed itself, does nothing any more.
+ * was doing, and is asked for nothing else. Each process signs both owner rows before its stream runs, and one that finds another's name there since does
+ * nothing any more.
  *
  * Each -DMISTAKE_… builds one mistake in, which must be found (tests/model/check). */
 
@@ -83,7 +83,9 @@ typedef Agent {
         byte operations_;
         /* … and what is not */
         byte link_;       /* the epoch that it was started with; 0: none runs */
-        bool signed_[2];  /* the owner rows that this process wrote: since then nobody else may have */
+        byte id_;         /* of the process */
+        bool signed_[2];  /* the owner rows that it wrote: since then nobody else may have, … */
+        byte before_[2];  /* … and whose they were before: a server may lose the end of what it had */
         bool crash_, ended_
 };
 Agent agents[AGENTS];
@@ -96,7 +98,9 @@ Agent agents[AGENTS];
 #define left_with agents[me].left_with_
 #define operations agents[me].operations_
 #define link agents[me].link_
+#define id agents[me].id_
 #define signs agents[me].signed_
+#define before agents[me].before_
 #define crash agents[me].crash_
 #define ended agents[me].ended_
 
@@ -108,11 +112,12 @@ byte lock[2];            /* whose control connection holds it: 1, 2 */
 bool still;              /* the first agent stands still */
 byte row_agent[2];       /* who wrote the owner row */
 #define sign(s, m) row_agent[s] = m
-#define own(s) row_epoch[s] = epoch; sign(s, me + 1); signs[s] = true /* control_own() */
-#define SIGNS_NOTHING signs[A] = false; signs[B] = false;
+#define own(s) row_epoch[s] = epoch; sign(s, id); signs[s] = true /* control_own() */
+byte processes = 2;
+#define SIGNS_NOTHING processes++; id = processes; signs[A] = false; signs[B] = false; before[A] = 0; before[B] = 0;
 #define epoch_of(o) ((o) % 16)
 #define agent_of(o) ((o) / 16)
-#define own_commit (epoch + 16 * (me + 1))
+#define own_commit (epoch + 16 * id)
 #define stands_still(m) ((m) == 0 && still)
 #else
 #define sign(s, m) skip
@@ -260,19 +265,26 @@ inline lose_lock(s) { lock[s] = 0 }
 #ifdef MISTAKE_NOT_ASKED
 #define may_own(s) true
 #else
-#ifdef MISTAKE_SAME_EPOCH
+#ifdef MISTAKE_ANY_NAME
 #define is_anothers(s) false
 #else
-#define is_anothers(s) (row_epoch[s] == epoch && signs[s] && row_agent[s] != me + 1)
+#define is_anothers(s) (signs[s] && row_agent[s] != id && row_agent[s] != before[s])
 #endif
 #define may_own(s) (row_epoch[s] <= epoch && (step != IDLE || row[s] == writer) && !is_anothers(s)) /* check_owner() */
 #endif
 
+inline look_at_name(s) {
+        if
+        :: !signs[s] -> before[s] = row_agent[s]
+        :: else
+        fi
+}
+
 /* control_acquire() */
 proctype connections(byte me) {
 end:    do
-        :: atomic { !stands_still(me) && epoch && up[A] && !lock[A] && !orphan[A] && may_own(A) -> lock[A] = me + 1 }
-        :: atomic { !stands_still(me) && epoch && up[B] && !lock[B] && !orphan[B] && may_own(B) -> lock[B] = me + 1 }
+        :: atomic { !stands_still(me) && epoch && up[A] && !lock[A] && !orphan[A] && may_own(A) -> lock[A] = me + 1; look_at_name(A) }
+        :: atomic { !stands_still(me) && epoch && up[B] && !lock[B] && !orphan[B] && may_own(B) -> lock[B] = me + 1; look_at_name(B) }
         od
 }
 
@@ -652,6 +664,9 @@ init {
                 configured[B] = true;
                 row_epoch[A] = 1; row_epoch[B] = 1;
                 agents[0].epoch_ = 1; agents[0].leg_ = 1;
+#if AGENTS > 1
+                agents[0].id_ = 1; agents[1].id_ = 2;
+#endif
                 checkpoint_leg[B] = 1; checkpoint_epoch[B] = 1;
 #if AGENTS > 1
                 run agent(0); /* the first process: FIRST_AGENT */

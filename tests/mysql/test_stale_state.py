@@ -139,6 +139,66 @@ def test_awake_in_the_middle_of_anothers_switch(held, pair):
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def name_on(server):
+        return server.scalar('SELECT agent FROM polarshift.owner')
+
+
+def end_control(server, task):
+        """The session that holds the lock: what the owner row says is read again by the next one."""
+        holder = server.scalar(f"SELECT IS_USED_LOCK('polarshift.{task}')")
+        if holder:
+                server.admin(f'KILL {holder}')
+
+
+def test_server_that_lost_the_name(agent, link, pair):
+        """A server that lost the end of what it had says that the agent before this one wrote the owner row: that is no other agent, but a third name is."""
+        shop = small(link, *pair)
+        task = task_of(pair[1])
+        before = [name_on(server) for server in pair]
+        agent.restart()
+        shop.wait_caught_up()
+        assert all(name_on(server) != name for server, name in zip(pair, before))
+        for server, name in zip(pair, before):
+                server.script(['SET sql_log_bin=0', f'UPDATE polarshift.owner SET agent = {name}'])
+                end_control(server, task)
+        steps.change_side(shop, 'Switch')
+        for server in pair:
+                server.script(['SET sql_log_bin=0', 'UPDATE polarshift.owner SET agent = 1'])
+                end_control(server, task)
+        refused(shop, 'Rollback', 'StaleState')
+        agent.restart()
+        ready(shop)
+        steps.change_side(shop, 'Rollback')
+
+
+def test_mark_of_what_was_undone(held, pair):
+        """Abort, while the new side is asked what became of the commit point, takes nothing from the mark that another agent has to find there."""
+        agent, points = held
+        source, destination = pair
+        schemas.create_shop(source, 300)
+        shop = steps.create(agent, *pair)
+        steps.start(shop)
+        steps.make_ready(shop)
+        points.hold('switch.owner.before')
+        operation = steps.begin(shop, 'Switch', {'deadline': 300.0})
+        points.wait('switch.owner.before')
+        before = name_on(destination)
+        destination.kill9()
+        agent.kill9()
+        points.release('switch.owner.before')
+        points.hold('switch.undo.before')
+        agent.start()
+        shop.wait(lambda: shop.get('LastError')[0].endswith('DestinationUnreachable'), 30, 'the recovery')
+        shop.call('Abort', '(ta{sv}t)', operation, {}, 0)
+        destination.start()
+        points.wait('switch.undo.before')
+        assert name_on(destination) != before
+        points.release('switch.undo.before')
+        assert shop.finish(operation, check=False)[0] in ('undone', 'canceled')
+        assert not steps.write_refused(source)
+        shop.wait_caught_up()
+
+
 def task_of(server):
         return server.scalar("SELECT table_name FROM information_schema.tables WHERE table_schema = 'polarshift' AND table_name LIKE 'canary%'")[7:]
 
