@@ -61,9 +61,9 @@ static bool check_owner(Engine *engine, Side side, Conn *conn, GError **error) {
         }
         /* One that went on with a copy of our state, while we stood still, counts from where we did. A standby, or a server that lost the end of what it had,
          * may know the last one only. */
-        if (!engine->owned[side])
+        if (!engine->owned[side] && owner.agent != engine->config.agent_id)
                 engine->owned_before[side] = owner.agent;
-        else if (owner.present && is_meant(engine, side, conn) && owner.agent != engine->config.agent_id && owner.agent != engine->owned_before[side]) {
+        if (engine->owned[side] && owner.present && is_meant(engine, side, conn) && owner.agent != engine->config.agent_id && owner.agent != engine->owned_before[side]) {
                 g_set_error(error, PS_ERROR, PS_ERROR_STALE_STATE,
                             "%s says epoch %" G_GUINT64_FORMAT " for this migration, and that another agent wrote that since this one did: it went on with it; use "
                             "the newest state (where no other one runs, the server was put back to what it had earlier: restart the agent)", conn_label(conn), owner.epoch);

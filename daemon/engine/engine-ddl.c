@@ -51,7 +51,7 @@ bool engine_carry(Engine *engine, const LinkHalt *halt, bool passed, GError **er
                 .halt = copy,
                 .server_id = engine_dump_id(engine, 2),
                 .leg = engine->state->leg,
-                .epoch = engine->state->epoch,
+                .epoch = engine->link_epoch,
                 .copying = !engine->state->copied || engine->state->again->len > 0,
                 .passed = passed,
                 .on_done = engine_poke,

@@ -362,6 +362,7 @@ static bool start_link(Engine *engine, GError **error) {
         engine_programs_forget(engine);
         pthread_mutex_lock(&engine->lock);
         engine->link = link;
+        engine->link_epoch = config.epoch;
         engine->transactions_before = engine->state->transactions_applied;
         engine->rows_before = engine->state->rows_applied;
         engine->status.replication = REPLICATION_RUNNING;

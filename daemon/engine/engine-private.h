@@ -49,6 +49,7 @@ struct Engine {
         Throttle *throttle;
         DirtyKeys *dirty;                /* what changed since both sides were found equal */
         guint32 link_leg;                /* of the link, or of the last one */
+        guint64 link_epoch;              /* likewise: what is applied is under it, though a switch that was undone may have raised ours. Set under the lock */
         guint32 dirty_leg;               /* everything that was logged in this leg … */
         guint64 dirty_seq;               /* … up to here is in it */
         bool dirty_taken;                /* from the file of an earlier process: not proven yet */

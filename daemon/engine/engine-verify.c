@@ -16,7 +16,6 @@ typedef struct Job {
         Engine *engine;
         ConnParams *upstream, *downstream; /* its own: the engine's are dropped and read again while it waits for the next link */
         guint32 leg;
-        guint64 epoch;
         bool repair;
         guint64 operation, foreign;
         double max_delay;
@@ -32,8 +31,11 @@ static bool wait_applied(gpointer userdata, const char *file, guint64 offset, gi
 static bool begin_marked(gpointer userdata, Conn *downstream, GError **error) {
         Job *job = userdata;
         ConnResult result;
+        pthread_mutex_lock(&job->engine->lock);
+        guint64 epoch = job->engine->link_epoch;
+        pthread_mutex_unlock(&job->engine->lock);
         g_autofree char *claim = g_strdup_printf("UPDATE %s SET part=part+1 WHERE leg=%u AND w=%u AND epoch=%" G_GUINT64_FORMAT,
-                                                 job->engine->ledger->checkpoint, job->leg, LEDGER_REPAIR_SLOT, job->epoch);
+                                                 job->engine->ledger->checkpoint, job->leg, LEDGER_REPAIR_SLOT, epoch);
         bool good = conn_exec(downstream, "BEGIN", -1, NULL, error) && conn_exec(downstream, claim, -1, &result, error);
         if (good && result.affected != 1) {
                 g_set_error(error, PS_ERROR, PS_ERROR_STALE_STATE, "another agent works on this migration");
@@ -160,7 +162,6 @@ static void start(Engine *engine, guint64 operation, bool repair) {
                 .upstream = conn_params_copy(engine->params[engine->state->writer]),
                 .downstream = conn_params_copy(engine->params[engine_reader(engine)]),
                 .leg = engine->state->leg,
-                .epoch = engine->state->epoch,
                 .repair = repair,
                 .operation = operation,
                 .foreign = point ? point->foreign : engine->state->foreign_writes,

@@ -30,7 +30,7 @@
 
 #define DEFAULT_DEADLINE 30.0 /* s */
 #define FINAL_USEC (USEC_PER_SEC / 2) /* of the final check of rows: applications wait */
-#define MARK_USEC (3 * USEC_PER_SEC) /* for a server that does not answer; a lock is waited for a second */
+#define MARK_USEC (5 * USEC_PER_SEC) /* for a server that does not answer; a lock is waited for a second */
 #define HOOK_RETRY_USEC (2 * USEC_PER_SEC)
 #define SLICE_USEC (100 * USEC_PER_MSEC) /* of a wait, between looks at Abort */
 
@@ -100,12 +100,18 @@ static bool hooks(const Switchover *s, const char *when, GError **error) {
 
 /* --- the steps --- */
 
+/* So that whoever stood still here, and had signed nothing, does not take another agent's name for one of its past. A signs its row with the fence. */
+static bool sign_new_side(Switchover *s, GError **error) {
+        Engine *engine = s->engine;
+        return engine->owned[s->to] || control_own(engine, s->to, s->from, engine->state->epoch, "", error);
+}
+
 static bool do_guard(Switchover *s, GError **error) {
         if (!switch_guard(s->engine, s->operation, s->from, s->to, error))
                 return false;
         if (s->operation->flags & 1)
                 return true;
-        if (!hooks(s, "pre", error) || !switch_link_answers(s->engine, s->operation, error))
+        if (!hooks(s, "pre", error) || !switch_link_answers(s->engine, s->operation, error) || !sign_new_side(s, error))
                 return false;
         /* One that runs by itself compares in the old direction; it would wait for positions of the wrong server's log. */
         engine_verify_cancel(s->engine);
@@ -480,13 +486,12 @@ static void undo(Switchover *s, const GError *why) {
                 return; /* the agent stops: the journal still says so, and the next start opens it */
         if (fenced) {
                 engine_event(engine, ENGINE_EVENT_UNFENCED, 4, "the %s takes writes again, the %s was undone", side_to_string(s->from), name_of(s));
-                wait_as_usual(s, s->from);
                 (void) control_own(engine, s->from, s->from, engine->state->epoch, "", NULL);
-                engine_stop_link(engine); /* the next one applies under the epoch that was raised */
         }
-        control_release(engine, s->to); /* with what was set there; it may not answer */
         if (engine->monitor)
                 monitor_release(engine->monitor, s->from, engine->state->epoch);
+        wait_as_usual(s, s->from);
+        wait_as_usual(s, s->to);
         binlog_position_clear(&engine->state->end_position);
         binlog_position_clear(&engine->state->reverse_start);
         bool stopping = engine_stopping(engine), aborted = !stopping && engine_aborted(engine, s->operation->id);

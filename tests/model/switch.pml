@@ -640,7 +640,7 @@ undo:   /* undo(): applications come first */
         :: lost(writer)
         fi;
 #endif
-        atomic { stop_link(); step = IDLE; left_with = 0 } /* the next one applies under the epoch that was raised */
+        atomic { step = IDLE; left_with = 0 }
         goto rest
         } unless {
                 atomic { crash -> crash = false; SIGNS_NOTHING LOSE_LOCKS stop_link(); end_at = 0; boot_at = 0;

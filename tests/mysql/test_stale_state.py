@@ -46,12 +46,18 @@ def test_stale_state(agent, link, pair):
         assert destination.variable('read_only') == 0 and source.variable('read_only') == 1
 
 
+def end_control(server, task):
+        """The session that holds the lock: what the owner row says is read again by the next one."""
+        holder = server.scalar(f"SELECT IS_USED_LOCK('polarshift.{task}')")
+        if holder:
+                server.admin(f'KILL {holder}')
+
+
 def take_over(agent, second, pair, task):
         """The second has the state that the first one has, which stands still. Its sessions live, but for those that hold the lock."""
         shutil.copytree(agent.state, second.state, dirs_exist_ok=True)
         for server in pair:                     # or its host is silent for 20 s
-                holder = server.scalar(f"SELECT IS_USED_LOCK('polarshift.{task}')")
-                server.admin(f'KILL {holder}')
+                end_control(server, task)
         second.start()
         return second.migration('shop')
 
@@ -66,7 +72,8 @@ def wakes_up(agent, second, points, point, pair):
         while time.monotonic() < deadline:
                 assert [server.variable('read_only') for server in pair] == closed
                 time.sleep(0.1)
-        assert agent.migration('shop').get('LastError')[0].endswith('StaleState')
+        shop = agent.migration('shop')
+        shop.wait(lambda: shop.get('LastError')[0].endswith('StaleState'), 30, 'the refusal')
 
 
 def stands_still(held, pair, point):
@@ -123,8 +130,7 @@ def test_awake_in_the_middle_of_anothers_switch(held, pair):
                 others.hold('switch.owner.before')
                 operation = steps.begin(shop, 'Switch', {'deadline': 300.0})
                 others.wait('switch.owner.before')
-                holder = source.scalar(f"SELECT IS_USED_LOCK('polarshift.{task}')")
-                source.admin(f'KILL {holder}')
+                end_control(source, task)
                 points.release('switch.final-check.after')
                 os.kill(agent.pid, signal.SIGCONT)
                 first = agent.migration('shop')
@@ -143,13 +149,6 @@ def name_on(server):
         return server.scalar('SELECT agent FROM polarshift.owner')
 
 
-def end_control(server, task):
-        """The session that holds the lock: what the owner row says is read again by the next one."""
-        holder = server.scalar(f"SELECT IS_USED_LOCK('polarshift.{task}')")
-        if holder:
-                server.admin(f'KILL {holder}')
-
-
 def test_server_that_lost_the_name(agent, link, pair):
         """A server that lost the end of what it had says that the agent before this one wrote the owner row: that is no other agent, but a third name is."""
         shop = small(link, *pair)
@@ -162,10 +161,12 @@ def test_server_that_lost_the_name(agent, link, pair):
                 server.script(['SET sql_log_bin=0', f'UPDATE polarshift.owner SET agent = {name}'])
                 end_control(server, task)
         steps.change_side(shop, 'Switch')
+        steps.make_ready(shop)
         for server in pair:
                 server.script(['SET sql_log_bin=0', 'UPDATE polarshift.owner SET agent = 1'])
                 end_control(server, task)
-        refused(shop, 'Rollback', 'StaleState')
+        refused(shop, 'Rollback', 'StaleState', 'DelayUnknown')
+        shop.wait(lambda: shop.get('LastError')[0].endswith('StaleState'), 60, 'the refusal')
         agent.restart()
         ready(shop)
         steps.change_side(shop, 'Rollback')
