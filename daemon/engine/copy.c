@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/failpoint.h"
 #include "base/thread.h"
 #include "base/trim.h"
 #include "engine/cascade.h"
@@ -25,6 +26,7 @@
 #define LOCK_READER_TIMEOUT (3 * USEC_PER_SEC)
 #define SNAPSHOT_PATIENCE (30 * USEC_PER_SEC)
 #define KILL_TIMEOUT 2u /* s */
+#define HOLD_WAIT 1u /* s: writers wait behind us */
 #define MAX_TABLE_RETRIES 60
 #define WATERMARK_BASE 100
 #define ER_TABLE_DEF_CHANGED 1412
@@ -421,12 +423,26 @@ static bool lock_tables(Conn *locker, const GPtrArray *tables, GError **error) {
                conn_exec(locker, sql->str, (gssize) sql->len, NULL, error);
 }
 
+/* They are in use here before the lock goes. */
+static bool hold_tables(Conn *conn, const GPtrArray *tables, GError **error) {
+        for (guint i = 0; i < tables->len; i++) {
+                const TableSchema *schema = ((const LinkTable *) tables->pdata[i])->schema;
+                g_autofree char *name = sql_table(schema->database, schema->name);
+                if (!conn_hold_table(conn, name, HOLD_WAIT, error))
+                        return false;
+        }
+        return true;
+}
+
 static bool snapshot(Copier *copier, const GPtrArray *tables, Conn *locker, Horizon *ret_h, GError **error) {
         g_autofree char *file = NULL;
         guint64 offset;
-        bool good = lock_tables(locker, tables, error) &&
+        bool locked = lock_tables(locker, tables, error);
+        if (locked)
+                failpoint("copy", "locked", "after");
+        bool good = locked &&
                     conn_exec(copier->up, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", -1, NULL, error) &&
-                    conn_exec(copier->up, "START TRANSACTION WITH CONSISTENT SNAPSHOT", -1, NULL, error) &&
+                    conn_exec(copier->up, "START TRANSACTION WITH CONSISTENT SNAPSHOT", -1, NULL, error) && hold_tables(copier->up, tables, error) &&
                     conn_binlog_position(locker, &file, &offset, error) &&
                     stream_wait(copier->copy->config.stream, file, offset, LOCK_READER_TIMEOUT, &ret_h->seq, &ret_h->place, error);
         if (!conn_is_dead(locker)) {
@@ -491,6 +507,7 @@ static bool copy_snapshot(Copier *copier, const LockedCopy *locked, GError **err
         for (guint i = 0; i < locked->tables->len; i++)
                 chunk_map_know_h(((LinkTable *) locked->tables->pdata[i])->chunks, locked->chunks->pdata[i], h.seq);
         conn_free(g_steal_pointer(&locker));
+        failpoint("copy", "snapshot", "after");
 
         /* What an interrupted copy left behind. */
         for (guint i = 0; i < locked->tables->len; i++) {

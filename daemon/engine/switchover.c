@@ -366,6 +366,7 @@ static bool commit_row(Switchover *s, GError **error) {
                 }
                 if (committed)
                         return true;
+                wait_as_usual(s, s->to);
                 if (g_strcmp0(meant, engine->state->identity[s->to]) != 0) { /* the reverse stream would begin in another log */
                         g_set_error(error, PS_ERROR, PS_ERROR_FAILED, "the %s failed over during the %s; ask for it again", side_to_string(s->to), name_of(s));
                         return false;
@@ -490,8 +491,7 @@ static void undo(Switchover *s, const GError *why) {
         }
         if (engine->monitor)
                 monitor_release(engine->monitor, s->from, engine->state->epoch);
-        wait_as_usual(s, s->from);
-        wait_as_usual(s, s->to);
+        wait_as_usual(s, s->from); /* B, which may not answer, where it was asked */
         binlog_position_clear(&engine->state->end_position);
         binlog_position_clear(&engine->state->reverse_start);
         bool stopping = engine_stopping(engine), aborted = !stopping && engine_aborted(engine, s->operation->id);

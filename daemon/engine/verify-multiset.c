@@ -25,6 +25,7 @@
 #define ROWS_AT_A_TIME 200000     /* of buckets that differ */
 #define IMAGES_PER_REPAIR 500
 #define HOLD_USEC (3 * USEC_PER_SEC) /* how long writers wait for us at most */
+#define HOLD_WAIT 1u /* s */
 #define ATTEMPTS_MAX 30
 #define REPAIR_ATTEMPTS 5
 #define ROWS_PER_STOP_CHECK 1024
@@ -145,7 +146,7 @@ static bool start_snapshot(Conn *conn, GError **error) {
 static bool take_snapshots(Comparison *comparison, Conn *locker, char **ret_file, guint64 *ret_offset, GError **error) {
         const VerifyInput *input = comparison->verify->input;
         return conn_execf(locker, error, "LOCK TABLES %s READ", comparison->table->name) && start_snapshot(comparison->up, error) &&
-               conn_binlog_position(locker, ret_file, ret_offset, error) &&
+               conn_hold_table(comparison->up, comparison->table->name, HOLD_WAIT, error) && conn_binlog_position(locker, ret_file, ret_offset, error) &&
                input->wait_applied(input->userdata, *ret_file, *ret_offset, HOLD_USEC, error) && start_snapshot(comparison->down, error);
 }
 

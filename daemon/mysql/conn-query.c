@@ -261,6 +261,13 @@ bool conn_query_uint64(Conn *conn, const char *sql, guint64 *ret, GError **error
         return true;
 }
 
+bool conn_hold_table(Conn *conn, const char *table, unsigned seconds, GError **error) {
+        if (!conn_execf(conn, error, "SET SESSION lock_wait_timeout=%u", seconds))
+                return false;
+        bool good = conn_execf(conn, error, "DO (SELECT 1 FROM %s LIMIT 0)", table);
+        return !conn_is_dead(conn) && conn_exec(conn, "SET SESSION lock_wait_timeout=DEFAULT", -1, NULL, good ? error : NULL) && good;
+}
+
 bool conn_boot_time(Conn *conn, guint64 *ret, GError **error) {
         g_autofree char *sql = g_strdup_printf("SELECT UNIX_TIMESTAMP() - CAST(VARIABLE_VALUE AS SIGNED) FROM %s WHERE VARIABLE_NAME='UPTIME'",
                                                flavor_status_table(conn_flavor(conn)));

@@ -112,6 +112,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(ConnStream, conn_stream_free)
 char *conn_query_string(Conn *conn, const char *sql, GError **error);
 bool conn_query_uint64(Conn *conn, const char *sql, guint64 *ret, GError **error); /* no row: PS_ERROR_FAILED */
 
+/* In a transaction: from here to its end nobody changes TABLE (quoted), for whose end they wait; waits SECONDS for who does. A snapshot alone does not do
+ * that: a statement that is rebuilding the table may have copied its rows already, which the snapshot does not see, and no error says so [M: 5.6.24]. */
+bool conn_hold_table(Conn *conn, const char *table, unsigned seconds, GError **error);
 /* When the server was started, by its own clock then, in s since the epoch: one number for as long as it runs, whatever is done to that clock since. Uptime and
  * UNIX_TIMESTAMP() both count from the start of the statement [M: 5.6, MariaDB 10.11 and 11.8, 9.7, asked for 4 s and in statements that
  * take 2 s]. Two boots within one second look alike. */

@@ -10,6 +10,7 @@ import pytest
 
 import equal
 import servers
+import steps
 
 
 def test_unique_values_that_move_while_copying(link, pair):
@@ -170,3 +171,31 @@ def test_large_row_in_a_chunk_that_is_spoiled(link, pair):
                 keep.execute('ROLLBACK')
         shop.wait_phase('synchronizing', 60)
         equal.wait_equal(source, destination, ['r'])
+
+
+def test_rebuilt_behind_the_lock(held, pair):
+        """ALTER TABLE is copying the rows to a new table while one without a key is read under its lock: a snapshot does not see them there, and once the
+        new table has taken the old one's place no error says so."""
+        agent, points = held
+        source, destination = pair
+        source.script(['CREATE DATABASE k', 'CREATE TABLE k.t (a INT NULL, b INT NULL, filler CHAR(100) NOT NULL, KEY (a), KEY (b)) ENGINE=InnoDB',
+                       'INSERT INTO k.t VALUES (1, 1, REPEAT("x", 100))', *['INSERT INTO k.t SELECT a + 1, b * 2 % 1000003, filler FROM k.t'] * 16])
+        k = steps.create(agent, source, destination, 'k')
+        points.hold('copy.locked.after')
+        k.operate('Start', flags=1)
+        points.wait('copy.locked.after')
+        rebuild = threading.Thread(target=source.admin, args=('ALTER TABLE k.t MODIFY COLUMN b BIGINT NULL',))
+        rebuild.start()
+        deadline = time.monotonic() + 30
+        while not source.admin("SELECT 1 FROM information_schema.processlist WHERE state = 'copy to tmp table'"):
+                assert time.monotonic() < deadline
+        points.hold('copy.snapshot.after')
+        points.release('copy.locked.after')
+        points.wait('copy.snapshot.after')
+        rebuild.join(4)                                 # it has to wait
+        points.release('copy.snapshot.after')
+        rebuild.join()
+        k.wait_phase('synchronizing')
+        source.admin('UPDATE k.t SET b = b + 1 WHERE a < 4')
+        k.wait_caught_up()
+        equal.wait_equal(source, destination, ['k'])
